@@ -1,0 +1,23 @@
+# Every library we use, found once. The packages that bring them are listed in cmake/packages.txt.
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(fmt CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(Catch2 2 CONFIG REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(edit REQUIRED IMPORTED_TARGET libedit)
+pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
+
+# Debian's civetweb has no package file of its own.
+find_library(CIVETWEB_CPP civetweb-cpp REQUIRED)
+find_library(CIVETWEB civetweb REQUIRED)
+add_library(civetweb::cpp INTERFACE IMPORTED)
+target_link_libraries(civetweb::cpp INTERFACE ${CIVETWEB_CPP} ${CIVETWEB})
