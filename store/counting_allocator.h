@@ -1,0 +1,79 @@
+// An allocator that adds up what its containers really take, as the system's allocator rounds it, and that can be made
+// to succeed.
+//
+// Hard part: absl's tables do not survive an allocation that throws: they have noted their new size by then. So the
+// memory for a bigger table is obtained first, with keep_ready(), where a failure harms nothing; the table then
+// finds it waiting.
+//
+// Lifetime: the count outlives its containers. Threads: those of the containers. Units: bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#include <malloc.h>
+
+namespace kv {
+
+class MemoryCount {
+ public:
+  MemoryCount() = default;
+  ~MemoryCount() { drop_ready(); }
+  MemoryCount(const MemoryCount&) = delete;
+  MemoryCount& operator=(const MemoryCount&) = delete;
+
+  // The next allocation of at most so many bytes will not fail. Throws std::bad_alloc.
+  void keep_ready(std::size_t bytes) {
+    drop_ready();
+    ready_ = ::operator new(bytes);
+    ready_bytes_ = bytes;
+  }
+  void drop_ready() noexcept {
+    ::operator delete(std::exchange(ready_, nullptr));
+    ready_bytes_ = 0;
+  }
+
+  void* allocate(std::size_t bytes) {
+    void* block = ready_ != nullptr && bytes <= ready_bytes_ ? std::exchange(ready_, nullptr) : ::operator new(bytes);
+    count_in(block);
+    return block;
+  }
+  void deallocate(void* block) noexcept {
+    count_out(block);
+    ::operator delete(block);
+  }
+
+  void count_in(void* block) noexcept { bytes_ += malloc_usable_size(block); }
+  void count_out(void* block) noexcept { bytes_ -= malloc_usable_size(block); }
+  std::uint64_t bytes() const noexcept { return bytes_; }
+
+ private:
+  std::uint64_t bytes_ = 0;
+  void* ready_ = nullptr;
+  std::size_t ready_bytes_ = 0;
+};
+
+template <class T>
+class CountingAllocator {
+ public:
+  using value_type = T;
+
+  explicit CountingAllocator(MemoryCount* count) noexcept : count_(count) {}
+  template <class U>
+  CountingAllocator(const CountingAllocator<U>& other) noexcept : count_(other.count()) {}
+
+  T* allocate(std::size_t count) { return static_cast<T*>(count_->allocate(count * sizeof(T))); }
+  void deallocate(T* block, std::size_t) noexcept { count_->deallocate(block); }
+
+  MemoryCount* count() const noexcept { return count_; }
+  friend bool operator==(const CountingAllocator& a, const CountingAllocator& b) noexcept {
+    return a.count_ == b.count_;
+  }
+
+ private:
+  MemoryCount* count_;
+};
+
+}  // namespace kv

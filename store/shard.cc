@@ -1,0 +1,191 @@
+#include "store/shard.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace kv {
+namespace {
+
+// How many slots of a table may be used: seven eighths, and one less in a table of seven, for the machines where absl
+// needs that.
+std::size_t usable_slots(std::size_t capacity) noexcept { return capacity - capacity / 8 - (capacity == 7 ? 1 : 0); }
+
+// The smallest table for so many keys; capacities are powers of two less one.
+std::size_t capacity_for(std::size_t keys) noexcept {
+  std::size_t capacity = 1;
+  while (usable_slots(capacity) < keys) capacity = capacity * 2 + 1;
+  return capacity;
+}
+
+}  // namespace
+
+const Entry* Shard::find(const HashedKey& key, UnixMillis now) const noexcept {
+  const Entry* entry = find_even_due(key);
+  return entry != nullptr && !entry->due(now) ? entry : nullptr;
+}
+
+const Entry* Shard::find_even_due(const HashedKey& key) const noexcept {
+  const auto found = table.find(key);
+  return found == table.end() ? nullptr : found->entry.get();
+}
+
+const Entry* Shard::find_hash(std::uint64_t hash) const noexcept {
+  const auto found = table.find(KeyHash{hash});
+  return found == table.end() ? nullptr : found->entry.get();
+}
+
+template <class Change>
+void Shard::resize_table(std::size_t capacity, Change change) {
+  constexpr std::size_t kGroupSlack = 64;  // absl's control bytes: one a slot, and some for the last group
+  memory.keep_ready(capacity * (sizeof(Slot) + 1) + kGroupSlack);
+  change();
+  memory.drop_ready();
+  free_slots_ = usable_slots(table.capacity()) - table.size();
+}
+
+void Shard::reserve_slots(std::size_t count) {
+  if (count <= free_slots_) return;
+  const std::size_t usable = usable_slots(table.capacity());
+  // With few keys in it the table may only be full of deleted slots, and is rebuilt at the same size. The margin keeps
+  // a table that is nearly full from being rebuilt again and again.
+  const bool roomy = table.size() + count <= usable - usable / 8;
+  const std::size_t capacity =
+      roomy ? table.capacity() : std::max(capacity_for(table.size() + count), table.capacity() * 2 + 1);
+  resize_table(capacity, [&] { table.reserve(usable_slots(capacity)); });
+  assert(count <= free_slots_);
+}
+
+PreparedPut Shard::prepare(const HashedKey& key, const HashedValue& value, ValueType type, UnixMillis expire_at,
+                           std::size_t unpublished) {
+  const Entry* old = find_even_due(key);
+  PreparedPut prepared;
+  prepared.hash_ = key.hash;
+  prepared.key_hash_ = content_hash(key.key);
+  prepared.value_hash_ = value.hash;
+  prepared.block_ = EntryBuilder::build({
+      .key = key.key,
+      .value = value.value,
+      .value_hash = value.hash,
+      .type = type,
+      .expire_at = expire_at,
+      .delta =
+          old == nullptr ? DeltaWidth::kNone : EntryBuilder::width_for(old->create_version(), revision_hint->get()),
+  });
+  reserve_slots(unpublished);
+  if (expire_at != kNoExpiry) expiry.reserve(unpublished);
+  return prepared;
+}
+
+void Shard::publish(PreparedPut&& prepared, Revision revision) noexcept {
+  EntryPointer entry(std::exchange(prepared.block_, nullptr));
+  const Entry* old = find_even_due({entry->key(), prepared.hash_});
+  EntryBuilder::stamp(*entry, revision, old == nullptr ? revision : old->create_version());
+  const std::uint64_t entry_sum = entry_digest({.key_hash = prepared.key_hash_,
+                                                .value_hash = prepared.value_hash_,
+                                                .type = entry->type(),
+                                                .version = revision,
+                                                .create_version = entry->create_version(),
+                                                .expire_at = entry->expire_at()});
+  put(std::move(entry), prepared.hash_, entry_sum);
+}
+
+void Shard::load(const LoadedEntry& loaded, const HashedKey& key, const HashedValue& value) {
+  const Entry* old = find_even_due(key);
+  if (old != nullptr && old->version() >= loaded.version) return;
+  const bool created_here = loaded.version == loaded.create_version;
+  EntryPointer entry(EntryBuilder::build({
+      .key = loaded.key,
+      .value = loaded.value,
+      .value_hash = value.hash,
+      .type = loaded.type,
+      .expire_at = loaded.expire_at,
+      .delta = created_here ? DeltaWidth::kNone : EntryBuilder::width_for(loaded.create_version, loaded.version),
+  }));
+  EntryBuilder::stamp(*entry, loaded.version, loaded.create_version);
+  reserve_slots(1);
+  if (entry->expires()) expiry.reserve(1);
+  const std::uint64_t entry_sum = entry->digest();
+  put(std::move(entry), key.hash, entry_sum);
+}
+
+void Shard::put(EntryPointer entry, std::uint64_t hash, std::uint64_t entry_sum) noexcept {
+  const UnixMillis expire_at = entry->expire_at();
+  UnixMillis hint = kNoExpiry;  // the time under which the index knows the key already
+  count_in(*entry, entry_sum);
+  revision_hint->note(entry->version());
+  const HashedKey key(entry->key(), hash);
+  bool inserted = false;
+  const auto place = table.lazy_emplace(key, [&](const auto& construct) {
+    construct(Slot{std::move(entry)});
+    inserted = true;
+  });
+  if (inserted) {
+    assert(free_slots_ > 0);
+    --free_slots_;
+  } else {
+    hint = place->entry->expire_at();
+    count_out(*place->entry);
+    place->entry = std::move(entry);
+  }
+  if (expire_at != kNoExpiry && (hint == kNoExpiry || hint > expire_at)) expiry.add(expire_at, hash);
+  if (hint != kNoExpiry) expiry.bound(expiring_keys, [this](std::uint64_t wanted) { return find_hash(wanted); });
+}
+
+void Shard::erase(const Entry& entry, Revision revision) noexcept {
+  const auto found = table.find(HashedKey(entry.key()));
+  assert(found != table.end() && found->entry.get() == &entry);
+  const bool expired = entry.expires();
+  count_out(entry);
+  table.erase(found);
+  last_removal = std::max(last_removal, revision);
+  if (expired) expiry.bound(expiring_keys, [this](std::uint64_t wanted) { return find_hash(wanted); });
+}
+
+void Shard::trim() noexcept {
+  expiry.trim();
+  const bool wasteful =
+      table.empty() ? table.capacity() > 0 : table.capacity() > 64 && table.size() * 16 < table.capacity();
+  if (!wasteful) return;
+  try {
+    resize_table(capacity_for(table.size()), [this] { table.rehash(0); });
+  } catch (const std::bad_alloc&) {
+    return;  // The memory stays with the table: trimming is a favour, not a duty.
+  }
+}
+
+void Shard::clear() noexcept {
+  for (const Slot& slot : table) count_out(*slot.entry);
+  table.clear();
+  table.rehash(0);  // Of an empty table: frees it.
+  free_slots_ = 0;
+  expiry.bound(0, [](std::uint64_t) { return nullptr; });
+  expiry.trim();
+  last_removal = 0;
+}
+
+void Shard::collect_due(UnixMillis now, std::size_t keys_max, std::vector<std::string>& keys) {
+  expiry.collect(
+      now, keys_max, [this](std::uint64_t hash) { return find_hash(hash); },
+      [&keys](const Entry& entry) { keys.emplace_back(entry.key()); });
+}
+
+void Shard::count_in(const Entry& entry, std::uint64_t entry_sum) noexcept {
+  digest += entry_sum;
+  memory.count_in(const_cast<Entry*>(&entry));
+  data_bytes += entry.key().size() + entry.value().size();
+  if (entry.expires()) ++expiring_keys;
+}
+
+void Shard::count_out(const Entry& entry) noexcept {
+  digest -= entry.digest();
+  memory.count_out(const_cast<Entry*>(&entry));
+  data_bytes -= entry.key().size() + entry.value().size();
+  if (entry.expires()) --expiring_keys;
+}
+
+StoreTotals Shard::totals() const noexcept {
+  return {table.size(), expiring_keys, data_bytes, memory.bytes() + sizeof *this, digest};
+}
+
+}  // namespace kv

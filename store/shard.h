@@ -1,0 +1,121 @@
+// One stripe of the store: a table of entries, its expiry index, its figures, and the lock over all of them.
+//
+// Hard part: publish() cannot fail, so the table must have a free slot for every prepared change, deleted slots or not.
+// The table does not tell how many it has, so the shard counts on the safe side: free_slots_ is what was free
+// after the last rehash less every insertion since, and what deletions gave back is not counted.
+//
+// This header is for the store and for whoever walks it frozen; everybody else uses store/store.h.
+// Threads: everything but `lock` and expiry.next() under the lock.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/container/flat_hash_set.h"
+#include "store/counting_allocator.h"
+#include "store/entry_builder.h"
+#include "store/expiry_index.h"
+#include "store/shard_lock.h"
+#include "store/store.h"
+
+namespace kv {
+
+// A set's elements are constant, but the entry of a key is replaced in place: by one with the same key.
+struct Slot {
+  mutable EntryPointer entry;
+};
+
+// A key known by its hash alone; finds one of the entries with that hash.
+struct KeyHash {
+  std::uint64_t hash;
+};
+
+struct SlotHash {
+  using is_transparent = void;
+  std::size_t operator()(const Slot& slot) const noexcept { return HashedKey(slot.entry->key()).hash; }
+  std::size_t operator()(const HashedKey& key) const noexcept { return key.hash; }
+  std::size_t operator()(KeyHash key) const noexcept { return key.hash; }
+};
+
+struct SlotEqual {
+  using is_transparent = void;
+  bool operator()(const Slot& a, const Slot& b) const noexcept { return a.entry->key() == b.entry->key(); }
+  bool operator()(const Slot& slot, const HashedKey& key) const noexcept { return slot.entry->key() == key.key; }
+  bool operator()(const Slot& slot, KeyHash key) const noexcept {
+    return HashedKey(slot.entry->key()).hash == key.hash;
+  }
+};
+
+// A revision that is at most 2^20 below the highest one in any shard: a bound for what a new entry must be able to
+// hold. Written so rarely that reading it costs nothing.
+class RevisionHint {
+ public:
+  void note(Revision revision) noexcept {
+    Revision known = value_.load(std::memory_order_relaxed);
+    while (revision >= known + kStep && !value_.compare_exchange_weak(known, revision, std::memory_order_relaxed)) {
+    }
+  }
+  Revision get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  static constexpr Revision kStep = 1 << 20;
+  std::atomic<Revision> value_{0};
+};
+
+struct alignas(64) Shard {
+  using Table = absl::flat_hash_set<Slot, SlotHash, SlotEqual, CountingAllocator<Slot>>;
+
+  Shard() noexcept : table(0, SlotHash(), SlotEqual(), CountingAllocator<Slot>(&memory)), expiry(&memory) {}
+
+  const Entry* find(const HashedKey& key, UnixMillis now) const noexcept;
+  const Entry* find_even_due(const HashedKey& key) const noexcept;
+
+  // Room for `unpublished` changes, this one included.
+  PreparedPut prepare(const HashedKey& key, const HashedValue& value, ValueType type, UnixMillis expire_at,
+                      std::size_t unpublished);
+  void publish(PreparedPut&& prepared, Revision revision) noexcept;
+  void load(const LoadedEntry& loaded, const HashedKey& key, const HashedValue& value);
+  void erase(const Entry& entry, Revision revision) noexcept;
+
+  void reserve_slots(std::size_t count);
+  // Gives back memory that the present number of keys does not need; voids what was reserved.
+  void trim() noexcept;
+  void clear() noexcept;
+
+  void collect_due(UnixMillis now, std::size_t keys_max, std::vector<std::string>& keys);
+  StoreTotals totals() const noexcept;
+
+  mutable ShardLock lock;
+  MemoryCount memory;  // before its users, which count in it to the last
+  Table table;
+  ExpiryIndex expiry;
+  std::uint64_t expiring_keys = 0;
+  std::uint64_t data_bytes = 0;
+  std::uint64_t digest = 0;
+  Revision last_removal = 0;
+  RevisionHint* revision_hint = nullptr;
+
+ private:
+  void put(EntryPointer entry, std::uint64_t hash, std::uint64_t entry_sum) noexcept;
+  void count_in(const Entry& entry, std::uint64_t entry_sum) noexcept;
+  void count_out(const Entry& entry) noexcept;
+  // Has the memory for a table of `capacity` ready while `change` runs. Throws std::bad_alloc; nothing changed then.
+  template <class Change>
+  void resize_table(std::size_t capacity, Change change);
+  const Entry* find_hash(std::uint64_t hash) const noexcept;
+
+  std::size_t free_slots_ = 0;
+};
+
+struct Store::State {
+  explicit State(std::size_t count);
+  Shard& shard_of(const HashedKey& key) const noexcept;
+
+  const std::size_t shard_count;
+  const unsigned shard_shift;  // the highest bits of a hash choose the shard, the lowest its place in the table
+  alignas(64) RevisionHint revision_hint;
+  const std::unique_ptr<Shard[]> shards;
+};
+
+}  // namespace kv
