@@ -1,0 +1,111 @@
+#include "persistence/journal.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "core/error.h"
+#include "persistence/journal_core.h"
+
+namespace kv {
+
+Ticket::Ticket(Ticket&& other) noexcept { *this = std::move(other); }
+
+Ticket& Ticket::operator=(Ticket&& other) noexcept {
+  if (this == &other) return *this;
+  if (journal_ != nullptr) journal_->give_back(*this);
+  journal_ = std::exchange(other.journal_, nullptr);
+  record_bytes_ = other.record_bytes_;
+  space_bytes_ = other.space_bytes_;
+  logging_ = other.logging_;
+  log_promised_ = other.log_promised_;
+  default_level_ = other.default_level_;
+  return *this;
+}
+
+Ticket::~Ticket() {
+  if (journal_ != nullptr) journal_->give_back(*this);
+}
+
+absl::Status Ticket::check_level(Level level) const {
+  if (level == Level::kMemory || (logging_ && log_promised_)) return absl::OkStatus();
+  return error(Reason::kDurabilityUnavailable,
+               logging_ ? "the log is being opened and promises nothing yet" : "the current mode keeps no log");
+}
+
+Admission::Admission(JournalCore& journal, std::uint32_t record_bytes, Scheduler& home) noexcept
+    : journal_(journal), home_(home), record_bytes_(record_bytes) {}
+
+bool Admission::await_ready() noexcept { return journal_.admit_fast(*this); }
+
+bool Admission::await_suspend(std::coroutine_handle<> waiter) noexcept {
+  waiter_ = waiter;
+  return !journal_.admit_now(*this);  // When it waits, another thread may have resumed the waiter already.
+}
+
+absl::StatusOr<Ticket> Admission::await_resume() {
+  if (!refused_.ok()) return std::move(refused_);
+  return std::move(ticket_);
+}
+
+void Admission::complete(bool) noexcept { waiter_.resume(); }
+
+bool LevelWait::await_ready() noexcept { return journal_.level_reached(*this); }
+
+bool LevelWait::await_suspend(std::coroutine_handle<> waiter) noexcept {
+  waiter_ = waiter;
+  return journal_.join(*this);
+}
+
+void LevelWait::complete(bool) noexcept { waiter_.resume(); }
+
+Journal::Journal(FileSystem& fs, Clock& clock, LogKeeper& keeper, JournalOptions options)
+    : core_(std::make_unique<JournalCore>(fs, clock, keeper, std::move(options))) {}
+Journal::~Journal() = default;
+
+Admission Journal::admit(std::size_t record_bytes, Scheduler& home) noexcept {
+  const auto bytes = std::min<std::size_t>(record_bytes, std::numeric_limits<std::uint32_t>::max());
+  return {*core_, static_cast<std::uint32_t>(bytes), home};
+}
+
+Revision Journal::append(Ticket&& ticket, std::span<const Mutation> mutations, const RequestBlock* request) noexcept {
+  return core_->append(ticket, mutations, request);
+}
+
+LevelWait Journal::wait_written(Revision revision, Level level, Scheduler& home) noexcept {
+  return {*core_, revision, level, LevelWait::Who::kWriter, home};
+}
+LevelWait Journal::wait_readable(Revision revision, Scheduler& home) noexcept {
+  return {*core_, revision, Level::kDisk, LevelWait::Who::kReader, home};
+}
+
+Level Journal::default_level() const noexcept { return core_->default_level(); }
+Revision Journal::applied() const noexcept { return core_->applied(); }
+Revision Journal::durable() const noexcept { return core_->watermarks().durable(); }
+Watermarks Journal::watermarks() const noexcept {
+  // The lowest first: each is then at most the next.
+  Watermarks marks;
+  marks.durable = core_->watermarks().durable();
+  marks.os = core_->watermarks().os();
+  marks.applied = core_->applied();
+  return marks;
+}
+bool Journal::accepting_writes() const noexcept { return core_->accepting_writes(); }
+absl::Status Journal::failure() const { return core_->failure(); }
+JournalFigures Journal::figures() const noexcept { return core_->figures(); }
+
+void Journal::start(Revision last_revision, Revision ceiling) { core_->start(last_revision, ceiling); }
+absl::Status Journal::pause() { return core_->pause(); }
+void Journal::resume() { core_->resume(); }
+void Journal::fail(const absl::Status& why) { core_->fail(why); }
+absl::Status Journal::open_log(const LogOpening& opening) { return core_->open_log(opening); }
+absl::StatusOr<LogClosing> Journal::close_log() { return core_->close_log(); }
+void Journal::set_promised(bool promised) { core_->set_promised(promised); }
+void Journal::set_settings(const LogSettings& settings) { core_->set_settings(settings); }
+absl::Status Journal::sync_through(Revision revision) { return core_->sync_through(revision); }
+std::vector<ClosedSegment> Journal::closed_segments() const { return core_->strand().closed_segments(); }
+void Journal::forget_segments(std::uint64_t number) { core_->strand().forget_segments(number); }
+void Journal::abandon_waiters() { core_->abandon(); }
+absl::StatusOr<LogClosing> Journal::stop() { return core_->stop(); }
+
+}  // namespace kv

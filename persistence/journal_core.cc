@@ -1,0 +1,345 @@
+#include "persistence/journal_core.h"
+
+#include <algorithm>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "core/absl_text.h"
+#include "core/error.h"
+
+namespace kv {
+namespace {
+
+constexpr std::uint64_t kSegmentBytesMin = 1 << 20;
+// What a batch adds to its payload at most.
+constexpr std::uint64_t kBatchOverhead = kBatchHeaderBytes + kBatchAlignment;
+
+absl::Status disk_full() { return error(Reason::kWritesSuspended, "the disk is full; writes resume when it is not"); }
+
+JournalOptions checked(JournalOptions options) {
+  options.record_bytes_max = std::min(options.record_bytes_max, kRecordBytesMax);
+  options.queue_bytes = std::max(options.queue_bytes, options.record_bytes_max);
+  options.batch_bytes = std::clamp<std::uint32_t>(options.batch_bytes, 1, kBatchPayloadBytesMax);
+  return options;
+}
+
+}  // namespace
+
+JournalCore::JournalCore(FileSystem& fs, Clock& clock, LogKeeper& keeper, JournalOptions options)
+    : options_(checked(std::move(options))),
+      policy_(options_.settings.fsync),
+      segment_bytes_(std::max(options_.settings.segment_bytes, kSegmentBytesMin)),
+      queue_(options_.queue_bytes),
+      supply_(*this, fs, clock, keeper),
+      strand_(*this, supply_, clock) {}
+
+JournalCore::~JournalCore() {
+  // The threads end before anything they use does.
+  supply_.stop();
+  strand_.stop();
+}
+
+// ---- Admission ----
+
+bool JournalCore::admit_fast(Admission& admission) noexcept {
+  if ((gate_.load(std::memory_order_relaxed) & kClosed) != 0) return false;
+  if (admission.record_bytes_ > options_.record_bytes_max) return false;
+  const std::uint64_t before = gate_.fetch_add(1);
+  if ((before & kClosed) != 0 || !below_ceiling(before + 1)) {
+    release_gate();
+    return false;
+  }
+  admission.ticket_.journal_ = this;
+  return true;
+}
+
+bool JournalCore::admit_now(Admission& admission) noexcept {
+  std::lock_guard lock(mutex_);
+  // First come, first served: behind others it waits even if there is room for it.
+  const Verdict verdict = waiting_.empty() ? judge(admission) : refusal(admission);
+  if (verdict != Verdict::kWait) return true;
+  waiting_.push(admission);
+  update_gate();
+  return false;
+}
+
+JournalCore::Verdict JournalCore::refuse(Admission& admission, absl::Status why) noexcept {
+  admission.refused_ = std::move(why);
+  return Verdict::kRefused;
+}
+
+JournalCore::Verdict JournalCore::refusal(Admission& admission) noexcept {
+  if (failed()) return refuse(admission, suspended_);
+  if (abandoned_) return refuse(admission, error(Reason::kShuttingDown, "the server stops"));
+  if (admission.record_bytes_ <= options_.record_bytes_max) return Verdict::kWait;
+  return refuse(admission,
+                error(Reason::kEntryTooLarge, fmt::format("a log record holds at most {} bytes, this one needs {}",
+                                                          options_.record_bytes_max, admission.record_bytes_)));
+}
+
+JournalCore::Verdict JournalCore::judge(Admission& admission) noexcept {
+  if (refusal(admission) == Verdict::kRefused) return Verdict::kRefused;
+  if (paused_ || delaying_) return Verdict::kWait;
+  if (refusing_) return refuse(admission, disk_full());
+  if (!below_ceiling(tickets_out() + 1)) {
+    want_ceiling();
+    return supply_blocked_ ? refuse(admission, disk_full()) : Verdict::kWait;
+  }
+  return logging_ ? judge_log(admission) : grant(admission, 0);
+}
+
+JournalCore::Verdict JournalCore::judge_log(Admission& admission) noexcept {
+  const std::uint32_t space_bytes = space_for(admission.record_bytes_);
+  if (space_ < space_reserved_ + space_bytes) {
+    return supply_blocked_ ? refuse(admission, disk_full()) : Verdict::kWait;
+  }
+  if (queue_.room_bytes() < queue_reserved_ + admission.record_bytes_) return Verdict::kWait;
+  return grant(admission, space_bytes);
+}
+
+JournalCore::Verdict JournalCore::grant(Admission& admission, std::uint32_t space_bytes) noexcept {
+  gate_.fetch_add(1);
+  Ticket& ticket = admission.ticket_;
+  ticket.journal_ = this;
+  ticket.logging_ = logging_;
+  ticket.log_promised_ = promised_;
+  ticket.default_level_ = default_level_;
+  if (logging_) {
+    ticket.record_bytes_ = admission.record_bytes_;
+    ticket.space_bytes_ = space_bytes;
+    queue_reserved_ += admission.record_bytes_;
+    space_reserved_ += space_bytes;
+  }
+  return Verdict::kGranted;
+}
+
+std::uint32_t JournalCore::space_for(std::uint32_t record_bytes) const noexcept {
+  return static_cast<std::uint32_t>(2 * std::min(record_bytes + kBatchOverhead, segment_room_));
+}
+
+void JournalCore::admit_waiting(WakeLists& woken) {
+  CompletionList all = std::move(waiting_);
+  while (Completion* completion = all.pop()) {
+    auto& admission = static_cast<Admission&>(*completion);
+    if (judge(admission) == Verdict::kWait) {
+      waiting_.push(admission);
+      waiting_.append(std::move(all));
+      break;
+    }
+    woken.push(admission.home_, admission);
+  }
+  update_gate();
+}
+
+void JournalCore::update_gate() noexcept {
+  const bool open = !logging_ && !paused_ && !abandoned_ && !refusing_ && !failed() && waiting_.empty();
+  if (open) {
+    gate_.fetch_and(~kClosed);
+  } else {
+    gate_.fetch_or(kClosed);
+  }
+}
+
+void JournalCore::release_gate() noexcept {
+  const std::uint64_t before = gate_.fetch_sub(1);
+  if (before != (kClosed | 1)) return;
+  std::lock_guard lock(mutex_);
+  tickets_back_.notify_all();
+}
+
+void JournalCore::give_back(Ticket& ticket) noexcept {
+  ticket.journal_ = nullptr;
+  if (ticket.logging_) {
+    WakeLists woken;
+    {
+      std::lock_guard lock(mutex_);
+      queue_reserved_ -= ticket.record_bytes_;
+      space_reserved_ -= ticket.space_bytes_;
+      admit_waiting(woken);
+    }
+    woken.post();
+  }
+  release_gate();
+}
+
+void JournalCore::set_flag(bool& flag, bool value) {
+  WakeLists woken;
+  {
+    std::lock_guard lock(mutex_);
+    if (flag == value) return;
+    flag = value;
+    admit_waiting(woken);
+  }
+  woken.post();
+}
+
+void JournalCore::delay_writes(bool delay) { set_flag(delaying_, delay); }
+void JournalCore::set_supply_blocked(bool blocked) { set_flag(supply_blocked_, blocked); }
+void JournalCore::refuse_writes(bool refuse) {
+  refusing_ = refuse;
+  WakeLists woken;
+  {
+    std::lock_guard lock(mutex_);
+    admit_waiting(woken);
+  }
+  woken.post();
+}
+
+// ---- Revisions ----
+
+bool JournalCore::below_ceiling(std::uint64_t tickets) const noexcept {
+  // A ticket that appends meanwhile counts twice, never not at all.
+  return applied_.load() + tickets <= ceiling_.load();
+}
+
+void JournalCore::want_ceiling() noexcept {
+  raise_at_ = std::numeric_limits<Revision>::max();
+  supply_.request_ceiling(applied_ + tickets_out() + 1);
+}
+
+void JournalCore::set_ceiling(Revision ceiling) {
+  ceiling_ = ceiling;
+  const Revision applied = applied_;
+  raise_at_ = applied + (ceiling > applied ? (ceiling - applied) / 2 : 0);
+  WakeLists woken;
+  {
+    std::lock_guard lock(mutex_);
+    admit_waiting(woken);
+  }
+  woken.post();
+}
+
+Revision JournalCore::append(Ticket& ticket, std::span<const Mutation> mutations,
+                             const RequestBlock* request) noexcept {
+  assert(ticket.journal_ == this);
+  ticket.journal_ = nullptr;
+  if (!ticket.logging_) {
+    const Revision revision = applied_.fetch_add(1) + 1;
+    if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling();
+    release_gate();
+    return revision;
+  }
+  const std::size_t bytes = record_bytes_of(mutations, request);
+  // More than was admitted would be written past what is reserved: our own bug, and no way back from here.
+  if (bytes > ticket.record_bytes_) std::terminate();
+  Revision revision;
+  bool wake;
+  {
+    std::lock_guard lock(mutex_);
+    revision = applied_.load(std::memory_order_relaxed) + 1;
+    encode_record(revision, mutations, request, queue_.push(bytes, revision, ticket.space_bytes_));
+    queue_reserved_ -= ticket.record_bytes_;
+    applied_.store(revision, std::memory_order_release);
+    gate_.fetch_sub(1);
+    if (paused_) tickets_back_.notify_all();
+    if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling();
+    wake = !std::exchange(strand_awake_, true);
+  }
+  records_.fetch_add(1, std::memory_order_relaxed);
+  if (wake) strand_.wake();
+  return revision;
+}
+
+// ---- Levels ----
+
+bool JournalCore::level_reached(const LevelWait& wait) const noexcept {
+  return !logging_.load(std::memory_order_acquire) || waiters_.reached(wait.revision_, wait.level_);
+}
+
+bool JournalCore::join(LevelWait& wait) noexcept {
+  // `wait` may be gone once it has joined.
+  const Revision revision = wait.revision_;
+  const Level level = wait.level_;
+  if (!waiters_.join(wait)) return false;
+  if (level == Level::kDisk && waiters_.os() >= revision) strand_.sync_beside_writes();
+  return true;
+}
+
+void JournalCore::update_level() noexcept {
+  Level level = Level::kMemory;
+  if (logging_ && promised_) level = policy_ == FsyncPolicy::kAlways ? Level::kDisk : Level::kOs;
+  default_level_ = level;
+}
+
+// ---- The strand's side ----
+
+bool JournalCore::take(BatchQueue::Taken& taken) noexcept {
+  WakeLists woken;
+  {
+    std::lock_guard lock(mutex_);
+    if (queue_.empty() || failed()) {
+      strand_awake_ = false;
+      return false;
+    }
+    taken = queue_.take();
+    admit_waiting(woken);
+  }
+  woken.post();
+  return true;
+}
+
+void JournalCore::written(const BatchQueue::Taken& taken, std::uint64_t used_bytes) {
+  WakeLists woken;
+  {
+    std::lock_guard lock(mutex_);
+    space_reserved_ -= taken.space_bytes;
+    space_ -= used_bytes;
+    admit_waiting(woken);
+  }
+  woken.post();
+}
+
+bool JournalCore::take_spare_space(std::uint64_t bytes) noexcept {
+  std::lock_guard lock(mutex_);
+  if (space_ < space_reserved_ + bytes) return false;
+  space_ -= bytes;
+  return true;
+}
+
+void JournalCore::add_space(std::uint64_t bytes, std::uint64_t segment_room) {
+  WakeLists woken;
+  {
+    std::lock_guard lock(mutex_);
+    space_ += bytes;
+    segment_room_ = std::max(segment_room_, segment_room);
+    admit_waiting(woken);
+  }
+  woken.post();
+}
+
+// ---- State ----
+
+bool JournalCore::accepting_writes() const noexcept { return !failed() && !refusing_; }
+
+absl::Status JournalCore::failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+JournalFigures JournalCore::figures() const noexcept {
+  JournalFigures figures;
+  figures.records = records_.load(std::memory_order_relaxed);
+  strand_.add_figures(figures);
+  std::lock_guard lock(mutex_);
+  figures.queued_bytes = queue_.queued_bytes();
+  return figures;
+}
+
+void JournalCore::fail(const absl::Status& why) {
+  WakeLists woken;
+  {
+    std::lock_guard lock(mutex_);
+    if (failed()) return;
+    failure_ = why;
+    suspended_ = error(Reason::kWritesSuspended,
+                       fmt::format("the disk failed ({}); writes are refused until a restart", message_of(why)));
+    failed_ = true;
+    admit_waiting(woken);
+  }
+  waiters_.fail();
+  woken.post();
+  if (options_.on_failure) options_.on_failure(why);
+}
+
+}  // namespace kv

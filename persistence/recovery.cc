@@ -1,0 +1,232 @@
+#include "persistence/recovery.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/absl_text.h"
+#include "core/error.h"
+#include "persistence/format/log_format.h"
+#include "persistence/format/snapshot_format.h"
+#include "persistence/log_replay.h"
+#include "persistence/snapshot_loader.h"
+
+namespace kv {
+namespace {
+
+class Recovery {
+ public:
+  Recovery(const RecoveryContext& context, const Manifest& manifest) : context_(context) {
+    result_.manifest = manifest;
+    result_.clock = manifest.clock;
+    result_.report.clean_shutdown = manifest.clean;
+  }
+
+  absl::StatusOr<Recovered> run(const DirectoryListing& listing) {
+    skip_used_numbers(listing);
+    undo_switch();
+    if (absl::Status loaded = load(); !loaded.ok()) {
+      context_.store.clear();
+      return loaded;
+    }
+    result_.revision = std::max(cut_, result_.revision);
+    result_.report.revision = result_.revision;
+    result_.report.keys_loaded = context_.store.totals().keys;
+    return std::move(result_);
+  }
+
+ private:
+  Manifest& manifest() { return result_.manifest; }
+
+  // One above the highest in MANIFEST or directory.
+  void skip_used_numbers(const DirectoryListing& listing) {
+    const auto above = [&](const std::set<std::uint64_t>& numbers) {
+      return 1 + std::max(numbers.empty() ? 0 : *numbers.rbegin(), listing.highest_temporary);
+    };
+    manifest().next_segment = std::max(manifest().next_segment, above(listing.segments));
+    manifest().next_snapshot = std::max(manifest().next_snapshot, above(listing.snapshots));
+  }
+
+  // Until a switch is ACTIVE the old files are the truth, and the log it opened never counted.
+  void undo_switch() {
+    std::optional<SwitchRecord>& record = manifest().mode_switch;
+    if (!record) return;
+    if (record->first_segment != 0) {
+      manifest().segments.drop_from(record->first_segment);
+      manifest().used.erase(manifest().used.lower_bound(record->first_segment), manifest().used.end());
+    }
+    if (record->phase == SwitchPhase::kFailed) {
+      record.reset();
+      return;
+    }
+    record->phase = SwitchPhase::kAccepted;
+    record->first_segment = 0;
+    record->base = 0;
+  }
+
+  absl::Status load() {
+    if (manifest().mode == Mode::kNonPersistent) return absl::OkStatus();
+    count_bytes();
+    if (absl::Status loaded = load_snapshots(); !loaded.ok()) return loaded;
+    return manifest().segments.empty() ? absl::OkStatus() : replay();
+  }
+
+  void count_bytes() {
+    std::uint64_t total = manifest().snapshots.empty() ? 0 : kSnapshotLoadPasses * manifest().snapshots.back().bytes;
+    for (const std::uint64_t number : manifest().segments.numbers()) {
+      // Only an estimate to show: a segment that cannot be opened is replay's matter.
+      const auto file = context_.fs.open(context_.directory.segment_path(number), FileSystem::Open::kRead);
+      if (file.ok()) total += (*file)->size().value_or(0);
+    }
+    context_.progress.bytes_total = total;
+  }
+
+  // The newest good one. An older one serves only where the log continues it, so that nothing is lost.
+  absl::Status load_snapshots() {
+    absl::Status newest_failed;
+    std::vector<SnapshotRecord>& snapshots = manifest().snapshots;
+    while (!snapshots.empty()) {
+      const SnapshotRecord snapshot = snapshots.back();
+      if (!newest_failed.ok() && snapshot.cut < manifest().log_whole_from) return newest_failed;
+      const absl::Status loaded = load_snapshot_file(snapshot);
+      if (loaded.ok()) return loaded;
+      if (loaded.code() != absl::StatusCode::kDataLoss || manifest().mode != Mode::kHybrid) return loaded;
+      context_.log(2,
+                   fmt::format("snapshot skipped, the log will be replayed from an older one: {}", message_of(loaded)));
+      result_.report.files_skipped.emplace_back(message_of(loaded));
+      result_.damaged.push_back(context_.directory.snapshot_path(snapshot.number));
+      snapshots.pop_back();
+      newest_failed.Update(loaded);
+    }
+    if (has_log(manifest().mode) && manifest().log_whole_from > 0) {
+      if (!newest_failed.ok()) return newest_failed;
+      return error(Reason::kChecksum,
+                   fmt::format("{}: no snapshot is named, and the log is whole only from revision {} on",
+                               context_.directory.path(), manifest().log_whole_from));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status load_snapshot_file(const SnapshotRecord& snapshot) {
+    const std::string path = context_.directory.snapshot_path(snapshot.number);
+    const absl::StatusOr<bool> there = context_.fs.exists(path);
+    if (!there.ok()) return there.status();
+    if (!*there) {
+      return error(Reason::kChecksum, fmt::format("{}: named in MANIFEST, but missing", path), {{"file", path}});
+    }
+    SnapshotExpected expected;
+    expected.store_id = manifest().store_id;
+    expected.number = snapshot.number;
+    expected.cut = snapshot.cut;
+    expected.file_bytes = snapshot.bytes;
+    expected.digest = snapshot.digest;
+    SnapshotLoadOptions options;
+    options.threads = context_.load_threads;
+    options.progress = [this](std::uint64_t more) { context_.progress.bytes_done += more; };
+    const auto info = load_snapshot(context_.fs, path, expected, context_.store, options);
+    if (!info.ok()) return info.status();
+    cut_ = info->cut();
+    result_.clock = std::max(result_.clock, info->header.clock);
+    result_.report.files_loaded.push_back(fmt::format("snapshots/{}", snapshot_format::file_name(snapshot.number)));
+    return absl::OkStatus();
+  }
+
+  absl::Status replay() {
+    std::vector<NamedSegment> named;
+    for (const std::uint64_t number : manifest().segments.numbers()) {
+      const auto used = manifest().used.find(number);
+      named.push_back({number, used == manifest().used.end() ? std::nullopt : std::optional(used->second)});
+    }
+    const auto replayed = replay_log(context_.fs, context_.directory.log_path(), manifest().store_id, named,
+                                     [this](const LogRecord& record) { apply(record); });
+    if (!replayed.ok()) return replayed.status();
+    if (replayed->segments.empty()) {
+      // Prepared, never started: the process ended between making the first segments and using them.
+      manifest().segments = {};
+      manifest().used.clear();
+      return absl::OkStatus();
+    }
+    if (absl::Status whole = check_reach(*replayed); !whole.ok()) return whole;
+    context_.progress.bytes_done += replayed->bytes;
+    result_.revision = replayed->last_revision;
+    result_.clock = std::max(result_.clock, replayed->clock);
+    for (const ReplayedSegment& segment : replayed->segments) {
+      result_.report.files_loaded.push_back(fmt::format("aof/{}", segment_name(segment.end.number)));
+    }
+    return replayed->sealed ? keep_segments(*replayed, {replayed->segments.back().end, {}}) : make_tail_safe(*replayed);
+  }
+
+  void apply(const LogRecord& record) {
+    if (record.revision <= cut_) return;
+    for (const Mutation& mutation : record.mutations) context_.store.apply(mutation, record.revision);
+    ++result_.records_above_snapshot;
+    ++result_.report.records_replayed;
+  }
+
+  // A snapshot is published only when the log is on disk through its cut: a log that ends before has lost bytes.
+  absl::Status check_reach(const LogReplay& replayed) {
+    if (!has_log(manifest().mode) || manifest().snapshots.empty()) return absl::OkStatus();
+    const Revision cut = manifest().snapshots.back().cut;
+    if (replayed.last_revision >= cut) return absl::OkStatus();
+    const SegmentEnd& end = replayed.segments.back().end;
+    const std::string path = context_.directory.segment_path(end.number);
+    return error(Reason::kChecksum,
+                 fmt::format("{}: the log ends at revision {}, offset {}, before the newest snapshot's revision {}",
+                             path, replayed.last_revision, end.used, cut),
+                 {{"file", path}, {"offset", std::to_string(end.used)}});
+  }
+
+  absl::Status make_tail_safe(const LogReplay& replayed) {
+    if (replayed.discarded_bytes > 0) {
+      context_.log(
+          1, fmt::format("torn tail: {} ends at offset {}, {} bytes beyond it do not count, last revision {}",
+                         replayed.tail_file, replayed.tail_offset, replayed.discarded_bytes, replayed.last_revision));
+      result_.report.tail_bytes_discarded = replayed.discarded_bytes;
+    }
+    const auto safe = copy_tail(context_.fs, context_.directory.log_path(), manifest().store_id, replayed,
+                                manifest().next_segment, context_.clock.now());
+    if (!safe.ok()) return safe.status();
+    return keep_segments(replayed, *safe);
+  }
+
+  // MANIFEST names exactly what was replayed, and where it ends.
+  absl::Status keep_segments(const LogReplay& replayed, const SafeTail& safe) {
+    SegmentSet kept;
+    for (const ReplayedSegment& segment : replayed.segments) {
+      if (segment.end.number > safe.cut.number) break;
+      const SegmentEnd& end = segment.end.number == safe.cut.number ? safe.cut : segment.end;
+      kept.add(end.number, end.number);
+      result_.closed.push_back({end.number, end.last_revision, end.used});
+    }
+    std::erase_if(manifest().used, [&](const auto& item) { return !kept.contains(item.first); });
+    // Number 0: not even the first segment has bytes that count, everything is in the tail.
+    if (safe.cut.number != 0) manifest().used[safe.cut.number] = safe.cut.used;
+    if (safe.tail.number != 0) {
+      kept.add(safe.tail.number, safe.tail.number);
+      manifest().used[safe.tail.number] = safe.tail.used;
+      manifest().next_segment = safe.tail.number + 1;
+      result_.closed.push_back({safe.tail.number, safe.tail.last_revision, safe.tail.used});
+    }
+    manifest().segments = std::move(kept);
+    result_.log_end = safe.end();
+    return absl::OkStatus();
+  }
+
+  const RecoveryContext& context_;
+  Recovered result_;
+  Revision cut_ = 0;
+};
+
+}  // namespace
+
+double LoadProgress::fraction() const noexcept {
+  const std::uint64_t total = bytes_total.load();
+  return total == 0 ? 0.0 : std::min(1.0, static_cast<double>(bytes_done.load()) / static_cast<double>(total));
+}
+
+absl::StatusOr<Recovered> recover(const RecoveryContext& context, const Manifest& manifest,
+                                  const DirectoryListing& listing) {
+  return Recovery(context, manifest).run(listing);
+}
+
+}  // namespace kv

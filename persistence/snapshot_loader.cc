@@ -1,0 +1,195 @@
+#include "persistence/snapshot_loader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "persistence/snapshot_entry.h"
+
+namespace kv {
+
+using namespace snapshot_format;
+
+namespace {
+
+// The part of a footer that is a sum over all blocks.
+struct Sums {
+  std::uint64_t entries = 0;
+  std::uint64_t data_bytes = 0;
+  std::uint64_t request_ids = 0;
+  std::uint64_t state_digest = 0;
+
+  void add(const Sums& other) noexcept {
+    entries += other.entries;
+    data_bytes += other.data_bytes;
+    request_ids += other.request_ids;
+    state_digest += other.state_digest;
+  }
+  void add(const EntryRecord& entry) noexcept {
+    ++entries;
+    data_bytes += entry.key.size() + entry.value.size();
+    state_digest += digest_of(fields_of(entry));
+  }
+};
+
+std::string_view problem_of(const EntryRecord& entry, Revision cut) noexcept {
+  const bool known_type = entry.type >= static_cast<std::uint8_t>(ValueType::kString) &&
+                          entry.type <= static_cast<std::uint8_t>(ValueType::kSortedSet);
+  if (!known_type) return "entry of an unknown type";
+  if (entry.version > cut || entry.create_version > entry.version) return "entry version";
+  return {};
+}
+
+// One pass over all blocks by several threads; `visit` gets each block with its proved payload.
+class Pass {
+ public:
+  using Visit = std::function<absl::Status(const SnapshotBlock&, Bytes)>;
+
+  Pass(const SnapshotFile& file, const SnapshotLoadOptions& options, Visit visit)
+      : file_(file), options_(options), visit_(std::move(visit)) {}
+
+  absl::Status run() {
+    std::vector<std::thread> helpers;
+    const std::size_t useful = std::min<std::size_t>(options_.threads, file_.blocks().size());
+    helpers.reserve(useful);
+    try {
+      while (helpers.size() + 1 < useful) helpers.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      // No more threads to be had: those that run, and this one, do the work.
+    }
+    work();
+    for (std::thread& helper : helpers) helper.join();
+    return status_;
+  }
+
+ private:
+  void work() noexcept {
+    try {
+      std::vector<std::byte> buffer;
+      for (std::size_t index = next_++; index < file_.blocks().size() && !failed_; index = next_++) {
+        const SnapshotBlock& block = file_.blocks()[index];
+        const absl::StatusOr<Bytes> payload = file_.read_block(block, buffer);
+        const absl::Status visited = payload.ok() ? visit_(block, *payload) : payload.status();
+        if (!visited.ok()) return fail(visited);
+        if (options_.progress) options_.progress(kBlockHeaderBytes + block.header.stored_bytes);
+      }
+    } catch (const std::bad_alloc&) {
+      fail(error(Reason::kMemoryLimit, "not enough memory to load the snapshot"));
+    }
+  }
+  void fail(absl::Status status) {
+    std::lock_guard lock(mutex_);
+    if (status_.ok()) status_ = std::move(status);
+    failed_ = true;
+  }
+
+  const SnapshotFile& file_;
+  const SnapshotLoadOptions& options_;
+  const Visit visit_;
+  std::atomic<std::size_t> next_ = 0;
+  std::atomic<bool> failed_ = false;
+  std::mutex mutex_;
+  absl::Status status_;  // guarded by mutex_
+};
+
+// Decodes a block whole: no byte may be left over, and no entry missing.
+template <class OnEntry, class OnRequestId>
+absl::Status decode_block(const SnapshotFile& file, const SnapshotBlock& block, Bytes payload, const OnEntry& on_entry,
+                          const OnRequestId& on_request_id) {
+  ByteReader reader(payload);
+  std::string_view why;
+  for (std::uint32_t i = 0; i < block.header.count; ++i) {
+    const std::uint64_t offset = block.offset + kBlockHeaderBytes + reader.used();
+    if (block.header.kind == BlockKind::kEntries) {
+      EntryRecord entry;
+      if (!decode(reader, entry, why)) return file.damaged(why, offset);
+      why = problem_of(entry, file.info().cut());
+      if (!why.empty()) return file.damaged(why, offset);
+      on_entry(entry);
+    } else {
+      RequestIdRecord record;
+      if (!decode(reader, record, why)) return file.damaged(why, offset);
+      on_request_id(record);
+    }
+  }
+  if (reader.left() != 0) return file.damaged("bytes behind the last entry of a block", block.offset);
+  return absl::OkStatus();
+}
+
+absl::Status verify(const SnapshotFile& file, const SnapshotLoadOptions& options) {
+  std::mutex mutex;
+  Sums total;
+  Pass pass(file, options, [&](const SnapshotBlock& block, Bytes payload) {
+    Sums sums;
+    absl::Status decoded = decode_block(
+        file, block, payload, [&](const EntryRecord& entry) { sums.add(entry); },
+        [&](const RequestIdRecord&) { ++sums.request_ids; });
+    std::lock_guard lock(mutex);
+    total.add(sums);
+    return decoded;
+  });
+  if (absl::Status passed = pass.run(); !passed.ok()) return passed;
+
+  const Footer& footer = file.info().footer;
+  if (total.entries != footer.entries || total.data_bytes != footer.data_bytes ||
+      total.request_ids != footer.request_ids || total.state_digest != footer.state_digest) {
+    return file.damaged("totals in the footer", footer.file_bytes - kFooterBytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status fill(const SnapshotFile& file, Store& store, const SnapshotLoadOptions& options) {
+  Pass pass(file, options, [&](const SnapshotBlock& block, Bytes payload) {
+    return decode_block(
+        file, block, payload, [&](const EntryRecord& entry) { store.load(fields_of(entry)); },
+        [&](const RequestIdRecord& record) { options.on_request_id(record); });
+  });
+  if (absl::Status passed = pass.run(); !passed.ok()) return passed;
+
+  // A key that the file holds twice has passed every checksum so far.
+  const Footer& footer = file.info().footer;
+  const StoreTotals totals = store.totals();
+  if (totals.keys != footer.entries || totals.digest != footer.state_digest) {
+    return file.damaged("the loaded state is not the one in the footer", footer.file_bytes - kFooterBytes);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<SnapshotInfo> load_snapshot(FileSystem& fs, const std::string& path, const SnapshotExpected& expected,
+                                           Store& store, const SnapshotLoadOptions& options) {
+  const absl::StatusOr<SnapshotFile> file = SnapshotFile::open(fs, path, expected);
+  if (!file.ok()) return file.status();
+  if (file->info().footer.request_ids != 0 && !options.on_request_id) {
+    return absl::UnimplementedError(fmt::format("snapshot {} holds request ids, which nothing here can keep", path));
+  }
+  if (absl::Status verified = verify(*file, options); !verified.ok()) return verified;
+  absl::Status filled;
+  try {
+    store.reserve(file->info().footer.entries);
+    filled = fill(*file, store, options);
+  } catch (const std::bad_alloc&) {
+    filled = error(Reason::kMemoryLimit, "not enough memory for the snapshot's keys");
+  }
+  if (filled.ok()) return file->info();
+  store.clear();
+  return filled;
+}
+
+absl::StatusOr<SnapshotInfo> verify_snapshot(FileSystem& fs, const std::string& path, const SnapshotExpected& expected,
+                                             const SnapshotLoadOptions& options) {
+  const absl::StatusOr<SnapshotFile> file = SnapshotFile::open(fs, path, expected);
+  if (!file.ok()) return file.status();
+  if (absl::Status verified = verify(*file, options); !verified.ok()) return verified;
+  return file->info();
+}
+
+}  // namespace kv

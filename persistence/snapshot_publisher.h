@@ -1,0 +1,71 @@
+// Takes a snapshot and makes it count: fork, wait, sync the log through the cut, rename, sync the directory, MANIFEST;
+// only then are old snapshots and log segments removed.
+//
+// Hard part: the order, and that a failure at any step leaves everything as it was. One MANIFEST names the new snapshot
+// and drops what it makes superfluous, so no crash can see one without the other.
+//
+// Threads:  take() blocks: one at a time, on the job thread or while stopping; the rest from any thread.
+// Lifetime: the io_context runs on another thread as long as take() does.
+// Source:   docs/durability.md, "Snapshots".
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <mutex>
+
+#include <boost/asio/io_context.hpp>
+
+#include "absl/status/status.h"
+#include "persistence/snapshot_forker.h"
+#include "persistence/storage_core.h"
+
+namespace kv {
+
+struct SnapshotFigures {
+  std::uint64_t taken = 0;
+  std::uint64_t failed = 0;
+  std::chrono::milliseconds last_duration{0};
+  std::chrono::microseconds last_pause{0};
+  UnixMillis last_time = 0;
+  Revision changes_counted_from = 0;   // changes since the newest snapshot = applied - this
+  std::uint64_t log_bytes_before = 0;  // of the journal's bytes_written, what the newest snapshot makes superfluous
+  bool last_failed = false;
+  MonotonicTime last_attempt{};
+  MonotonicTime last_success{};  // or the start
+};
+
+class SnapshotPublisher {
+ public:
+  // Edits the MANIFEST that publishes `snapshot`, and says which files it drops.
+  using Change = std::function<void(Manifest&, const SnapshotRecord& snapshot, Retired&)>;
+
+  SnapshotPublisher(StorageCore& core, boost::asio::io_context& io);
+
+  // What changed before this start: counted as not yet in a snapshot.
+  void begin(Revision changes_counted_from, std::uint64_t log_bytes_above, std::uint64_t next_number);
+
+  // A snapshot of the present mode, with its retention.
+  absl::Status take();
+  absl::Status take(const Change& change);
+  // Ends a running child; its take() answers CANCELLED, and nothing has changed.
+  void cancel() { forker_.cancel(); }
+
+  SnapshotFigures figures() const;
+  // Bytes in the log that the newest snapshot does not cover, about.
+  std::uint64_t log_bytes_since() const;
+
+ private:
+  absl::Status try_take(const Change& change);
+  SnapshotOutcome write_file(std::uint64_t number);
+  absl::Status publish(const SnapshotOutcome& outcome, const Change& change);
+
+  StorageCore& core_;
+  SnapshotForker forker_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  SnapshotFigures figures_;
+  std::uint64_t log_bytes_at_start_ = 0;  // of segments from before this start
+  std::uint64_t next_number_ = 1;
+};
+
+}  // namespace kv

@@ -1,0 +1,92 @@
+// Persistence as the server sees it: opens a data directory, loads the store from it, and from then on keeps the
+// promise of the current mode until stop().
+//
+// Owns the directory's lock, MANIFEST, the journal, the snapshotter and the threads under them. Nothing else writes
+// below the data directory.
+//
+// Threads:  open() and stop() block and belong to one thread that is no reactor; the rest from any thread.
+// Lifetime: the store, clock and file system outlive it; all tickets and waiters are gone before it.
+// Errors:   open() fails closed: data that is unreadable, foreign or damaged is an error and never an empty start.
+//           Its status carries the fact "exit" with the process's exit code: 1, 3 (damaged) or 4 (in use).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/clock.h"
+#include "core/file_system.h"
+#include "persistence/journal.h"
+#include "persistence/recovery.h"
+#include "persistence/settings.h"
+#include "persistence/settings_resolution.h"
+#include "persistence/switch_phase.h"
+#include "store/store.h"
+
+namespace kv {
+
+// New settings for a switch; what is not set stays.
+struct SettingsChange {
+  std::optional<Mode> mode;
+  std::optional<std::chrono::milliseconds> snapshot_interval;
+  std::optional<std::uint32_t> max_snapshots;
+  std::optional<std::uint64_t> log_segment_bytes;
+};
+
+struct StorageStatus {
+  Settings settings;  // of the mode whose promise holds now
+  SwitchPhase phase = SwitchPhase::kNone;
+  Mode switching_to = Mode::kHybrid;
+  Watermarks watermarks;
+  Revision snapshot_revision = 0;        // cut of the newest
+  std::uint32_t fallback_snapshots = 0;  // HYBRID: how many snapshots the log continues; below two there is no fallback
+  bool accepting_writes = true;
+  bool promise_kept = true;  // false: a failed sync, or a snapshot overdue by two intervals
+  std::uint64_t snapshots_taken = 0;
+  std::uint64_t snapshots_failed = 0;
+  std::chrono::milliseconds last_snapshot_duration{0};
+  UnixMillis last_snapshot_time = 0;
+  std::uint64_t log_bytes = 0;
+  std::uint64_t fsyncs = 0;
+  std::uint64_t batches = 0;
+  std::vector<std::string> alarms;  // stable words: disk_failed, disk_full, snapshot_failed, snapshot_overdue
+};
+
+struct StorageOptions {
+  std::string directory;
+  StartupSettings startup;
+  SettingsRule settings_rule = SettingsRule::kLatest;
+  unsigned load_threads = 2;
+  std::uint32_t record_bytes_max = kRecordBytesMax;  // of one write; every segment is allocated to hold one
+  // Called for events worth a log line, from internal threads. Never null.
+  std::function<void(int severity, const std::string& text)> log;  // severity: 0 info, 1 warning, 2 error
+};
+
+class Storage {
+ public:
+  static absl::StatusOr<std::unique_ptr<Storage>> open(FileSystem& fs, Clock& clock, Store& store,
+                                                       StorageOptions options, LoadProgress& progress);
+  virtual ~Storage() = default;
+
+  virtual Journal& journal() noexcept = 0;
+  virtual const RecoveryReport& recovery() const noexcept = 0;
+  virtual const std::vector<SettingDecision>& decisions() const noexcept = 0;
+  virtual StorageStatus status() const = 0;
+
+  // Records the change and carries it out; `done` is called exactly once, on an internal thread: with OK when the
+  // new mode's promise holds, else with why the old one still does. A change that arrives during another is recorded as
+  // the next one; a later one replaces it, and the replaced one's `done` gets ABORTED. The same change is idempotent.
+  virtual void change_settings(SettingsChange change, std::function<void(absl::Status)> done) = 0;
+  // Takes a snapshot now (SIGUSR1); in AOF this is a new base. FAILED_PRECONDITION in NON_PERSISTENT.
+  virtual void snapshot_now(std::function<void(absl::Status)> done) = 0;
+
+  // The clean stop: no tickets may be asked for any more. Syncs and seals the log, takes the final snapshot in SNAPSHOT
+  // mode, marks MANIFEST clean, unlocks. OK only if all of that worked; else says what was not saved.
+  virtual absl::Status stop() = 0;
+};
+
+}  // namespace kv
