@@ -1,0 +1,51 @@
+#include "rpc/call.h"
+
+#include <grpc/support/time.h>
+
+#include "core/error.h"
+#include "rpc/status.h"
+
+namespace kv {
+namespace {
+
+bool passed(gpr_timespec deadline) noexcept {
+  if (deadline.tv_sec == gpr_inf_future(deadline.clock_type).tv_sec) return false;  // none: the usual case
+  return gpr_time_cmp(gpr_now(deadline.clock_type), deadline) >= 0;
+}
+
+}  // namespace
+
+absl::Status Call::still_wanted() noexcept {
+  if (passed(context_.raw_deadline())) {
+    return error(Reason::kExpiredInQueue, "the deadline passed before the call was applied");
+  }
+  if (over()) {
+    return error(Reason::kCancelledInQueue, "the caller left before the call was applied");
+  }
+  return absl::OkStatus();
+}
+
+std::optional<std::string_view> Call::metadata(std::string_view name) const {
+  const auto& all = context_.client_metadata();
+  const auto found = all.find(grpc::string_ref(name.data(), name.size()));
+  if (found == all.end()) return std::nullopt;
+  return std::string_view(found->second.data(), found->second.size());
+}
+
+absl::Status Call::enter() noexcept {
+  accepted_at_ = std::chrono::steady_clock::now();
+  if (!visit_.enter()) return error(Reason::kOverloaded, "too many calls are being served");
+  return still_wanted();
+}
+
+void UnaryCall::Finish::await_suspend(std::coroutine_handle<> waiter) {
+  call.resume_at_end(waiter);
+  void* tag = static_cast<Completion*>(&call.sent());
+  if (status.ok()) {
+    call.writer_.Finish(answer, grpc::Status::OK, tag);
+  } else {
+    call.writer_.FinishWithError(to_grpc(status), tag);
+  }
+}
+
+}  // namespace kv

@@ -1,0 +1,127 @@
+// One call as its handler sees it: where it came from, whether it is still wanted, what it carries beside the message.
+//
+// Hard part: a deadline may pass and a peer may leave while the call waits in the queue or in the handler. Until a
+// change is applied such a call must be dropped; afterwards it must not. So a handler asks still_wanted() right before
+// it applies. The peer's leaving is known from an event of the queue that the library makes for every call anyway:
+// being told costs no more than the event's way through the loop.
+//
+// Threads:  as the coroutine it belongs to; cancellation may be seen by another poller of the same queue.
+// Lifetime: from acceptance until the answer was handed over; a handler's coroutine may hold it while it runs.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <coroutine>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_unary_call.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include "absl/status/status.h"
+#include "core/task.h"
+#include "rpc/reactor.h"
+
+namespace kv {
+
+class Call {
+ public:
+  // Where the handler's coroutine resumes, and must be when it returns.
+  Reactor& home() noexcept { return reactor_; }
+
+  // EXPIRED_IN_QUEUE when the deadline has passed, CANCELLED_IN_QUEUE when the peer has left; else OK.
+  absl::Status still_wanted() noexcept;
+
+  // What the request carries under this name (lower case); the first when there are several. Bytes live as the call.
+  std::optional<std::string_view> metadata(std::string_view name) const;
+  // Everything the request carries beside the message, sorted by name.
+  const std::multimap<grpc::string_ref, grpc::string_ref>& metadata() const { return context_.client_metadata(); }
+  // Sent with the answer, also with an error. Names in lower case; a name ending in "-bin" takes any bytes.
+  void add_trailer(const std::string& name, const std::string& value) { context_.AddTrailingMetadata(name, value); }
+
+  // To be asked first, when the call was accepted: OVERLOADED, EXPIRED_IN_QUEUE, or OK.
+  absl::Status enter() noexcept;
+  grpc::ByteBuffer& bytes() noexcept { return bytes_; }
+  std::chrono::steady_clock::time_point accepted_at() const noexcept { return accepted_at_; }
+
+ protected:
+  explicit Call(Reactor& reactor) : reactor_(reactor), visit_(reactor.gate()) {
+    context_.AsyncNotifyWhenDone(static_cast<Completion*>(&over_));
+  }
+  ~Call() = default;
+
+  // The answer was handed over or refused.
+  Completion& sent() noexcept { return sent_; }
+  // The library's last word came: the call was cancelled, or it ended. A stream that waits for something wakes up here.
+  virtual void on_over() noexcept {}
+  // Set before the answer is sent; resumed when both events have come, in whatever order.
+  void resume_at_end(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
+  bool over() const noexcept { return over_.seen.load(std::memory_order_acquire); }
+
+  Reactor& reactor_;
+  Gate::Visit visit_;  // the first to come and the last to go
+  grpc::ServerContext context_;
+  grpc::ByteBuffer bytes_;
+
+ private:
+  struct Sent final : Completion {
+    explicit Sent(Call& call) : call(call) {}
+    void complete(bool) noexcept override { call.arrive(); }
+    Call& call;
+  };
+  struct Over final : Completion {
+    explicit Over(Call& call) : call(call) {}
+    void complete(bool) noexcept override {
+      seen.store(true, std::memory_order_release);
+      call.on_over();
+      call.arrive();
+    }
+    Call& call;
+    std::atomic<bool> seen{false};
+  };
+
+  void arrive() noexcept {
+    if (events_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) waiter_.resume();
+  }
+
+  Sent sent_{*this};
+  Over over_{*this};
+  std::atomic<int> events_left_{2};
+  std::coroutine_handle<> waiter_;
+  std::chrono::steady_clock::time_point accepted_at_;
+};
+
+// The events of a unary call: accepted, then (answer sent, call over) in any order.
+class UnaryCall final : public Call {
+ public:
+  explicit UnaryCall(Reactor& reactor) : Call(reactor), writer_(&context_) {}
+
+  // Listens for the next call of the method; resumes on a poller with false when the server stops.
+  template <class Service, class RawMethod>
+  auto accept(Service& service, RawMethod next) {
+    return OnCompletion([this, &service, next](Completion& accepted) {
+      grpc::ServerCompletionQueue* queue = reactor_.queue();
+      (service.*next)(&context_, &bytes_, &writer_, queue, queue, &accepted);
+    });
+  }
+
+  // Sends the answer, or the error when `status` is one. Resumes on a poller when nothing of the call is left.
+  auto finish(const absl::Status& status, const grpc::ByteBuffer& answer) { return Finish{*this, status, answer}; }
+
+ private:
+  struct Finish {
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter);
+    void await_resume() const noexcept {}
+    UnaryCall& call;
+    const absl::Status& status;
+    const grpc::ByteBuffer& answer;
+  };
+
+  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
+};
+
+}  // namespace kv

@@ -1,0 +1,181 @@
+#include "rpc/health.h"
+
+#include <coroutine>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+#include <grpcpp/impl/rpc_service_method.h>
+
+#include "core/error.h"
+#include "rpc/status.h"
+
+namespace kv {
+namespace {
+
+enum Method : int { kCheck = 0, kWatch = 1 };
+constexpr char kCheckName[] = "/grpc.health.v1.Health/Check";
+constexpr char kWatchName[] = "/grpc.health.v1.Health/Watch";
+
+}  // namespace
+
+// One open Watch call. Everything below the writer_ is guarded by the board's lock.
+class HealthWatch final : public Call {
+ public:
+  HealthWatch(Reactor& reactor, HealthService& board) : Call(reactor), writer_(&context_), board_(board) {}
+  ~HealthWatch() {
+    const std::lock_guard lock(board_.mutex_);
+    board_.watches_.erase(this);
+  }
+
+  auto accept() {
+    return OnCompletion([this](Completion& accepted) {
+      grpc::ServerCompletionQueue* queue = reactor_.queue();
+      board_.methods_.request_watch(&context_, &bytes_, &writer_, queue, queue, &accepted);
+    });
+  }
+
+  void join(std::string name) {
+    const std::lock_guard lock(board_.mutex_);
+    name_ = std::move(name);
+    board_.watches_.insert(this);
+  }
+
+  auto write(const grpc::ByteBuffer& bytes) {
+    return OnCompletion([this, &bytes](Completion& written) { writer_.Write(bytes, &written); });
+  }
+
+  // Resumes on home() with the next state to tell, or with nothing when the watch is to end.
+  auto next() { return Next{*this}; }
+  auto finish(grpc::Status status) { return Finish{*this, std::move(status)}; }
+
+  void wake() noexcept {  // lock held
+    if (std::exchange(parked_, false)) reactor_.post(resume_);
+  }
+
+ private:
+  struct Next {
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> waiter) {
+      const std::lock_guard lock(watch.board_.mutex_);
+      if (watch.news() || watch.ended()) return false;
+      watch.resume_.waiter = waiter;
+      watch.parked_ = true;
+      return true;
+    }
+    std::optional<Health> await_resume() {
+      const std::lock_guard lock(watch.board_.mutex_);
+      if (!watch.news() || watch.over()) return std::nullopt;
+      watch.told_ = watch.board_.find(watch.name_);
+      return watch.told_;
+    }
+    HealthWatch& watch;
+  };
+  struct Finish {
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter) {
+      watch.resume_at_end(waiter);
+      watch.writer_.Finish(status, &watch.sent());
+    }
+    void await_resume() const noexcept {}
+    HealthWatch& watch;
+    grpc::Status status;
+  };
+  struct Resume final : Completion {
+    void complete(bool) noexcept override { waiter.resume(); }
+    std::coroutine_handle<> waiter;
+  };
+
+  void on_over() noexcept override {
+    const std::lock_guard lock(board_.mutex_);
+    wake();
+  }
+  bool news() const { return told_ != board_.find(name_); }
+  bool ended() const { return over() || board_.stopping_; }
+
+  grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
+  HealthService& board_;
+  std::string name_;
+  std::optional<Health> told_;
+  bool parked_ = false;
+  Resume resume_;
+};
+
+HealthService::Methods::Methods() {
+  using grpc::internal::RpcMethod;
+  AddMethod(new grpc::internal::RpcServiceMethod(kCheckName, RpcMethod::NORMAL_RPC, nullptr));
+  AddMethod(new grpc::internal::RpcServiceMethod(kWatchName, RpcMethod::SERVER_STREAMING, nullptr));
+  MarkMethodRaw(kCheck);
+  MarkMethodRaw(kWatch);
+}
+
+void HealthService::Methods::request_check(grpc::ServerContext* context, grpc::ByteBuffer* bytes,
+                                           grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>* writer,
+                                           grpc::CompletionQueue* call_queue, grpc::ServerCompletionQueue* queue,
+                                           void* tag) {
+  RequestAsyncUnary(kCheck, context, bytes, writer, call_queue, queue, tag);
+}
+
+void HealthService::Methods::request_watch(grpc::ServerContext* context, grpc::ByteBuffer* bytes,
+                                           grpc::ServerAsyncWriter<grpc::ByteBuffer>* writer,
+                                           grpc::CompletionQueue* call_queue, grpc::ServerCompletionQueue* queue,
+                                           void* tag) {
+  RequestAsyncServerStreaming(kWatch, context, bytes, writer, call_queue, queue, tag);
+}
+
+Health HealthService::find(const std::string& name) const {
+  const auto found = names_.find(name);
+  if (found == names_.end()) return Health::kUnknownService;
+  return stopping_ ? Health::kNotServing : found->second;
+}
+
+void HealthService::set(const std::string& name, bool serving) {
+  const std::lock_guard lock(mutex_);
+  names_[name] = serving ? Health::kServing : Health::kNotServing;
+  for (HealthWatch* watch : watches_) watch->wake();
+}
+
+void HealthService::stop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  for (HealthWatch* watch : watches_) watch->wake();
+}
+
+Answer<Health> HealthService::check(const HealthRequest& request) const {
+  const std::lock_guard lock(mutex_);
+  const Health health = find(request.service);
+  if (health == Health::kUnknownService) return absl::NotFoundError("no such service");
+  return health;
+}
+
+Detached HealthService::serve_watch(Reactor& reactor, HealthService& board) {
+  HealthWatch watch(reactor, board);
+  const bool accepted = co_await watch.accept();
+  if (!accepted) co_return;  // The server is stopping.
+  serve_watch(reactor, board);
+
+  absl::Status status = watch.enter();
+  HealthRequest request;
+  if (status.ok() && !parse(watch.bytes(), request)) status = unparsable(request);
+  if (status.ok()) {
+    watch.join(std::move(request.service));
+    status = error(Reason::kShuttingDown, "the server is stopping");
+    for (;;) {
+      const std::optional<Health> health = co_await watch.next();
+      if (!health) break;
+      grpc::ByteBuffer bytes;
+      serialize(*health, bytes).IgnoreError();  // two bytes always fit
+      const bool written = co_await watch.write(bytes);
+      if (!written) break;
+    }
+  }
+  co_await watch.finish(to_grpc(status));
+}
+
+void HealthService::listen(Reactor& reactor) {
+  serve_unary<HealthRequest, Health>(reactor, &kCheckName[1], methods_, &Methods::request_check,
+                                     [this](Call&, HealthRequest& request) { return check(request); });
+  serve_watch(reactor, *this);
+}
+
+}  // namespace kv

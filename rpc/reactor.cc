@@ -1,0 +1,63 @@
+#include "rpc/reactor.h"
+
+#include <utility>
+
+#include <grpc/support/time.h>
+#include <pthread.h>
+
+namespace kv {
+
+Reactor::Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds)
+    : queue_(std::move(queue)), bounds_(bounds), gate_(bounds.calls_max) {}
+
+Reactor::~Reactor() {
+  stop();
+  run_posted();
+}
+
+void Reactor::start(unsigned threads) {
+  for (unsigned i = 0; i < threads; ++i) {
+    pollers_.emplace_back([this] { poll(); });
+    pthread_setname_np(pollers_.back().native_handle(), "reactor");
+  }
+}
+
+void Reactor::poll() noexcept {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_->Next(&tag, &ok)) static_cast<Completion*>(tag)->complete(ok);
+}
+
+void Reactor::post(CompletionList list) noexcept {
+  if (list.empty()) return;
+  const std::lock_guard lock(mutex_);
+  posted_.append(std::move(list));
+  if (wake_set_ || !open_) return;
+  wake_set_ = true;
+  alarm_.Set(queue_.get(), gpr_time_0(GPR_CLOCK_MONOTONIC), static_cast<Completion*>(&wake_));
+}
+
+CompletionList Reactor::take_posted() noexcept {
+  const std::lock_guard lock(mutex_);
+  wake_set_ = false;
+  return std::move(posted_);
+}
+
+void Reactor::run_posted() noexcept {
+  CompletionList list = take_posted();
+  while (Completion* completion = list.pop()) completion->complete(true);
+}
+
+void Reactor::stop() noexcept {
+  if (std::exchange(stopped_, true)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+  }
+  queue_->Shutdown();
+  if (pollers_.empty()) poll();
+  for (std::thread& poller : pollers_) poller.join();
+  run_posted();
+}
+
+}  // namespace kv

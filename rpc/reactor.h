@@ -1,0 +1,83 @@
+// A completion queue and the threads that poll it: where calls are accepted, handled and resumed.
+//
+// Every tag of the queue is a Completion, so the loop knows nothing about calls. Other threads resume a call by posting
+// its Completion here; one alarm wakes the queue for a whole list.
+//
+// Hard part: the end. Setting an alarm on a queue that was shut down aborts the process, and so does listening for a
+// call on it. Hence the alarm is set under the same lock as the flag that says whether the queue is still open, and
+// only when the list turns non-empty and the last firing was consumed.
+//
+// Threads:  post() from any thread, stop() from any thread but a poller. Completions run on the pollers; with one
+// poller
+//           (the default) one at a time.
+// Lifetime: outlives every call it accepted. What is posted after stop() runs in the destructor.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/completion_queue.h>
+
+#include "core/completion.h"
+#include "rpc/call_counts.h"
+#include "rpc/gate.h"
+
+namespace kv {
+
+class Reactor final : public Scheduler {
+ public:
+  struct Bounds {
+    unsigned posted_calls_per_method = 64;
+    std::size_t calls_max = 65536;
+  };
+
+  Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds);
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+  ~Reactor();
+
+  void start(unsigned threads);
+  // Closes the queue, runs what is left on it, joins the pollers. Before: nobody listens for calls and the gate is
+  // empty. The second call does nothing.
+  void stop() noexcept;
+
+  using Scheduler::post;
+  void post(CompletionList list) noexcept override;
+
+  grpc::ServerCompletionQueue* queue() noexcept { return queue_.get(); }
+  Gate& gate() noexcept { return gate_; }
+  CallCounts& counts() noexcept { return counts_; }
+  unsigned posted_calls_per_method() const noexcept { return bounds_.posted_calls_per_method; }
+
+ private:
+  struct Wake final : Completion {
+    explicit Wake(Reactor& reactor) : reactor(reactor) {}
+    void complete(bool) noexcept override { reactor.run_posted(); }
+    Reactor& reactor;
+  };
+
+  void poll() noexcept;
+  void run_posted() noexcept;
+  CompletionList take_posted() noexcept;
+
+  const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  const Bounds bounds_;
+  Gate gate_;
+  CallCounts counts_;
+  Wake wake_{*this};
+
+  std::mutex mutex_;
+  CompletionList posted_;  // guarded by mutex_
+  grpc::Alarm alarm_;      // guarded by mutex_
+  bool wake_set_ = false;  // guarded by mutex_
+  bool open_ = true;       // guarded by mutex_
+
+  std::vector<std::thread> pollers_;
+  bool stopped_ = false;
+};
+
+}  // namespace kv

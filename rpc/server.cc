@@ -1,0 +1,141 @@
+#include "rpc/server.h"
+
+#include <algorithm>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+#include <grpc/grpc.h>
+#include <grpcpp/security/server_credentials.h>
+
+#include "absl/synchronization/mutex.h"
+#include "core/absl_text.h"
+#include "rpc/address.h"
+#include "rpc/plugins.h"
+
+namespace kv {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr std::chrono::milliseconds kTimeToLeave{100};
+
+std::chrono::system_clock::time_point to_system(SteadyTime deadline) {
+  return std::chrono::system_clock::now() +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - std::chrono::steady_clock::now());
+}
+
+unsigned queues_for(unsigned wanted) noexcept {
+  if (wanted != 0) return wanted;
+  return std::max(1u, std::thread::hardware_concurrency() / 2);  // the other half belongs to log, timers and kernel
+}
+
+// Abseil looks for lock cycles at every lock the library takes unless it was itself built for release, and Debian's was
+// not: 3 to 5 % of what a call costs. For the whole process.
+void skip_lock_cycle_search() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
+
+absl::Status cannot_listen(const std::string& address) {
+  return absl::UnavailableError(to_absl(fmt::format("cannot listen on {}", address)));
+}
+
+}  // namespace
+
+RpcServer::RpcServer(RpcServerOptions options, std::vector<RpcService*> services)
+    : options_(std::move(options)), services_(std::move(services)) {}
+
+RpcServer::~RpcServer() { close(); }
+
+void RpcServer::configure(grpc::ServerBuilder& builder) const {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two servers share one port, unnoticed
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options_.streams_per_connection_max);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options_.channelz ? 1 : 0);  // it counts every call
+  // A ping that is a little early is forgiven: timers of clients are not exact.
+  constexpr auto kEarly = std::chrono::seconds(1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             static_cast<int>((options_.ping_interval_min - kEarly).count()));
+}
+
+absl::Status RpcServer::build() {
+  skip_lock_cycle_search();
+  const LibraryServices library{options_.reflection, options_.channelz};
+  prepare_library_services(library);
+  grpc::ServerBuilder builder;
+  choose_library_services(builder, library);
+  configure(builder);
+
+  constexpr int kNotTried = -1;
+  std::vector<int> ports(options_.listen.size(), kNotTried);
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (absl::Status free = check_not_taken(options_.listen[i]); !free.ok()) return free;
+    builder.AddListeningPort(options_.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+  }
+  builder.RegisterService(&health_.grpc_service());
+  for (RpcService* service : services_) builder.RegisterService(&service->grpc_service());
+  std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
+  for (unsigned i = 0; i < queues_for(options_.queues); ++i) queues.push_back(builder.AddCompletionQueue());
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) {  // The library binds in order and stops at the first that fails.
+    const auto failed = std::find_if(ports.begin(), ports.end(), [](int port) { return port <= 0; });
+    if (failed == ports.end()) return absl::UnavailableError("the server could not be built");
+    return cannot_listen(options_.listen[static_cast<std::size_t>(failed - ports.begin())]);
+  }
+  for (auto& queue : queues) reactors_.push_back(std::make_unique<Reactor>(std::move(queue), options_.bounds));
+  for (std::size_t i = 0; i < ports.size(); ++i) addresses_.push_back(with_port(options_.listen[i], ports[i]));
+  return absl::OkStatus();
+}
+
+absl::Status RpcServer::start() {
+  if (absl::Status built = build(); !built.ok()) return built;
+  for (const auto& reactor : reactors_) {
+    health_.listen(*reactor);
+    for (RpcService* service : services_) service->listen(*reactor);
+  }
+  for (const auto& reactor : reactors_) reactor->start(options_.threads_per_queue);
+  return absl::OkStatus();
+}
+
+std::vector<Reactor*> RpcServer::reactors() const {
+  std::vector<Reactor*> all;
+  for (const auto& reactor : reactors_) all.push_back(reactor.get());
+  return all;
+}
+
+std::vector<MethodTotals> RpcServer::totals() const {
+  std::vector<MethodTotals> totals;
+  for (const auto& reactor : reactors_) reactor->counts().add_to(totals);
+  return totals;
+}
+
+std::size_t RpcServer::calls_in_flight() const {
+  std::size_t calls = 0;
+  for (const auto& reactor : reactors_) calls += reactor->gate().calls();
+  return calls;
+}
+
+void RpcServer::drain(SteadyTime deadline, const std::function<void()>& abandon) {
+  if (server_ == nullptr || std::exchange(drained_, true)) return;
+  health_.stop();
+  // Never on a reactor, and not here either: it waits for connections, and meanwhile somebody must see to parked calls.
+  // It does not wait for calls: those the gates count.
+  std::future<void> stopped = std::async(std::launch::async, [&] { server_->Shutdown(to_system(deadline)); });
+  const bool left = stopped.wait_until(std::min(deadline, std::chrono::steady_clock::now() + kTimeToLeave)) ==
+                    std::future_status::ready;
+  const bool answered = std::all_of(reactors_.begin(), reactors_.end(),
+                                    [&](const auto& reactor) { return reactor->gate().wait_empty_until(deadline); });
+  // A busy client hangs up when it hears of the stop. An idle one may not look for seconds, and the library would wait
+  // for it: once the last call is answered, such connections are closed.
+  if (answered && !left) grpc_server_cancel_all_calls(server_->c_server());
+  if (!answered && abandon) abandon();
+  stopped.get();
+  for (const auto& reactor : reactors_) reactor->gate().wait_empty();
+}
+
+void RpcServer::close() {
+  drain(std::chrono::steady_clock::now());
+  for (const auto& reactor : reactors_) reactor->stop();
+}
+
+}  // namespace kv

@@ -1,0 +1,86 @@
+// A gRPC server that knows no keys: it owns the library's server, the reactors and the order in which they begin and
+// end.
+//
+// Hard part: the end (docs/ARCHITECTURE.md, "Stop"). drain() tells the library to stop on a thread of its own, waits
+// for the calls to leave, and at the deadline asks the owner to complete every call that is still parked. The library's
+// own stop returns when the connections are gone: calls may still be parked then, and even wait in a queue unseen, so
+// the gates decide. Only when they are empty, and the owner has silenced whatever else posts to the reactors (timers,
+// the journal), may close() shut the queues down.
+//
+// Threads:  start(), drain(), close() from one thread, never a reactor's; the rest from any.
+// Lifetime: services outlive the server. The destructor drains without patience and closes.
+// Errors:   an address that cannot be listened on fails start() with UNAVAILABLE naming it, and the server stays
+// stopped. Source:   grpc::Server::Shutdown in grpcpp/impl/codegen/server_interface.h.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include "absl/status/status.h"
+#include "rpc/call_counts.h"
+#include "rpc/health.h"
+#include "rpc/reactor.h"
+#include "rpc/rpc_service.h"
+
+namespace kv {
+
+struct RpcServerOptions {
+  std::vector<std::string> listen = {"127.0.0.1:0"};  // HOST:PORT (port 0: any free one) or unix:PATH
+  unsigned queues = 0;                                // 0: from the core count
+  unsigned threads_per_queue = 1;
+  Reactor::Bounds bounds;  // of each queue
+  std::size_t message_bytes_max = 8u << 20;
+  int streams_per_connection_max = 1000;
+  // A client that pings more often, calls or none, is sent away.
+  std::chrono::milliseconds ping_interval_min = std::chrono::seconds(10);
+  bool reflection = true;
+  bool channelz = true;
+};
+
+class RpcServer {
+ public:
+  RpcServer(RpcServerOptions options, std::vector<RpcService*> services);
+  RpcServer(const RpcServer&) = delete;
+  RpcServer& operator=(const RpcServer&) = delete;
+  ~RpcServer();
+
+  absl::Status start();
+
+  // The addresses of the options with the ports really bound; for unix: as given. After start().
+  const std::vector<std::string>& addresses() const noexcept { return addresses_; }
+  std::vector<Reactor*> reactors() const;
+  std::vector<MethodTotals> totals() const;
+  std::size_t calls_in_flight() const;
+
+  // The state that grpc.health.v1 tells of a name; a name never set is unknown to it.
+  void set_health(const std::string& name, bool serving) { health_.set(name, serving); }
+
+  // No new calls; returns when every call has left. At the deadline `abandon` is called, once, if calls are still
+  // there: it must see to it that every parked call completes. Without start(), or the second time, it does nothing.
+  void drain(std::chrono::steady_clock::time_point deadline, const std::function<void()>& abandon = {});
+  // Drains without patience if nobody did, shuts the queues down and joins the pollers. Nothing may post to a reactor
+  // while or after it runs.
+  void close();
+
+ private:
+  absl::Status build();
+  void configure(grpc::ServerBuilder& builder) const;
+
+  const RpcServerOptions options_;
+  const std::vector<RpcService*> services_;
+  HealthService health_;
+  std::vector<std::unique_ptr<Reactor>> reactors_;
+  std::vector<std::string> addresses_;
+  std::unique_ptr<grpc::Server> server_;
+  bool drained_ = false;
+};
+
+}  // namespace kv
