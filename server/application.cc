@@ -1,0 +1,244 @@
+#include "server/application.h"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "core/absl_text.h"
+#include "core/error.h"
+#include "core/units.h"
+#include "server/library_logs.h"
+#include "server/log.h"
+#include "server/start_report.h"
+#include "server/version.h"
+
+namespace kv {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kHealthPeriod{200};
+constexpr milliseconds kEndPatience{2000};
+constexpr std::array kHealthNames = {"", "kvstore.KeyValueStore", "kvstore.writes", "kvstore.persistence"};
+
+RpcServerOptions rpc_options(const Options& options) {
+  RpcServerOptions result;
+  result.listen = options.listen;
+  result.queues = static_cast<unsigned>(options.completion_queues);
+  result.threads_per_queue = static_cast<unsigned>(options.threads_per_queue);
+  result.message_bytes_max = options.message_bytes_max;
+  result.reflection = options.reflection;
+  return result;
+}
+
+bool is_loopback(std::string_view address) {
+  return address.starts_with("unix:") || address.starts_with("127.") || address.starts_with("localhost:") ||
+         address.starts_with("[::1]:");
+}
+
+void log_from_storage(int severity, const std::string& text) {
+  log_line(severity >= 2 ? Severity::kError : severity == 1 ? Severity::kWarning : Severity::kInfo, text);
+}
+
+// Storage puts the process's exit code into its error.
+int exit_code_of(const absl::Status& failed) {
+  const auto facts = facts_of(failed);
+  const auto code = facts.find("exit");
+  if (code == facts.end()) return kExitUnexpected;
+  const auto number = parse_number(code->second);
+  return number.ok() ? static_cast<int>(*number) : kExitUnexpected;
+}
+
+}  // namespace
+
+Application::Application(CommandLine line)
+    : line_(std::move(line)),
+      options_(line_.options),
+      store_({.shard_count = options_.shards}),
+      engine_(store_, clock_, options_.limits, progress_),
+      events_(std::make_unique<EventThread>()),
+      legacy_(engine_, *events_, options_.legacy_config),
+      rpc_(rpc_options(options_), {&legacy_}),
+      expirer_(engine_),
+      metrics_(store_, [this] { return rpc_.totals(); }) {}
+
+Application::~Application() = default;
+
+int Application::run() {
+  redirect_library_logs();
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // A limit on file sizes is an error of the write, not the end of the process.
+  events_->on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [this](int number) { on_signal(number); });
+  log_info("kvstore_server {}, process {}", kVersion, getpid());
+  log_settings(line_.settings);
+  warn_if_exposed();
+  if (const absl::Status listening = listen(); !listening.ok()) {
+    log_error("{}", message_of(listening));
+    return kExitCannotBind;
+  }
+  if (const absl::Status loaded = load(); !loaded.ok()) {
+    log_error("{}", message_of(loaded));
+    rpc_.drain(steady_clock::now());
+    events_.reset();
+    rpc_.close();
+    return exit_code_of(loaded);
+  }
+  begin_serving();
+  wait_for_stop();
+  return stop();
+}
+
+void Application::warn_if_exposed() const {
+  for (const std::string& address : options_.listen) {
+    if (!is_loopback(address)) {
+      log_warning("listening on {}: everybody who can connect can read and change the data, there is no authentication",
+                  address);
+    }
+  }
+}
+
+absl::Status Application::listen() {
+  if (!options_.http_listen.empty()) {
+    HttpPages pages{.metrics = [this] { return metrics_.text(); }, .ready = [this] { return engine_.serving(); }};
+    auto http = HttpListener::open(options_.http_listen, std::move(pages));
+    if (!http.ok()) return http.status();
+    http_ = *std::move(http);
+    log_info("metrics and probes on port {} of {}", http_->port(), options_.http_listen);
+  }
+  if (const absl::Status started = rpc_.start(); !started.ok()) return started;
+  for (const char* name : kHealthNames) rpc_.set_health(name, false);
+  return absl::OkStatus();
+}
+
+absl::Status Application::load() {
+  StorageOptions options;
+  options.directory = options_.data_directory;
+  options.startup = options_.startup;
+  options.settings_rule = options_.settings_rule;
+  options.load_threads = std::max(1u, std::thread::hardware_concurrency());
+  options.log = log_from_storage;
+  log_info("loading {}", options_.data_directory);
+  auto storage = Storage::open(posix_file_system(), clock_, store_, std::move(options), progress_);
+  if (!storage.ok()) return storage.status();
+  storage_ = *std::move(storage);
+  phase_ = Phase::kServing;  // A signal from here on is a stop with all its steps.
+  log_decisions(storage_->decisions());
+  log_recovery(storage_->recovery(), store_);
+  return absl::OkStatus();
+}
+
+void Application::begin_serving() {
+  engine_.attach(storage_->journal());
+  if (const absl::Status swept = expirer_.sweep_now(); !swept.ok()) {
+    log_warning("keys that are due stay hidden, their removal is not logged yet: {}", message_of(swept));
+  }
+  expirer_.start();
+  legacy_.start_serving(*storage_);
+  metrics_.show(*storage_, expirer_);
+  engine_.start_serving();
+  rpc_.set_health("", true);
+  rpc_.set_health("kvstore.KeyValueStore", true);
+  {
+    std::lock_guard lock(health_mutex_);
+    watching_health_ = true;
+  }
+  watch_health();
+  for (const std::string& address : rpc_.addresses()) log_info("serving on {}", address);
+}
+
+void Application::watch_health() {
+  std::lock_guard lock(health_mutex_);
+  if (!watching_health_) return;
+  const StorageStatus status = storage_->status();
+  rpc_.set_health("kvstore.writes", status.accepting_writes);
+  rpc_.set_health("kvstore.persistence", status.promise_kept);
+  events_->after(kHealthPeriod, [this] { watch_health(); });
+}
+
+void Application::on_signal(int number) {
+  if (number == SIGHUP) {
+    log_info("SIGHUP: nothing to reload, the log goes to standard error");
+    return;
+  }
+  if (number == SIGUSR1) {
+    if (phase_ != Phase::kServing) return;
+    storage_->snapshot_now([](const absl::Status& taken) {
+      if (taken.ok()) {
+        log_info("SIGUSR1: a snapshot was taken");
+      } else {
+        log_warning("SIGUSR1: no snapshot was taken: {}", message_of(taken));
+      }
+    });
+    return;
+  }
+  if (phase_ == Phase::kLoading) {
+    log_info("stopped while loading: nothing has been changed");
+    _exit(kExitClean);
+  }
+  std::lock_guard lock(mutex_);
+  ++stop_signals_;
+  if (stop_signals_ >= 3) {
+    log_error("third signal: ending at once");
+    _exit(code_if_ended_now_);
+  }
+  if (stop_signals_ == 2 && draining_) {
+    log_warning("second signal: calls in flight are not waited for");
+    storage_->journal().abandon_waiters();
+  }
+  stop_asked_.notify_all();
+}
+
+void Application::wait_for_stop() {
+  std::unique_lock lock(mutex_);
+  stop_asked_.wait(lock, [this] { return stop_signals_ > 0; });
+  draining_ = true;
+}
+
+int Application::stop() {
+  const auto begin = steady_clock::now();
+  log_info("stopping: {} calls in flight, which get {}", rpc_.calls_in_flight(),
+           format_duration(options_.stop_timeout));
+  phase_ = Phase::kStopping;
+  {
+    std::lock_guard lock(health_mutex_);
+    watching_health_ = false;
+    for (const char* name : kHealthNames) rpc_.set_health(name, false);
+  }
+  engine_.stop_serving();
+  rpc_.drain(begin + options_.stop_timeout, [this] {
+    log_warning("calls are still unanswered at the stop timeout: their outcome is unknown to their callers");
+    storage_->journal().abandon_waiters();
+  });
+  {
+    std::lock_guard lock(mutex_);
+    draining_ = false;
+  }
+  expirer_.stop();
+  const absl::Status saved = storage_->stop();
+  const int code = saved.ok() ? kExitClean : kExitNotSaved;
+  code_if_ended_now_ = code;
+  guard_the_end(code, kEndPatience);
+  if (!saved.ok()) log_error("not everything was saved: {}", message_of(saved));
+  metrics_.hide();
+  http_.reset();
+  events_.reset();
+  rpc_.close();
+  log_info("stopped after {} ms, exit {}",
+           std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin).count(), code);
+  return code;
+}
+
+void Application::guard_the_end(int code, milliseconds patience) {
+  std::thread([code, patience] {
+    std::this_thread::sleep_for(patience);
+    log_warning("the data is safe, but the stop hangs: ending");
+    _exit(code);
+  }).detach();
+}
+
+}  // namespace kv

@@ -1,0 +1,86 @@
+// The server as a whole: starts everything in the order that keeps promises, waits for a signal, stops everything in
+// the order that keeps them.
+//
+// Start: bind first, every data call answering LOADING; load, fail closed; log what fell due; serve.
+// Stop:  health NOT_SERVING and no new calls; drain, with a bound; expirer; storage (sync, seal, final snapshot, clean
+//        mark); queues. Once the data is safe a watchdog ends the process even if the rest hangs.
+//
+// Threads:  run() on the main thread. Lifetime: one run() per object.
+// Errors:   run() gives the exit code of docs/operations.md; the log says why.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "core/clock.h"
+#include "persistence/storage.h"
+#include "rpc/server.h"
+#include "server/engine.h"
+#include "server/event_thread.h"
+#include "server/expirer.h"
+#include "server/http_listener.h"
+#include "server/legacy_service.h"
+#include "server/metrics.h"
+#include "server/options.h"
+
+namespace kv {
+
+enum ExitCode : int {
+  kExitClean = 0,
+  kExitUnexpected = 1,
+  kExitBadSettings = 2,
+  kExitDamaged = 3,
+  kExitInUse = 4,
+  kExitCannotBind = 5,
+  kExitNotSaved = 6,
+};
+
+class Application {
+ public:
+  explicit Application(CommandLine line);
+  ~Application();
+
+  int run();
+
+ private:
+  void on_signal(int number);
+  // Whether anybody but this machine can connect.
+  void warn_if_exposed() const;
+  absl::Status listen();
+  absl::Status load();
+  void begin_serving();
+  void watch_health();
+  void wait_for_stop();
+  int stop();
+  // Ends the process when the rest of a stop takes longer than `patience`; the data is safe by then.
+  void guard_the_end(int code, std::chrono::milliseconds patience);
+
+  const CommandLine line_;
+  const Options& options_;
+  SystemClock clock_;
+  Store store_;
+  LoadProgress progress_;
+  Engine engine_;
+  std::unique_ptr<EventThread> events_;
+  LegacyService legacy_;
+  RpcServer rpc_;
+  std::unique_ptr<Storage> storage_;
+  Expirer expirer_;
+  Metrics metrics_;
+  std::unique_ptr<HttpListener> http_;
+
+  std::mutex mutex_;
+  std::condition_variable stop_asked_;
+  int stop_signals_ = 0;   // guarded by mutex_
+  bool draining_ = false;  // guarded by mutex_; calls can still be abandoned
+  enum class Phase { kLoading, kServing, kStopping };
+  std::atomic<Phase> phase_{Phase::kLoading};
+  std::atomic<int> code_if_ended_now_{kExitNotSaved};
+  std::mutex health_mutex_;
+  bool watching_health_ = false;  // guarded by health_mutex_
+};
+
+}  // namespace kv

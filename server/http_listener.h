@@ -1,0 +1,35 @@
+// The small HTTP listener beside gRPC, for scrapers and orchestrators: /metrics, /livez, /readyz, /version.
+//
+// Threads:  its own two; the callbacks are called on them, at any time between open() and destruction.
+// Lifetime: the destructor ends the threads.
+// Errors:   an address that cannot be bound is kUnavailable, naming it; anything but GET of the four paths is 404 or
+// 405.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace kv {
+
+struct HttpPages {
+  std::function<std::string()> metrics;
+  std::function<bool()> ready;
+};
+
+class HttpListener {
+ public:
+  static absl::StatusOr<std::unique_ptr<HttpListener>> open(const std::string& address, HttpPages pages);
+  ~HttpListener();
+
+  int port() const noexcept;  // the bound one
+
+ private:
+  struct Server;
+  explicit HttpListener(std::unique_ptr<Server> server) noexcept;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace kv

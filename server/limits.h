@@ -1,0 +1,14 @@
+// The bounds that a request is held to before anything is applied. Units: bytes.
+#pragma once
+
+#include <cstddef>
+
+namespace kv {
+
+struct Limits {
+  std::size_t key_bytes_max = std::size_t{64} << 10;
+  std::size_t entry_bytes_max = (std::size_t{4} << 20) - (std::size_t{4} << 10);  // key and value together
+  std::size_t legacy_keys_bytes_max = std::size_t{64} << 20;
+};
+
+}  // namespace kv

@@ -1,0 +1,67 @@
+#include "server/log.h"
+
+#include <atomic>
+#include <memory>
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "core/utf8.h"
+
+namespace kv {
+namespace {
+
+std::atomic<bool> as_json{false};
+
+spdlog::level::level_enum level_of(Severity severity) {
+  switch (severity) {
+    case Severity::kDebug:
+      return spdlog::level::debug;
+    case Severity::kInfo:
+      return spdlog::level::info;
+    case Severity::kWarning:
+      return spdlog::level::warn;
+    case Severity::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text, bool json) {
+  const bool utf8 = is_utf8(text);
+  std::string result;
+  result.reserve(text.size() + 8);
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\\' || (json && c == '"')) {
+      result += '\\';
+      result += c;
+    } else if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !utf8)) {
+      result += fmt::format(fmt::runtime(json ? "\\u{:04x}" : "\\x{:02x}"), byte);
+    } else {
+      result += c;
+    }
+  }
+  return result;
+}
+
+void configure_log(std::string_view level, std::string_view format) {
+  as_json = format == "json";
+  auto logger = std::make_shared<spdlog::logger>("kvstore", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_level(spdlog::level::from_str(std::string(level)));
+  logger->flush_on(spdlog::level::debug);
+  logger->set_pattern(
+      as_json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":"%v"})" : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+      spdlog::pattern_time_type::utc);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void log_line(Severity severity, std::string_view text) {
+  spdlog::logger& logger = *spdlog::default_logger_raw();
+  const auto level = level_of(severity);
+  if (logger.should_log(level)) logger.log(level, "{}", escaped(text, as_json));
+}
+
+}  // namespace kv

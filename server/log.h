@@ -1,0 +1,43 @@
+// The one logger of the server: lines on standard error, as text or as JSON objects.
+//
+// What clients and files say may be in a message, so control characters are escaped in both forms: nobody can forge a
+// line.
+//
+// Threads: configure_log() once, before other threads; the rest from any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace kv {
+
+enum class Severity { kDebug, kInfo, kWarning, kError };
+
+// `level` and `format` are words of the table of settings.
+void configure_log(std::string_view level, std::string_view format);
+
+void log_line(Severity severity, std::string_view text);
+
+template <class... Arguments>
+void log_debug(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  log_line(Severity::kDebug, fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+template <class... Arguments>
+void log_info(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  log_line(Severity::kInfo, fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+template <class... Arguments>
+void log_warning(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  log_line(Severity::kWarning, fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+template <class... Arguments>
+void log_error(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  log_line(Severity::kError, fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+
+// One line's text with control characters, backslashes and bytes that are not UTF-8 escaped; for JSON also quotes.
+std::string escaped(std::string_view text, bool json);
+
+}  // namespace kv

@@ -1,0 +1,156 @@
+#include "server/metrics.h"
+
+#include <cmath>
+#include <limits>
+#include <sstream>
+
+#include <prometheus/text_serializer.h>
+
+#include "persistence/journal.h"
+#include "server/version.h"
+
+namespace kv {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+struct Labelled {
+  std::string name;
+  std::string value;
+  double figure;
+};
+
+MetricFamily family(std::string name, std::string help, MetricType type) {
+  MetricFamily family;
+  family.name = "kvstore_" + std::move(name);
+  family.help = std::move(help);
+  family.type = type;
+  return family;
+}
+
+ClientMetric& add(MetricFamily& family, double figure) {
+  ClientMetric& metric = family.metric.emplace_back();
+  (family.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = figure;
+  return metric;
+}
+
+MetricFamily single(std::string name, std::string help, MetricType type, double figure) {
+  MetricFamily result = family(std::move(name), std::move(help), type);
+  add(result, figure);
+  return result;
+}
+
+MetricFamily labelled(std::string name, std::string help, MetricType type, const std::vector<Labelled>& rows) {
+  MetricFamily result = family(std::move(name), std::move(help), type);
+  for (const Labelled& row : rows) add(result, row.figure).label = {{row.name, row.value}};
+  return result;
+}
+
+std::string code_name(std::size_t code) { return absl::StatusCodeToString(static_cast<absl::StatusCode>(code)); }
+
+void collect_calls(const std::vector<MethodTotals>& all, std::vector<MetricFamily>& families) {
+  MetricFamily requests = family("rpc_requests_total", "Calls answered.", MetricType::Counter);
+  MetricFamily durations = family("rpc_duration_seconds", "Time from request to answer.", MetricType::Histogram);
+  for (const MethodTotals& totals : all) {
+    for (std::size_t code = 0; code < kStatusCodes; ++code) {
+      if (totals.by_code[code] == 0) continue;
+      add(requests, static_cast<double>(totals.by_code[code])).label = {{"method", totals.method},
+                                                                        {"code", code_name(code)}};
+    }
+    ClientMetric& metric = durations.metric.emplace_back();
+    metric.label = {{"method", totals.method}};
+    std::uint64_t below = 0;
+    for (std::size_t n = 0; n < kDurationBuckets; ++n) {
+      below += totals.by_duration[n];
+      const bool last = n + 1 == kDurationBuckets;
+      metric.histogram.bucket.push_back(
+          {below, last ? std::numeric_limits<double>::infinity() : std::ldexp(1e-6, static_cast<int>(n))});
+    }
+    metric.histogram.sample_count = below;
+    metric.histogram.sample_sum = static_cast<double>(totals.nanoseconds) / 1e9;
+  }
+  families.push_back(std::move(requests));
+  families.push_back(std::move(durations));
+}
+
+void collect_store(const StoreTotals& totals, std::vector<MetricFamily>& families) {
+  families.push_back(single("keys", "Keys, those due but not yet removed included.", MetricType::Gauge,
+                            static_cast<double>(totals.keys)));
+  families.push_back(
+      single("expiring_keys", "Keys with an expiry.", MetricType::Gauge, static_cast<double>(totals.expiring_keys)));
+  families.push_back(labelled("memory_bytes", "Memory of the data and of what holds it.", MetricType::Gauge,
+                              {{"kind", "data", static_cast<double>(totals.data_bytes)},
+                               {"kind", "overhead", static_cast<double>(totals.memory_bytes - totals.data_bytes)}}));
+}
+
+void collect_storage(const Storage& storage, std::vector<MetricFamily>& families) {
+  const StorageStatus status = storage.status();
+  const auto gauge = [&](std::string name, std::string help, double figure) {
+    families.push_back(single(std::move(name), std::move(help), MetricType::Gauge, figure));
+  };
+  const auto counter = [&](std::string name, std::string help, std::uint64_t figure) {
+    families.push_back(single(std::move(name), std::move(help), MetricType::Counter, static_cast<double>(figure)));
+  };
+  families.push_back(labelled("revision", "Newest revision at each level.", MetricType::Gauge,
+                              {{"level", "applied", static_cast<double>(status.watermarks.applied)},
+                               {"level", "os", static_cast<double>(status.watermarks.os)},
+                               {"level", "disk", static_cast<double>(status.watermarks.durable)},
+                               {"level", "snapshot", static_cast<double>(status.snapshot_revision)}}));
+  gauge("log_bytes", "Bytes of the log that a restart would read.", static_cast<double>(status.log_bytes));
+  counter("log_fsyncs_total", "Times the log was forced to disk.", status.fsyncs);
+  counter("log_batches_total", "Writes to the log.", status.batches);
+  families.push_back(labelled("snapshots_total", "Snapshots by result.", MetricType::Counter,
+                              {{"result", "taken", static_cast<double>(status.snapshots_taken)},
+                               {"result", "failed", static_cast<double>(status.snapshots_failed)}}));
+  gauge("snapshot_seconds", "Duration of the last snapshot.",
+        static_cast<double>(status.last_snapshot_duration.count()) / 1e3);
+  gauge("snapshot_last_time_seconds", "When the last snapshot was published, as Unix time; 0: none.",
+        static_cast<double>(status.last_snapshot_time) / 1e3);
+  gauge("recovery_seconds", "Duration of the load at start.",
+        static_cast<double>(storage.recovery().duration.count()) / 1e3);
+  gauge("recovery_discarded_bytes", "Bytes of a torn tail cut at start.",
+        static_cast<double>(storage.recovery().tail_bytes_discarded));
+  gauge("writes_accepted", "1 while the log accepts writes.", status.accepting_writes ? 1 : 0);
+  gauge("promise_kept", "1 while the promise of the mode is met.", status.promise_kept ? 1 : 0);
+  std::vector<Labelled> alarms;
+  for (const std::string& name : status.alarms) alarms.push_back({"name", name, 1});
+  families.push_back(labelled("alarms", "Alarms that are raised.", MetricType::Gauge, alarms));
+}
+
+}  // namespace
+
+void Metrics::show(const Storage& storage, const Expirer& expirer) {
+  std::lock_guard lock(mutex_);
+  storage_ = &storage;
+  expirer_ = &expirer;
+}
+
+void Metrics::hide() {
+  std::lock_guard lock(mutex_);
+  storage_ = nullptr;
+  expirer_ = nullptr;
+}
+
+std::vector<prometheus::MetricFamily> Metrics::Collect() const {
+  std::vector<MetricFamily> families = registry_.Collect();
+  families.push_back(labelled("build_info", "Always 1.", MetricType::Gauge, {{"version", kVersion, 1}}));
+  collect_calls(call_totals_(), families);
+  collect_store(store_.totals(), families);
+  std::lock_guard lock(mutex_);
+  if (storage_ != nullptr) {
+    collect_storage(*storage_, families);
+    families.push_back(single("expired_total", "Keys removed because their time had come.", MetricType::Counter,
+                              static_cast<double>(expirer_->expired_total())));
+  }
+  return families;
+}
+
+std::string Metrics::text() const {
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, Collect());
+  return out.str();
+}
+
+}  // namespace kv

@@ -1,0 +1,47 @@
+// What /metrics shows: the registry, and the collector that reads the figures of store, storage and calls at scrape
+// time. Names and meanings are listed in docs/operations.md. No metric carries a key.
+//
+// Threads:  scraped from any thread at any time, while loading and while stopping included.
+// Lifetime: what show() was given must outlive it or be taken back with hide().
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <prometheus/collectable.h>
+#include <prometheus/registry.h>
+
+#include "persistence/storage.h"
+#include "rpc/call_counts.h"
+#include "server/expirer.h"
+#include "store/store.h"
+
+namespace kv {
+
+class Metrics final : public prometheus::Collectable {
+ public:
+  using CallTotals = std::function<std::vector<MethodTotals>()>;
+  Metrics(const Store& store, CallTotals call_totals) : store_(store), call_totals_(std::move(call_totals)) {}
+
+  // Later metrics of other rooms register here.
+  prometheus::Registry& registry() noexcept { return registry_; }
+  // From serving on: storage and expirer have figures.
+  void show(const Storage& storage, const Expirer& expirer);
+  void hide();
+
+  std::vector<prometheus::MetricFamily> Collect() const override;
+  // The exposition format of Prometheus.
+  std::string text() const;
+
+ private:
+  const Store& store_;
+  const CallTotals call_totals_;
+  prometheus::Registry registry_;
+  mutable std::mutex mutex_;
+  const Storage* storage_ = nullptr;  // guarded by mutex_
+  const Expirer* expirer_ = nullptr;  // guarded by mutex_
+};
+
+}  // namespace kv

@@ -1,0 +1,43 @@
+#include "server/settings_change_wait.h"
+
+#include <mutex>
+#include <utility>
+
+namespace kv {
+
+struct SettingsChangeWait::Shared {
+  std::mutex mutex;
+  SettingsChangeWait* waiting = nullptr;  // guarded; null once somebody has ended the wait
+  std::optional<absl::Status> result;     // guarded
+
+  void end(std::optional<absl::Status> with) {
+    std::unique_lock lock(mutex);
+    SettingsChangeWait* waiter = std::exchange(waiting, nullptr);
+    if (waiter == nullptr) return;
+    result = std::move(with);
+    Scheduler& home = waiter->home_;
+    lock.unlock();
+    home.post(*waiter);  // It may be gone the moment this is said.
+  }
+};
+
+void SettingsChangeWait::await_suspend(std::coroutine_handle<> waiter) {
+  waiter_ = waiter;
+  shared_ = std::make_shared<Shared>();
+  shared_->waiting = this;
+  // Both may resume, and so destroy, this before the call returns: nothing of it is touched in between.
+  const auto shared = shared_;
+  Storage& storage = storage_;
+  const SettingsChange change = change_;
+  events_.after(patience_, [shared] { shared->end(std::nullopt); });
+  storage.change_settings(change, [shared](absl::Status done) { shared->end(std::move(done)); });
+}
+
+std::optional<absl::Status> SettingsChangeWait::await_resume() {
+  std::lock_guard lock(shared_->mutex);
+  return std::move(shared_->result);
+}
+
+void SettingsChangeWait::complete(bool) noexcept { waiter_.resume(); }
+
+}  // namespace kv

@@ -1,0 +1,38 @@
+#include "server/start_report.h"
+
+#include <fmt/ranges.h>
+
+#include "server/log.h"
+#include "server/setting_table.h"
+
+namespace kv {
+
+void log_settings(const GivenSettings& settings) {
+  for (const SettingRow& row : setting_rows()) {
+    const GivenSetting& setting = settings.at(std::string(row.flag));
+    log_info("setting {} = {} ({})", row.flag, fmt::join(setting.values, ", "), setting.where);
+  }
+}
+
+void log_decisions(const std::vector<SettingDecision>& decisions) {
+  for (const SettingDecision& decision : decisions) {
+    log_info("in effect {} = {} ({})", decision.name, decision.value, decision.why);
+  }
+}
+
+void log_recovery(const RecoveryReport& report, const Store& store) {
+  for (const std::string& file : report.files_loaded) log_info("loaded {}", file);
+  for (const std::string& file : report.files_skipped) log_warning("not loaded: {}", file);
+  for (const std::string& file : report.strangers) log_warning("not ours, left alone: {}", file);
+  const StoreTotals totals = store.totals();
+  log_info(
+      "recovery: {} keys, {} bytes of keys and values, revision {}, {} records replayed, {} bytes of torn tail "
+      "cut, {} in {} ms",
+      totals.keys, totals.data_bytes, report.revision, report.records_replayed, report.tail_bytes_discarded,
+      report.fresh            ? "fresh start"
+      : report.clean_shutdown ? "after a clean stop"
+                              : "after a stop that was not clean",
+      report.duration.count());
+}
+
+}  // namespace kv

@@ -1,0 +1,14 @@
+// What the log says about a start: where every setting came from, what was loaded, how long it took.
+// Threads: free functions.
+#pragma once
+
+#include "persistence/storage.h"
+#include "server/options.h"
+
+namespace kv {
+
+void log_settings(const GivenSettings& settings);
+void log_decisions(const std::vector<SettingDecision>& decisions);
+void log_recovery(const RecoveryReport& report, const Store& store);
+
+}  // namespace kv
