@@ -1,0 +1,116 @@
+// One JSON object a line. Keys and values are text when they are UTF-8, else base64 under another name.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "client/peer_status.h"
+#include "client/printer.h"
+#include "client/text.h"
+#include "core/absl_text.h"
+#include "core/error.h"
+#include "core/utf8.h"
+
+namespace kv {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void put_bytes(Json& object, const std::string& name, std::string_view bytes) {
+  if (is_utf8(bytes)) {
+    object[name] = bytes;
+  } else {
+    object[name + "_base64"] = base64(bytes);
+  }
+}
+
+Json with_key(std::string_view key) {
+  Json object = Json::object();
+  put_bytes(object, "key", key);
+  return object;
+}
+
+void put_receipt(Json& object, const WriteReceipt& receipt) {
+  if (receipt.revision) object["revision"] = *receipt.revision;
+  if (!receipt.level.empty()) put_bytes(object, "durability", receipt.level);
+}
+
+std::string line_of(const Json& object) {
+  // A message of a server may hold anything; what is not UTF-8 becomes U+FFFD rather than an exception.
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+class JsonPrinter final : public Printer {
+ public:
+  JsonPrinter(Console& console, PrinterOptions options) : console_(console), options_(options) {}
+
+  void greeting() override {}
+  void farewell() override {}
+
+  void stored(std::string_view key, const WriteReceipt& receipt) override {
+    Json object = with_key(key);
+    object["applied"] = true;
+    put_receipt(object, receipt);
+    done(object);
+  }
+
+  void value(std::string_view key, std::string_view value) override {
+    Json object = with_key(key);
+    object["found"] = true;
+    put_bytes(object, "value", value);
+    print(object);
+  }
+
+  void missing(std::string_view key) override {
+    Json object = with_key(key);
+    object["found"] = false;
+    print(object);
+  }
+
+  void deleted(std::string_view key, const Deletion& deletion, bool) override {
+    Json object = with_key(key);
+    object["deleted"] = deletion.existed;
+    if (deletion.existed) put_receipt(object, deletion.receipt);
+    done(object);
+  }
+
+  void keys(const KeyList& list) override {
+    for (const std::string& key : list.keys) print(with_key(key));
+    if (list.omitted > 0) print(Json{{"omitted_keys", list.omitted}});
+  }
+
+  void configured(std::string_view mode, const ModeChange& change) override {
+    done(Json{{"mode", mode}, {"complete", change.complete}});
+  }
+
+  void health(std::string_view service, std::string_view status) override {
+    print(Json{{"service", service}, {"status", status}});
+  }
+
+  void text(std::string_view text) override { print(Json{{"help", text}}); }
+  void version(std::string_view version) override { print(Json{{"client", version}}); }
+
+  void failed(std::string_view, const absl::Status& status) override {
+    print_error(code_word(status.code()), reason_of(status), message_of(status));
+  }
+
+  void misused(std::string_view line) override { print_error("INVALID_ARGUMENT", "", line); }
+
+ private:
+  void print(const Json& object) { console_.out(line_of(object) + "\n"); }
+  void done(const Json& object) {
+    if (!options_.quiet) print(object);
+  }
+  void print_error(std::string_view code, std::string_view reason, std::string_view message) {
+    console_.error(line_of(Json{{"error", Json{{"code", code}, {"reason", reason}, {"message", message}}}}));
+  }
+
+  Console& console_;
+  const PrinterOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Printer> make_json_printer(Console& console, PrinterOptions options) {
+  return std::make_unique<JsonPrinter>(console, options);
+}
+
+}  // namespace kv

@@ -1,0 +1,27 @@
+// What a server said when a call failed, as our own status: its code, its words, and the stable reason word.
+//
+// The word comes from the ErrorInfo of domain "kvstore" in `grpc-status-details-bin` when the server sends one, else
+// from the front of the message, where every error of ours repeats it. A status without a word was not made by a server
+// of ours: it comes from the network or from the gRPC library.
+//
+// Threads: free functions. Errors: none; details that do not parse are as good as absent.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <grpcpp/support/status.h>
+
+#include "absl/status/status.h"
+
+namespace kv {
+
+absl::Status status_of_peer(const grpc::Status& status);
+
+// The useful end of a message of the gRPC library: "Connection refused", without the layers it went through.
+std::string last_cause(std::string_view message);
+
+// "INVALID_ARGUMENT" and so on, as in the gRPC documentation.
+std::string code_word(absl::StatusCode code);
+
+}  // namespace kv
