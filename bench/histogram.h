@@ -1,0 +1,57 @@
+// Latencies without averages: counts in buckets that grow with the value, so that every percentile is right to 2 %.
+// Threads: one; add up the histograms of several with merge().
+// Units:   nanoseconds.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+
+namespace kv {
+
+class Histogram {
+ public:
+  void add(std::chrono::nanoseconds took) noexcept {
+    ++counts_[index(static_cast<std::uint64_t>(took.count()))];
+    ++total_;
+  }
+
+  void merge(const Histogram& other) noexcept {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+    total_ += other.total_;
+  }
+
+  std::uint64_t count() const noexcept { return total_; }
+
+  // The value that `fraction` of all values do not exceed; zero when there are none.
+  std::chrono::nanoseconds percentile(double fraction) const noexcept {
+    const auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(total_));
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+      seen += counts_[i];
+      if (seen > wanted || (seen == total_ && seen != 0)) return std::chrono::nanoseconds(highest(i));
+    }
+    return {};
+  }
+
+ private:
+  static constexpr unsigned kStepBits = 6;  // 64 buckets for each doubling
+  static constexpr std::uint64_t kSteps = 1u << kStepBits;
+
+  static std::size_t index(std::uint64_t value) noexcept {
+    if (value < kSteps) return value;
+    const std::size_t shift = std::bit_width(value) - 1 - kStepBits;
+    return (shift + 1) * kSteps + ((value >> shift) - kSteps);
+  }
+  static std::uint64_t highest(std::size_t index) noexcept {
+    if (index < kSteps) return index;
+    const auto shift = index / kSteps - 1;
+    return ((index % kSteps + kSteps + 1) << shift) - 1;
+  }
+
+  std::array<std::uint64_t, (64 - kStepBits + 1) * kSteps> counts_{};
+  std::uint64_t total_ = 0;
+};
+
+}  // namespace kv

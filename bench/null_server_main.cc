@@ -1,0 +1,38 @@
+// kvstore_null_server: the reactor and the old service without a store. Ends on SIGINT or SIGTERM.
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "bench/null_service.h"
+#include "core/absl_text.h"
+#include "rpc/server.h"
+
+int main(int argc, char** argv) {
+  kv::RpcServerOptions options;
+  CLI::App app("Answers Get with a fixed value and Set with nothing: what a call costs before any work is done.");
+  app.add_option("--listen", options.listen, "HOST:PORT or unix:PATH")->capture_default_str();
+  app.add_option("--completion-queues", options.queues, "0: from the core count")->capture_default_str();
+  app.add_option("--threads-per-queue", options.threads_per_queue, "pollers of each queue")->capture_default_str();
+  app.add_option("--posted-calls", options.bounds.posted_calls_per_method, "of each method and queue")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made, so that all inherit it
+
+  kv::NullService service;
+  kv::RpcServer server(options, {&service});
+  if (const absl::Status started = server.start(); !started.ok()) {
+    std::cerr << "kvstore_null_server: " << kv::message_of(started) << '\n';
+    return EXIT_FAILURE;
+  }
+  for (const std::string& address : server.addresses()) std::cout << "serving on " << address << std::endl;
+  int signal = 0;
+  sigwait(&signals, &signal);
+  return EXIT_SUCCESS;
+}

@@ -1,0 +1,33 @@
+#include "bench/process_cpu.h"
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "core/absl_text.h"
+
+namespace kv {
+
+absl::StatusOr<std::chrono::microseconds> process_cpu(pid_t process) {
+  const std::string path = fmt::format("/proc/{}/stat", process);
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  // The name in parentheses may hold anything; what follows the last one is blanks and numbers from field 3 on.
+  const std::size_t end_of_name = line.rfind(')');
+  if (end_of_name == std::string::npos) return absl::NotFoundError(to_absl(fmt::format("cannot read {}", path)));
+  std::istringstream fields(line.substr(end_of_name + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  long user_ticks = 0;
+  long kernel_ticks = 0;
+  if (!(fields >> user_ticks >> kernel_ticks)) {
+    return absl::NotFoundError(to_absl(fmt::format("{} has too few fields", path)));
+  }
+  return std::chrono::microseconds((user_ticks + kernel_ticks) * 1'000'000 / sysconf(_SC_CLK_TCK));
+}
+
+}  // namespace kv
