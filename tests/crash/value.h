@@ -1,0 +1,26 @@
+// Values that prove themselves: each carries its key, its writer, its writer's counter, its size and a checksum, then
+// filler up to the size. So a value that was torn, mixed or put under another key is known by looking at it.
+//
+// Threads: free functions. Errors: read_value() answers nothing for any bytes that make_value() did not make for that
+// key.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace kv::crash {
+
+// Which write it was: every write of a run has an id of its own.
+struct WriteId {
+  std::uint32_t writer = 0;
+  std::uint64_t counter = 0;
+  friend bool operator==(const WriteId&, const WriteId&) = default;
+};
+
+// At least as long as `size` and as its own header and key need.
+std::string make_value(std::string_view key, WriteId id, std::size_t size);
+std::optional<WriteId> read_value(std::string_view key, std::string_view value);
+
+}  // namespace kv::crash

@@ -1,0 +1,257 @@
+// The journal on a disk that fails, fills up, tears and forgets.
+#include <set>
+#include <thread>
+
+#include <catch2/catch.hpp>
+
+#include "tests/persistence/journal_fixture.h"
+#include "tests/support/faulty_file_system.h"
+#include "tests/support/manual_clock.h"
+
+namespace kv {
+namespace {
+
+struct DiskStory {
+  DiskStory() : story(fs) {
+    REQUIRE(fs.make_directory("/aof").ok());
+    fs.make_durable();
+    story.directory_ = "/aof";
+    story.options_.settings.segment_bytes = 1 << 20;
+    story.options_.record_bytes_max = 512 << 10;
+  }
+  absl::Status outcome(std::size_t index) {
+    story.outcomes_.wait_for(index + 1);
+    return story.outcomes_.all()[index].second;
+  }
+  FaultyFileSystem fs;
+  JournalFixture story;
+};
+
+// Holds up calls of one kind until it is opened.
+class Gate {
+ public:
+  Gate(FaultyFileSystem& fs, DiskCall kind) {
+    fs.on_call([this, kind](DiskCall call, const std::string&) {
+      std::unique_lock lock(mutex_);
+      if (call != kind || open_) return;
+      ++waiting_;
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return open_; });
+    });
+  }
+  void close() { set(false); }
+  void open() { set(true); }
+  void wait_until_reached() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return waiting_ > 0; });
+  }
+
+ private:
+  void set(bool open) {
+    std::lock_guard lock(mutex_);
+    open_ = open;
+    changed_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = true;
+  int waiting_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("journal: a failed sync is final: its writer knows nothing, later ones are refused, nothing is written") {
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
+  disk.story.write("a", "1");
+  CHECK(disk.outcome(0).ok());
+  disk.fs.fail({.call = DiskCall::kSyncData, .error_number = EIO});
+  disk.story.write("b", "2");
+  CHECK(has_reason(disk.outcome(1), Reason::kOutcomeUnknown));
+  const std::uint64_t writes = disk.fs.calls(DiskCall::kWrite);
+  const std::uint64_t syncs = disk.fs.calls(DiskCall::kSyncData);
+  disk.story.write("c", "3");
+  CHECK(has_reason(disk.outcome(2), Reason::kWritesSuspended));
+  read_one(journal, disk.story.home_, 2, disk.story.outcomes_);
+  CHECK(has_reason(disk.outcome(3), Reason::kNotDurable));
+  read_one(journal, disk.story.home_, 1, disk.story.outcomes_);
+  CHECK(disk.outcome(4).ok());
+  CHECK(journal.durable() == 1);
+  CHECK_FALSE(journal.stop().ok());
+  CHECK(disk.fs.calls(DiskCall::kWrite) == writes);
+  CHECK(disk.fs.calls(DiskCall::kSyncData) == syncs);
+}
+
+TEST_CASE("journal: a write error that is not about space counts as a failed sync") {
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
+  disk.fs.fail({.call = DiskCall::kWrite, .path_part = ".aof", .error_number = EIO});
+  disk.story.write("a", "1");
+  CHECK(has_reason(disk.outcome(0), Reason::kOutcomeUnknown));
+  CHECK_FALSE(journal.accepting_writes());
+  CHECK_FALSE(journal.stop().ok());
+}
+
+TEST_CASE("journal: a write without space is repeated in place, new ones are refused meanwhile, and all of it heals") {
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
+  disk.fs.fail({.call = DiskCall::kWrite, .path_part = ".aof", .error_number = ENOSPC, .from_then_on = true});
+  disk.story.write("a", "1");
+  while (journal.accepting_writes()) std::this_thread::yield();
+  disk.story.write("b", "2");
+  CHECK(has_reason(disk.outcome(0), Reason::kWritesSuspended));
+  disk.fs.heal();
+  CHECK(disk.outcome(1).ok());
+  while (!journal.accepting_writes()) std::this_thread::yield();
+  disk.story.write("c", "3");
+  CHECK(disk.outcome(2).ok());
+  CHECK(disk.story.replayed() == std::map<std::string, std::string>{{"a", "1"}, {"c", "3"}});
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: short and interrupted writes are finished, and the log is whole") {
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
+  for (const int error_number : {0, EINTR, 0, EAGAIN, EDQUOT}) {
+    disk.fs.fail({.call = DiskCall::kWrite, .path_part = ".aof", .error_number = error_number, .bytes_max = 7});
+  }
+  std::size_t written = 0;
+  for (std::size_t tried = 0; written < 20 && journal.failure().ok(); ++tried) {
+    disk.story.write("key" + std::to_string(written), "value");
+    if (disk.outcome(tried).ok()) ++written;  // Else it met a moment of refusal.
+  }
+  CHECK(disk.fs.faults_delivered() == 5);
+  CHECK(disk.story.replayed().size() == 20);
+  CHECK(disk.story.replay_->last_revision == 20);
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: with no space to prepare segments writes are refused before they are applied, and come back") {
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
+  REQUIRE(disk.story.opened_.ok());
+  disk.fs.limit_capacity(5 << 20);
+  const std::string value(200'000, 'v');
+  std::size_t tried = 0, accepted = 0;
+  while (true) {
+    disk.story.write("k" + std::to_string(accepted), value);
+    const absl::Status done = disk.outcome(tried++);
+    if (!done.ok()) {
+      CHECK(has_reason(done, Reason::kWritesSuspended));
+      break;
+    }
+    ++accepted;
+  }
+  CHECK(accepted > 0);
+  CHECK(journal.applied() == accepted);
+  CHECK(journal.failure().ok());
+  disk.fs.limit_capacity(1 << 30);
+  while (true) {
+    disk.story.write("k" + std::to_string(accepted), value);
+    if (disk.outcome(tried++).ok()) break;
+  }
+  CHECK(journal.stop().ok());
+  CHECK(disk.story.replayed().size() == accepted + 1);
+}
+
+TEST_CASE("journal: what queues during a sync shares the next one") {
+  DiskStory disk;
+  Gate gate(disk.fs, DiskCall::kSyncData);
+  Journal& journal = disk.story.start_logging();
+  gate.close();
+  const std::uint64_t syncs = disk.fs.calls(DiskCall::kSyncData);
+  disk.story.write("first", "1");
+  gate.wait_until_reached();
+  for (int i = 0; i < 100; ++i) disk.story.write("k" + std::to_string(i), "v");
+  CHECK(disk.story.outcomes_.count() == 0);
+  gate.open();
+  disk.story.outcomes_.wait_for(101);
+  CHECK(disk.fs.calls(DiskCall::kSyncData) == syncs + 2);
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: a sync counts only for what was written before it began") {
+  DiskStory disk;
+  disk.story.options_.settings.fsync = FsyncPolicy::kNever;
+  Gate gate(disk.fs, DiskCall::kSyncData);
+  Journal& journal = disk.story.start_logging();
+  gate.close();
+  disk.story.write("a", "1", Level::kDisk);
+  gate.wait_until_reached();
+  disk.story.write("b", "2", Level::kOs);
+  CHECK(disk.outcome(0).ok());
+  CHECK(disk.story.outcomes_.all()[0].first == 2);  // Answered while the sync still runs.
+  gate.open();
+  CHECK(disk.outcome(1).ok());
+  CHECK(journal.durable() == 1);
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: under INTERVAL new writes wait while a sync is late, and go on after it") {
+  DiskStory disk;
+  ManualClock clock;
+  disk.story.clock_ = &clock;
+  disk.story.options_.settings.fsync = FsyncPolicy::kInterval;
+  disk.story.options_.settings.fsync_interval = std::chrono::milliseconds(1);
+  Gate gate(disk.fs, DiskCall::kSyncData);
+  Journal& journal = disk.story.start_logging();
+  gate.close();
+  disk.story.write("a", "1");
+  gate.wait_until_reached();
+  clock.advance(std::chrono::seconds(5));
+  std::size_t asked = 1;
+  for (; disk.story.outcomes_.count() == asked || asked == 1; ++asked) {
+    disk.story.outcomes_.wait_for(asked);
+    disk.story.write("b", "2", Level::kMemory);  // Answers at once, unless its admission has to wait.
+    std::this_thread::yield();
+  }
+  gate.open();
+  disk.story.outcomes_.wait_for(asked);
+  for (const auto& [revision, status] : disk.story.outcomes_.all()) CHECK(status.ok());
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: power lost at any call, whatever survives: all acknowledged writes are there, nothing is corrupt") {
+  const FsyncPolicy policy = GENERATE(FsyncPolicy::kAlways, FsyncPolicy::kNever);
+  const auto run = [&](DiskStory& disk) {
+    disk.story.options_.settings.fsync = policy;
+    disk.story.options_.idle_after = std::chrono::milliseconds(1);
+    disk.story.start_logging();
+    if (!disk.story.opened_.ok()) return;
+    const std::string value(300'000, 'v');
+    for (std::size_t i = 0; i < 9; ++i) {
+      disk.story.write("k" + std::to_string(i), i % 3 == 2 ? value : "v", i % 2 == 0 ? Level::kDisk : Level::kMemory);
+      disk.story.write("l" + std::to_string(i), value, Level::kDisk);
+      disk.story.outcomes_.wait_for(2 * i + 2);
+    }
+  };
+  std::uint64_t calls = 0;
+  {
+    DiskStory whole;
+    run(whole);
+    calls = whole.fs.calls();
+  }
+  REQUIRE(calls > 20);
+  for (std::uint64_t n = 5; n <= calls; ++n) {
+    DiskStory disk;
+    disk.fs.power_off_at(n, n * 37 % 500);
+    run(disk);
+    Revision acknowledged = 0;
+    for (const auto& [revision, status] : disk.story.outcomes_.all()) {
+      if (status.ok() && revision <= disk.story.journal_->durable()) acknowledged = std::max(acknowledged, revision);
+    }
+    const std::vector<NamedSegment> named = disk.story.keeper_.named();
+    for (const auto which : {Survivors::Which::kNone, Survivors::Which::kAll, Survivors::Which::kOnlyData}) {
+      const auto after = disk.fs.after_crash({which});
+      const auto replay = replay_log(*after, "/aof", disk.story.options_.store_id, named, nullptr);
+      INFO("power off at call " << n << " of " << calls << ", " << replay.status());
+      REQUIRE(replay.ok());
+      CHECK(replay->last_revision >= acknowledged);
+      const auto safe = copy_tail(*after, "/aof", disk.story.options_.store_id, *replay, 99, 0);
+      REQUIRE(safe.ok());
+      CHECK((safe->end().number == 0 ? 0 : safe->end().last_revision) == replay->last_revision);
+    }
+  }
+}
+
+}  // namespace kv

@@ -1,0 +1,317 @@
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <future>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/descriptor.h"
+#include "core/error.h"
+#include "hooked_file_system.h"
+#include "persistence/snapshot_forker.h"
+#include "persistence/snapshot_loader.h"
+#include "snapshot_fixture.h"
+
+namespace kv {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+// A forker with its io_context, a store and a directory. A slow child lives until somebody ends it.
+struct ForkFixture {
+  TempDirectory directory;
+  HookedFileSystem fs;
+  SystemClock clock;
+  Store store{{.shard_count = 8}};
+  std::atomic<Revision> last_revision = 0;
+  SnapshotForkerOptions options;
+  std::atomic<bool> child_writes = false;
+
+  boost::asio::io_context io;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
+  std::thread io_thread{[this] { io.run(); }};
+  std::optional<SnapshotForker> forker;
+
+  ForkFixture() {
+    options.silence_max = hours(1);
+    options.on_progress = [this](const SnapshotProgress&) {
+      child_writes = true;
+      child_writes.notify_all();
+    };
+  }
+  ~ForkFixture() {
+    forker.reset();
+    work.reset();
+    io_thread.join();
+  }
+
+  void fill(int keys) {
+    for (int i = 0; i < keys; ++i) set(store, fmt::format("key-{}", i), fmt::format("value-{}", i), ++last_revision);
+  }
+  void slow_child() { options.pause_per_write = hours(1); }
+
+  std::future<SnapshotOutcome> begin(std::uint64_t number = 1) {
+    if (!forker)
+      forker.emplace(
+          io, fs, clock, store, [this] { return last_revision.load(); }, options);
+    auto outcome = std::make_shared<std::promise<SnapshotOutcome>>();
+    std::future<SnapshotOutcome> future = outcome->get_future();
+    const absl::Status begun =
+        forker->begin({.number = number, .store_id = StoreId{}, .directory = directory.path()},
+                      [outcome](SnapshotOutcome result) { outcome->set_value(std::move(result)); });
+    REQUIRE(begun.ok());
+    return future;
+  }
+  // A child that has put its inheritance away and hangs in its first write.
+  std::future<SnapshotOutcome> begin_slow() {
+    slow_child();
+    std::future<SnapshotOutcome> outcome = begin();
+    child_writes.wait(false);
+    return outcome;
+  }
+  absl::StatusOr<SnapshotInfo> load(const SnapshotOutcome& outcome, Store& into) {
+    return load_snapshot(posix_file_system(), outcome.temporary_path,
+                         {.store_id = StoreId{},
+                          .number = outcome.info.number(),
+                          .cut = outcome.info.cut(),
+                          .file_bytes = outcome.info.footer.file_bytes,
+                          .digest = outcome.info.footer.digest},
+                         into, {.threads = 2, .progress = {}, .on_request_id = {}});
+  }
+  bool directory_is_empty() { return posix_file_system().list(directory.path())->empty(); }
+};
+
+void check_no_child_left() {
+  errno = 0;
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+  CHECK(errno == ECHILD);
+}
+
+struct Listener {
+  Descriptor socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::uint16_t port = 0;
+
+  int bind_to(std::uint16_t wanted) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(wanted);
+    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return errno;
+    if (::listen(socket.get(), 1) != 0) return errno;
+    socklen_t size = sizeof address;
+    ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    port = ntohs(address.sin_port);
+    return 0;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("snapshot fork: the child's file holds the store, under its temporary name") {
+  ForkFixture fixture;
+  fixture.fill(20'000);
+  const SnapshotOutcome outcome = fixture.begin(7).get();
+  REQUIRE(outcome.status.ok());
+  CHECK(outcome.info.number() == 7);
+  CHECK(outcome.info.cut() == 20'000);
+  CHECK(outcome.info.footer.entries == 20'000);
+  CHECK(outcome.temporary_path == fixture.directory.file("0000000000000007.snap.tmp"));
+
+  Store loaded({.shard_count = 4});
+  REQUIRE(fixture.load(outcome, loaded).ok());
+  CHECK(loaded.totals().digest == fixture.store.totals().digest);
+  CHECK_FALSE(fixture.forker->child().has_value());
+  check_no_child_left();
+}
+
+TEST_CASE("snapshot fork: taken while four threads write, each snapshot is exactly the state at its cut") {
+  struct Write {
+    std::string key, value;
+  };
+  ForkFixture fixture;
+  std::mutex log_mutex;
+  std::vector<Write> log;  // index + 1 is the revision
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> writers;
+  writers.reserve(4);
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([&, writer] {
+      for (int i = 0; !stop; ++i) {
+        const std::string key = fmt::format("{}", (i * 7 + writer) % 500);
+        const std::string value = fmt::format("{}-{}", writer, i);
+        const HashedKey hashed(key);
+        WriteLock lock = fixture.store.write(hashed);
+        PreparedPut put = lock.prepare_put(hashed, std::string_view(value), ValueType::kString, kNoExpiry);
+        Revision revision = 0;
+        {
+          std::lock_guard log_lock(log_mutex);
+          log.push_back({key, value});
+          revision = log.size();
+          fixture.last_revision = revision;
+        }
+        lock.publish(std::move(put), revision);
+      }
+    });
+  }
+  std::vector<SnapshotOutcome> outcomes;
+  for (std::uint64_t number = 1; number <= 10; ++number) outcomes.push_back(fixture.begin(number).get());
+  stop = true;
+  for (std::thread& writer : writers) writer.join();
+
+  Store replayed({.shard_count = 1});
+  Revision revision = 0;
+  for (const SnapshotOutcome& outcome : outcomes) {
+    REQUIRE(outcome.status.ok());
+    for (; revision < outcome.info.cut(); ++revision)
+      set(replayed, log[revision].key, log[revision].value, revision + 1);
+    CHECK(outcome.info.footer.state_digest == replayed.totals().digest);
+    Store loaded({.shard_count = 2});
+    REQUIRE(fixture.load(outcome, loaded).ok());
+    CHECK(SnapshotFixture::dump(loaded) == SnapshotFixture::dump(replayed));
+  }
+  CHECK(outcomes.front().info.cut() < outcomes.back().info.cut());
+}
+
+TEST_CASE("snapshot fork: a child that is killed is a failed snapshot, and leaves no file") {
+  ForkFixture fixture;
+  fixture.fill(100);
+  std::future<SnapshotOutcome> outcome = fixture.begin_slow();
+  REQUIRE(fixture.forker->child().has_value());
+  ::kill(*fixture.forker->child(), SIGKILL);
+  const absl::Status status = outcome.get().status;
+  CHECK(absl::IsAborted(status));
+  CHECK(status.ToString().find("signal 9") != std::string::npos);
+  CHECK(fixture.directory_is_empty());
+  check_no_child_left();
+}
+
+TEST_CASE("snapshot fork: the one after a failed one succeeds") {
+  ForkFixture fixture;
+  fixture.fill(100);
+  fixture.fs.fail_create(EACCES);
+  CHECK(absl::IsPermissionDenied(fixture.begin(1).get().status));
+  fixture.fs.fail_create(0);
+  CHECK(fixture.begin(2).get().status.ok());
+}
+
+TEST_CASE("snapshot fork: a silent child is killed by the watchdog") {
+  ForkFixture fixture;
+  fixture.options.silence_max = milliseconds(50);
+  fixture.fill(100);
+  CHECK(absl::IsDeadlineExceeded(fixture.begin_slow().get().status));
+  CHECK(fixture.directory_is_empty());
+}
+
+TEST_CASE("snapshot fork: a second one is refused while a child lives, and cancelling ends the first") {
+  ForkFixture fixture;
+  fixture.fill(100);
+  std::future<SnapshotOutcome> first = fixture.begin_slow();
+  const absl::Status second = fixture.forker->begin(
+      {.number = 2, .store_id = {}, .directory = fixture.directory.path()}, [](const SnapshotOutcome&) {});
+  CHECK(has_reason(second, Reason::kTransitionInProgress));
+  fixture.forker->cancel();
+  CHECK(absl::IsCancelled(first.get().status));
+  CHECK(fixture.directory_is_empty());
+}
+
+TEST_CASE("snapshot fork: an owner that goes away ends the child and hears of it") {
+  ForkFixture fixture;
+  fixture.fill(100);
+  std::future<SnapshotOutcome> outcome = fixture.begin_slow();
+  fixture.forker.reset();
+  CHECK(absl::IsCancelled(outcome.get().status));
+  CHECK(fixture.directory_is_empty());
+  check_no_child_left();
+}
+
+TEST_CASE("snapshot fork: a full disk is an error of the snapshot, with its errno") {
+  ForkFixture fixture;
+  fixture.fill(100);
+  fixture.fs.use_device("/dev/full");
+  const SnapshotOutcome outcome = fixture.begin().get();
+  CHECK(is_out_of_space(outcome.status));
+}
+
+TEST_CASE("snapshot fork: the child keeps no socket, so that the port is free when the parent closes it") {
+  ForkFixture fixture;
+  fixture.fill(100);
+  Listener first;
+  REQUIRE(first.bind_to(0) == 0);
+  std::future<SnapshotOutcome> outcome = fixture.begin_slow();
+  first.socket.reset();
+  Listener second;
+  CHECK(second.bind_to(first.port) == 0);
+  fixture.forker->cancel();
+  outcome.wait();
+}
+
+TEST_CASE("snapshot fork: the child does not hold the lock file") {
+  ForkFixture fixture;
+  fixture.fill(100);
+  const std::string path = fixture.directory.file("LOCK");
+  auto first = posix_file_system().create(path);
+  REQUIRE(*(*first)->try_lock());
+  std::future<SnapshotOutcome> outcome = fixture.begin_slow();
+  first->reset();
+  auto second = posix_file_system().open(path, FileSystem::Open::kReadWrite);
+  CHECK(*(*second)->try_lock());
+  fixture.forker->cancel();
+  outcome.wait();
+}
+
+TEST_CASE("snapshot fork: when the server is killed, its child dies with it") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const Descriptor read_end(ends[0]);
+  Descriptor write_end(ends[1]);
+  const TempDirectory home;  // outlives the server, which cannot tidy up
+  const pid_t server = ::fork();
+  if (server == 0) {
+    ::setenv("TMPDIR", home.path().c_str(), 1);
+    ForkFixture fixture;
+    fixture.fill(100);
+    const std::future<SnapshotOutcome> outcome = fixture.begin_slow();
+    const pid_t child = *fixture.forker->child();
+    if (::write(write_end.get(), &child, sizeof child) != sizeof child) ::_exit(1);
+    while (true) ::pause();
+  }
+  write_end.reset();
+  pid_t child = -1;
+  REQUIRE(::read(read_end.get(), &child, sizeof child) == sizeof child);
+  const Descriptor watch(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  REQUIRE(watch.valid());
+  ::kill(server, SIGKILL);
+  ::waitpid(server, nullptr, 0);
+  pollfd ended{.fd = watch.get(), .events = POLLIN, .revents = 0};
+  CHECK(::poll(&ended, 1, 60'000) == 1);
+}
+
+TEST_CASE("snapshot fork: without a descriptor it is written in this process") {
+  ForkFixture fixture;
+  fixture.fs.hide_descriptors();
+  fixture.fill(1000);
+  const SnapshotOutcome outcome = fixture.begin().get();
+  REQUIRE(outcome.status.ok());
+  Store loaded({.shard_count = 4});
+  REQUIRE(fixture.load(outcome, loaded).ok());
+  CHECK(loaded.totals().digest == fixture.store.totals().digest);
+}
+
+}  // namespace kv

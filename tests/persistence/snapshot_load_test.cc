@@ -1,0 +1,251 @@
+#include <atomic>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "core/error.h"
+#include "persistence/snapshot_loader.h"
+#include "snapshot_fixture.h"
+
+namespace kv {
+
+using namespace snapshot_format;
+
+namespace {
+
+// Refused as damage, with the file named, and nothing loaded.
+void check_refused(const SnapshotFixture& fixture) {
+  Store store({.shard_count = 1});
+  const auto info = fixture.load(store);
+  REQUIRE_FALSE(info.ok());
+  REQUIRE(has_reason(info.status(), Reason::kChecksum));
+  REQUIRE(facts_of(info.status())["file"] == fixture.path);
+  REQUIRE(facts_of(info.status()).contains("offset"));
+  REQUIRE(store.totals().keys == 0);
+}
+
+// A file of one block that says what it likes, with a right digest and a right footer.
+std::string forge(const FileHeader& header, const BlockHeader& block) {
+  const FileHeaderBytes first = encode(header);
+  const BlockHeaderBytes second = encode(block);
+  DigestStream digest;
+  digest.update(first);
+  digest.update(second);
+  const Footer footer{.blocks = 1,
+                      .entries = block.count,
+                      .file_bytes = kFileHeaderBytes + kBlockHeaderBytes + kFooterBytes,
+                      .cut = header.cut,
+                      .digest = digest.value()};
+  const FooterBytes last = encode(footer, seed_of(first));
+  return std::string(as_text(first)) + std::string(as_text(second)) + std::string(as_text(last));
+}
+
+}  // namespace
+
+TEST_CASE("snapshot: a forged block header is refused before its length is believed") {
+  SnapshotFixture fixture;
+  BlockHeader block{.count = 1};
+  std::string_view why;
+  SECTION("longer than the file") {
+    block.stored_bytes = block.raw_bytes = kBlockBytesMax;
+    why = "block too long";
+  }
+  SECTION("longer than any block") {
+    block.stored_bytes = block.raw_bytes = ~std::uint64_t{0};
+    why = "block size";
+  }
+  SECTION("compressed") {
+    block.codec = Codec::kZstd;
+    why = "compressed";
+  }
+  SECTION("of a kind that there is not") {
+    block.kind = static_cast<BlockKind>(3);
+    why = "block kind";
+  }
+  SECTION("out of order") {
+    block.index = 1;
+    why = "block out of order";
+  }
+  fixture.write_file(forge(fixture.header, block));
+  check_refused(fixture);
+  Store store({.shard_count = 1});
+  CHECK(fixture.load(store).status().ToString().find(why) != std::string::npos);
+}
+
+TEST_CASE("snapshot: whatever the store holds comes back, byte for byte") {
+  SnapshotFixture fixture;
+  fixture.header.cut = 100;
+  Store store({.shard_count = 8});
+  set(store, "plain", "value", 1);
+  set(store, "empty", "", 2);
+  set(store, std::string("nul\0key", 7), std::string("\0\n\xff", 3), 3);
+  set(store, "expires", "soon", 4, 1'800'000'000'000);
+  set(store, "was due long ago", "still here", 5, 1);
+  set(store, "a list", "encoded", 6, kNoExpiry, ValueType::kList);
+  set(store, "overwritten", "first", 7);
+  set(store, "overwritten", "second", 8);
+  set(store, "large", std::string(4 << 20, 'x'), 100);
+  const Footer written = fixture.write(store);
+  CHECK(written.entries == 8);
+  CHECK(written.state_digest == store.totals().digest);
+
+  Store loaded({.shard_count = 2});
+  const auto info = fixture.load(loaded);
+  REQUIRE(info.ok());
+  CHECK(info->header == fixture.header);
+  CHECK(SnapshotFixture::dump(loaded) == SnapshotFixture::dump(store));
+  CHECK(loaded.totals().digest == store.totals().digest);
+}
+
+TEST_CASE("snapshot: an empty store is a snapshot like any other") {
+  SnapshotFixture fixture;
+  Store store({.shard_count = 1});
+  CHECK(fixture.write(store).blocks == 0);
+  REQUIRE(fixture.load(store).ok());
+  CHECK(store.totals().keys == 0);
+}
+
+TEST_CASE("snapshot: a hundred thousand keys load on four threads, with every byte counted twice in the progress") {
+  SnapshotFixture fixture;
+  fixture.header.cut = 100'000;
+  fixture.buffer_bytes = kBlockTargetBytes / 8;
+  Store store({.shard_count = 16});
+  for (Revision i = 1; i <= 100'000; ++i) {
+    const std::string key = "key-" + std::to_string(i);
+    set(store, key, key + "-value", i, i % 3 == 0 ? static_cast<UnixMillis>(1'800'000'000'000 + i) : kNoExpiry);
+  }
+  const Footer written = fixture.write(store);
+  CHECK(written.blocks > 20);
+
+  Store loaded({.shard_count = 64});
+  std::atomic<std::uint64_t> bytes = 0;
+  const auto info =
+      load_snapshot(posix_file_system(), fixture.path, fixture.expected, loaded,
+                    {.threads = 4, .progress = [&](std::uint64_t more) { bytes += more; }, .on_request_id = {}});
+  REQUIRE(info.ok());
+  CHECK(loaded.totals().keys == 100'000);
+  CHECK(loaded.totals().digest == store.totals().digest);
+  CHECK(bytes == kSnapshotLoadPasses * (written.file_bytes - kFileHeaderBytes - kFooterBytes));
+}
+
+TEST_CASE("snapshot: an entry larger than the buffer has a block for itself, and its neighbours survive") {
+  SnapshotFixture fixture;
+  fixture.buffer_bytes = SnapshotWriter::kBufferBytesMin;
+  const std::string large(3 << 20, 'y');
+  const Footer written = fixture.write({{.type = 1, .version = 1, .create_version = 1, .key = "a", .value = "1"},
+                                        {.type = 1, .version = 2, .create_version = 2, .key = "b", .value = large},
+                                        {.type = 1, .version = 3, .create_version = 3, .key = "c", .value = "3"}});
+  CHECK(written.blocks == 3);
+  Store store({.shard_count = 1});
+  REQUIRE(fixture.load(store).ok());
+  CHECK(store.totals().data_bytes == 5 + large.size());
+}
+
+TEST_CASE("snapshot: any flipped bit is damage, never another value") {
+  SnapshotFixture fixture;
+  fixture.take_request_ids = true;
+  fixture.write({{.type = 1, .version = 7, .create_version = 3, .key = "k", .value = "v1"}}, {RequestIdRecord{}});
+  const std::string good = fixture.read_file();
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    std::string bad = good;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+    fixture.write_file(bad);
+    INFO("bit " << bit);
+    check_refused(fixture);
+  }
+}
+
+TEST_CASE("snapshot: damage is reported where the damaged block begins") {
+  SnapshotFixture fixture;
+  fixture.write_example();
+  std::string bad = fixture.read_file();
+  bad[kFileHeaderBytes + kBlockHeaderBytes + kEntryHeaderBytes] = 'K';
+  fixture.write_file(bad);
+  Store store({.shard_count = 1});
+  const absl::Status status = fixture.load(store).status();
+  CHECK(facts_of(status)["offset"] == std::to_string(kFileHeaderBytes));
+  CHECK(status.ToString().find("block checksum") != std::string::npos);
+}
+
+TEST_CASE("snapshot: cut at any byte, or longer by one, it is damage") {
+  SnapshotFixture fixture;
+  fixture.write_example();
+  const std::string good = fixture.read_file();
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    fixture.write_file(good.substr(0, size));
+    INFO("size " << size);
+    check_refused(fixture);
+  }
+  fixture.write_file(good + '\0');
+  check_refused(fixture);
+  fixture.write_file(good + good);
+  check_refused(fixture);
+}
+
+TEST_CASE("snapshot: a good file that is not the one expected is refused") {
+  SnapshotFixture fixture;
+  const Footer written = fixture.write_example();
+  SECTION("of another store") { fixture.expected.store_id[0] = std::byte{0xff}; }
+  SECTION("of another number") { fixture.expected.number = 43; }
+  SECTION("of another revision") { fixture.expected.cut = 8; }
+  SECTION("of another size") { fixture.expected.file_bytes = written.file_bytes + 1; }
+  SECTION("with another digest") { fixture.expected.digest = Digest128{1, 2}; }
+  check_refused(fixture);
+}
+
+TEST_CASE("snapshot: the file that MANIFEST describes is accepted") {
+  SnapshotFixture fixture;
+  const Footer written = fixture.write_example();
+  fixture.expected.cut = 7;
+  fixture.expected.file_bytes = written.file_bytes;
+  fixture.expected.digest = written.digest;
+  Store store({.shard_count = 1});
+  CHECK(fixture.load(store).ok());
+}
+
+TEST_CASE("snapshot: entries that no writer of ours makes are refused, though every checksum is right") {
+  SnapshotFixture fixture;
+  EntryRecord entry{.type = 1, .version = 7, .create_version = 3, .expire_at = 0, .key = "k", .value = "v"};
+  SECTION("changed after the cut") { entry.version = 8; }
+  SECTION("created after it was changed") { entry.create_version = 8; }
+  SECTION("type zero") { entry.type = 0; }
+  SECTION("a type of the future") { entry.type = 6; }
+  fixture.write({entry});
+  check_refused(fixture);
+}
+
+TEST_CASE("snapshot: a key that is there twice is refused, and the store is empty again") {
+  SnapshotFixture fixture;
+  const EntryRecord entry{.type = 1, .version = 1, .create_version = 1, .expire_at = 0, .key = "k", .value = "v"};
+  fixture.write({entry, entry});
+  check_refused(fixture);
+}
+
+TEST_CASE("snapshot: request ids come back, and are refused where nobody takes them") {
+  SnapshotFixture fixture;
+  RequestIdRecord record;
+  record.id.fill(std::byte{9});
+  record.revision = 4;
+  fixture.write({{.type = 1, .version = 1, .create_version = 1, .key = "k", .value = "v"}}, {record});
+
+  Store store({.shard_count = 1});
+  CHECK(absl::IsUnimplemented(fixture.load(store).status()));
+  CHECK(store.totals().keys == 0);
+
+  std::vector<RequestIdRecord> seen;
+  const auto info = load_snapshot(
+      posix_file_system(), fixture.path, fixture.expected, store,
+      {.threads = 1, .progress = {}, .on_request_id = [&](const RequestIdRecord& id) { seen.push_back(id); }});
+  REQUIRE(info.ok());
+  CHECK(seen == std::vector{record});
+  CHECK(store.totals().keys == 1);
+}
+
+TEST_CASE("snapshot: verifying loads nothing, and a missing file is not damage") {
+  SnapshotFixture fixture;
+  CHECK(absl::IsNotFound(verify_snapshot(posix_file_system(), fixture.path, fixture.expected, {}).status()));
+  fixture.write_example();
+  CHECK(verify_snapshot(posix_file_system(), fixture.path, fixture.expected, {}).ok());
+}
+
+}  // namespace kv

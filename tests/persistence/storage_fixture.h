@@ -1,0 +1,226 @@
+// A store with its Storage over a data directory of its own, and the verbs to tell stories about restarts: put, erase,
+// restart, kill, switch_to.
+//
+// Threads: one test thread. Everything waits for its event.
+#pragma once
+
+#include <atomic>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "core/absl_text.h"
+#include "core/task.h"
+#include "persistence/data_directory.h"
+#include "persistence/manifest.h"
+#include "persistence/storage.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/temp_directory.h"
+#include "tests/support/thread_scheduler.h"
+
+namespace kv {
+
+using Data = std::map<std::string, std::string>;
+
+class StorageFixture {
+ public:
+  explicit StorageFixture(Mode mode = Mode::kHybrid) {
+    give("mode", std::string(word(mode)));
+    give("snapshot-interval", "365d");  // Snapshots come when the test says so.
+  }
+  ~StorageFixture() { kill(); }
+
+  // A setting given at the next start.
+  void give(const std::string& name, const std::string& value) { startup_[name] = {value, true}; }
+  void no_longer_give(const std::string& name) { startup_.erase(name); }
+
+  absl::Status open() {
+    kill();
+    store_ = std::make_unique<Store>(StoreOptions{.shard_count = 8});
+    StorageOptions options;
+    options.directory = path();
+    options.startup = startup_;
+    options.record_bytes_max = 1 << 20;
+    options.log = [this](int severity, const std::string& text) {
+      std::lock_guard lock(mutex_);
+      log_.push_back(std::to_string(severity) + " " + text);
+    };
+    progress_ = std::make_unique<LoadProgress>();
+    auto storage = Storage::open(*fs_, clock_, *store_, std::move(options), *progress_);
+    if (!storage.ok()) return storage.status();
+    storage_ = *std::move(storage);
+    return absl::OkStatus();
+  }
+  void start() {
+    const absl::Status opened = open();
+    INFO(opened.ToString());
+    REQUIRE(opened.ok());
+  }
+  absl::Status stop() {
+    const absl::Status stopped = storage_->stop();
+    storage_.reset();
+    return stopped;
+  }
+  // Ends without a stop.
+  void kill() {
+    storage_.reset();
+    store_.reset();
+  }
+  void restart() {
+    const absl::Status stopped = stop();
+    INFO(stopped.ToString());
+    REQUIRE(stopped.ok());
+    start();
+  }
+  void kill_and_start() {
+    kill();
+    start();
+  }
+
+  // On a disk that a test has in its hands. The directory is then DISK/data, and the data of `fs_` stays the caller's.
+  void use(FileSystem& fs) {
+    fs_ = &fs;
+    root_ = "";
+  }
+
+  // Written at the present default level; the revision it got, or why it is refused or unknown.
+  absl::StatusOr<Revision> try_put(const std::string& key, const std::string& value) {
+    return try_write({.kind = MutationKind::kSet, .key = key, .value = value});
+  }
+  Level last_level() const { return level_; }
+  // Whether an explicit level would have been refused for the last write.
+  absl::Status last_disk_check() const { return disk_check_; }
+  // The same, and it must be OK.
+  Revision put(const std::string& key, const std::string& value) {
+    return write({.kind = MutationKind::kSet, .key = key, .value = value});
+  }
+  // The same; the level it was answered at.
+  Level put_with_level(const std::string& key, const std::string& value) {
+    put(key, value);
+    return level_;
+  }
+  Revision erase(const std::string& key) { return write({.kind = MutationKind::kDelete, .key = key, .value = {}}); }
+  void put_many(const std::string& prefix, int count, std::size_t value_bytes = 10) {
+    for (int i = 0; i < count; ++i) put(prefix + std::to_string(i), std::string(value_bytes, 'v'));
+  }
+  Data data() const {
+    Data data;
+    for (std::size_t i = 0; i < store_->shard_count(); ++i) {
+      store_->read_shard(i).for_each(
+          clock_.now(), [&](const Entry& entry) { data[std::string(entry.key())] = std::string(entry.value()); });
+    }
+    return data;
+  }
+
+  absl::Status change(const SettingsChange& change) {
+    std::promise<absl::Status> done;
+    storage_->change_settings(change, [&](absl::Status status) { done.set_value(std::move(status)); });
+    return done.get_future().get();
+  }
+  void switch_to(Mode mode) {
+    const absl::Status status = change(to(mode));
+    INFO(status.ToString());
+    REQUIRE(status.ok());
+  }
+  static SettingsChange to(Mode mode) {
+    SettingsChange change;
+    change.mode = mode;
+    return change;
+  }
+  absl::Status snapshot() {
+    std::promise<absl::Status> done;
+    storage_->snapshot_now([&](absl::Status status) { done.set_value(std::move(status)); });
+    return done.get_future().get();
+  }
+
+  Storage& storage() { return *storage_; }
+  std::string path(const std::string& below = "") const { return root_ + "/data" + (below.empty() ? "" : "/" + below); }
+  Manifest manifest() const {
+    const auto parsed = parse_manifest(*read_file(*fs_, path("MANIFEST"), kManifestBytesMax), "MANIFEST");
+    REQUIRE(parsed.ok());
+    return *parsed;
+  }
+  std::vector<std::string> files(const std::string& folder) const {
+    std::vector<std::string> names;
+    const auto entries = fs_->list(path(folder));
+    REQUIRE(entries.ok());
+    for (const DirectoryEntry& entry : *entries) names.push_back(entry.name);
+    return names;
+  }
+  std::string read(const std::string& file) const { return *read_file(*fs_, path(file), 1 << 30); }
+  void overwrite(const std::string& file, const std::string& text) {
+    fs_->remove(path(file)).IgnoreError();
+    auto created = fs_->create(path(file));
+    REQUIRE(created.ok());
+    REQUIRE(write_all_at(**created, as_bytes(text), 0).ok());
+  }
+  bool logged(std::string_view text) const {
+    std::lock_guard lock(mutex_);
+    for (const std::string& line : log_) {
+      if (line.find(text) != std::string::npos) return true;
+    }
+    return false;
+  }
+
+  FileSystem* fs_ = &posix_file_system();
+  ManualClock clock_;
+  StartupSettings startup_;
+
+ private:
+  Revision write(const Mutation& mutation) {
+    const auto written = try_write(mutation);
+    INFO(written.status().ToString());
+    REQUIRE(written.ok());
+    return *written;
+  }
+  absl::StatusOr<Revision> try_write(const Mutation& mutation) {
+    std::promise<absl::StatusOr<Revision>> done;
+    write_on(mutation, done);
+    return done.get_future().get();
+  }
+  // Resumes on the scheduler's thread wherever it waits.
+  Detached write_on(Mutation mutation, std::promise<absl::StatusOr<Revision>>& done) {
+    Journal& journal = storage_->journal();
+    auto ticket = co_await journal.admit(record_bytes_of(std::span(&mutation, 1), nullptr), scheduler_);
+    if (!ticket.ok()) {
+      done.set_value(ticket.status());
+      co_return;
+    }
+    const Level level = level_ = ticket->default_level();
+    disk_check_ = ticket->check_level(Level::kDisk);
+    const Revision revision = apply(*std::move(ticket), mutation);
+    const absl::Status reached = co_await journal.wait_written(revision, level, scheduler_);
+    done.set_value(reached.ok() ? absl::StatusOr<Revision>(revision) : reached);
+  }
+  Revision apply(Ticket&& ticket, const Mutation& mutation) {
+    const HashedKey key(mutation.key);
+    WriteLock lock = store_->write(key);
+    if (mutation.kind == MutationKind::kSet) {
+      PreparedPut prepared = lock.prepare_put(key, mutation.value, mutation.type, mutation.expire_at);
+      const Revision revision = storage_->journal().append(std::move(ticket), std::span(&mutation, 1));
+      lock.publish(std::move(prepared), revision);
+      return revision;
+    }
+    const Revision revision = storage_->journal().append(std::move(ticket), std::span(&mutation, 1));
+    if (const Entry* entry = lock.find_even_due(key)) lock.erase(*entry, revision);
+    return revision;
+  }
+
+  TempDirectory directory_;
+  std::string root_ = directory_.path();
+  std::atomic<Level> level_{Level::kMemory};  // of the last write
+  absl::Status disk_check_;                   // of the last write
+  ThreadScheduler scheduler_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<LoadProgress> progress_;
+  std::unique_ptr<Storage> storage_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> log_;
+};
+
+}  // namespace kv

@@ -1,0 +1,52 @@
+#include "echo_service.h"
+
+#include "core/error.h"
+
+namespace kv {
+
+void EchoService::listen(Reactor& reactor) {
+  serve_unary<kvstore::GetRequest, kvstore::GetResponse>(
+      reactor, "kvstore.KeyValueStore/Get", raw_, &Raw::RequestGet,
+      [this](Call& call, kvstore::GetRequest& request) { return get(call, request); });
+  serve_unary<kvstore::SetRequest, google::protobuf::Empty>(
+      reactor, "kvstore.KeyValueStore/Set", raw_, &Raw::RequestSet,
+      [this](Call& call, kvstore::SetRequest& request) -> Answer<google::protobuf::Empty> {
+        return set(call, request);
+      });
+  serve_unary<kvstore::DelRequest, kvstore::DelResponse>(
+      reactor, "kvstore.KeyValueStore/Del", raw_, &Raw::RequestDel,
+      [](Call&, kvstore::DelRequest& request) -> Answer<kvstore::DelResponse> {
+        return error(Reason::kKeyTooLarge, "the key is too large", {{"limit", "64"}, {"key", request.key()}});
+      });
+}
+
+Answer<kvstore::GetResponse> EchoService::get(Call& call, kvstore::GetRequest& request) {
+  ++handled;
+  during_get();
+  kvstore::GetResponse response;
+  response.set_value("value of " + request.key());
+  if (const auto asked = call.metadata("echo")) call.add_trailer("echoed", std::string(*asked));
+  return response;
+}
+
+Task<absl::StatusOr<google::protobuf::Empty>> EchoService::set(Call& call, kvstore::SetRequest& request) {
+  ++handled;
+  absl::Status wanted;
+  do {  // A key "again" waits until nobody wants the answer any more.
+    co_await lot.park(call.home());
+    wanted = call.still_wanted();
+  } while (wanted.ok() && request.key() == "again");
+  {
+    const std::lock_guard lock(mutex_);
+    set_wanted_ = reason_of(wanted);
+  }
+  if (!wanted.ok()) co_return wanted;
+  co_return google::protobuf::Empty();
+}
+
+std::string EchoService::set_wanted() const {
+  const std::lock_guard lock(mutex_);
+  return set_wanted_;
+}
+
+}  // namespace kv

@@ -1,0 +1,38 @@
+// The old service with handlers that show what the reactor does: Get answers at once, Set parks, Del fails.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "kvstore/kvstore.grpc.pb.h"
+#include "parking_lot.h"
+#include "rpc/rpc_service.h"
+#include "rpc/unary.h"
+
+namespace kv {
+
+class EchoService final : public RpcService {
+ public:
+  using Raw = kvstore::KeyValueStore::WithRawMethod_Get<kvstore::KeyValueStore::WithRawMethod_Set<
+      kvstore::KeyValueStore::WithRawMethod_Del<kvstore::KeyValueStore::Service>>>;
+
+  grpc::Service& grpc_service() noexcept override { return raw_; }
+  void listen(Reactor& reactor) override;
+
+  ParkingLot lot;
+  std::atomic<int> handled{0};  // calls that reached a handler
+  std::function<void()> during_get = [] {};
+  // What still_wanted() said after the last Set was resumed; "" for OK.
+  std::string set_wanted() const;
+
+ private:
+  Answer<kvstore::GetResponse> get(Call& call, kvstore::GetRequest& request);
+  Task<absl::StatusOr<google::protobuf::Empty>> set(Call& call, kvstore::SetRequest& request);
+
+  Raw raw_;
+  mutable std::mutex mutex_;
+  std::string set_wanted_;
+};
+
+}  // namespace kv
