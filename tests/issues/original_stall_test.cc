@@ -1,7 +1,6 @@
 // The faults of the original that stopped or stalled it, or left memory and disk in disagreement, each under its own
 // name. Every case has a patch in tests/planted that puts the fault back and must turn the case red.
 #include <filesystem>
-#include <fstream>
 #include <future>
 
 #include <catch2/catch.hpp>
@@ -37,23 +36,6 @@ class FaultySession {
  public:
   Session session;
 };
-
-std::vector<std::string> lines_of(const std::string& path) {
-  std::ifstream file(path);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back(line);
-  return lines;
-}
-
-// The forked child of the server, 0 when there is none.
-pid_t child_of(pid_t parent) {
-  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(parent) + "/task")) {
-    std::ifstream children(thread.path() / "children");
-    pid_t child = 0;
-    if (children >> child) return child;
-  }
-  return 0;
-}
 
 TEST_CASE("D19: a write that the log cannot take is refused and leaves memory as it was") {
   FaultySession faulty({"--mode", "aof", "--log-segment-size", "1MiB"});
@@ -110,21 +92,17 @@ TEST_CASE("S1: a switch of modes while a snapshot runs harms neither") {
 }
 
 TEST_CASE("S2: reads and writes go on while a snapshot is written") {
-  Session session({"--mode", "hybrid"});
-  const std::string value(1'000'000, 'v');
-  for (int i = 0; i < 100; ++i) session.set("large " + std::to_string(i), value);
-  FileWatch watch({session.path("snapshots")});
+  FaultySession faulty({"--mode", "hybrid"});
+  Session& session = faulty.session;
+  session.set("key", "value");
+  faulty.begin("child_sync_hangs");
   session.server().signal(SIGUSR1);
-  watch.wait_until("a snapshot under its temporary name",
-                   [&] { return !names_in(session.path("snapshots"), ".tmp").empty(); });
-  pid_t child = 0;
-  while (child == 0 && !names_in(session.path("snapshots"), ".tmp").empty()) child = child_of(session.server().pid());
-  REQUIRE(child != 0);
-  ::kill(child, SIGSTOP);
+  faulty.wait_until_delivered();
   session.set("meanwhile", "written");
   CHECK(session.get("meanwhile") == "written");
   CHECK(session.snapshots().empty());
-  ::kill(child, SIGCONT);
+  faulty.end("child_sync_hangs");
+  FileWatch watch({session.path("snapshots")});
   watch.wait_until("the snapshot", [&] { return !session.snapshots().empty(); });
 }
 

@@ -4,6 +4,7 @@
 //   no_space     fallocate, and writes that would grow a file, fail with ENOSPC
 //   sync_hangs   fsync and fdatasync do not return
 //   sync_fails   fsync and fdatasync fail with EIO
+//   child_sync_hangs   as sync_hangs, in forked children only: a snapshot stays unfinished for as long as wanted
 // Every fault delivered appends one byte to KV_FAULTS/delivered, so that a test can demand that its fault was met.
 #include <cerrno>
 #include <cstdio>
@@ -43,16 +44,23 @@ Function* real(const char* name) {
   return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
 }
 
+// The server's own process id, taken when this library is loaded.
+const pid_t server = ::getpid();
+bool in_child() { return ::getpid() != server; }
+
+void hang_while_wanted(const char* fault) {
+  if (wanted(fault)) note_delivery();
+  while (wanted(fault)) ::usleep(1000);
+}
+
 int sync_or_fail(const char* name, int descriptor) {
   if (wanted("sync_fails")) {
     note_delivery();
     errno = EIO;
     return -1;
   }
-  if (wanted("sync_hangs")) {
-    note_delivery();
-    while (wanted("sync_hangs")) ::usleep(1000);
-  }
+  hang_while_wanted("sync_hangs");
+  if (in_child()) hang_while_wanted("child_sync_hangs");
   return real<int(int)>(name)(descriptor);
 }
 
