@@ -2,20 +2,14 @@
 // ways to lose what was not synced; then recovered and judged.
 //
 // KV_CRASH_STEP=1 cuts at every call; the default cuts at fewer, so that it stays short.
-#include <cstdlib>
-
 #include <catch2/catch.hpp>
 
 #include "tests/persistence/storage_fixture.h"
+#include "tests/support/crash_step.h"
 #include "tests/support/faulty_file_system.h"
 
 namespace kv {
 namespace {
-
-std::uint64_t crash_step(std::uint64_t otherwise) {
-  const char* given = std::getenv("KV_CRASH_STEP");
-  return given == nullptr ? otherwise : std::strtoull(given, nullptr, 10);
-}
 
 // What was written, in order, and how much of it may not be lost any more.
 struct History {

@@ -14,8 +14,9 @@ TEST_CASE("old config: an all-default request selects SNAPSHOT with the defaults
   const auto reply = f.config(0);
   REQUIRE(reply.ok());
   CHECK(reply.response.success());
-  REQUIRE(f.storage.changes.size() == 1);
-  const SettingsChange& change = f.storage.changes.front();
+  const auto changes = f.storage.changes();
+  REQUIRE(changes.size() == 1);
+  const SettingsChange& change = changes.front();
   CHECK(change.mode == Mode::kSnapshot);
   CHECK(change.snapshot_interval == 300s);
   CHECK(change.max_snapshots == 5);
@@ -27,8 +28,9 @@ TEST_CASE("old config: each mode takes its own numbers, zero is the default, the
   REQUIRE(f.config(1, 7, 8, 4096).ok());
   REQUIRE(f.config(2, 60, 3, 0).ok());
   REQUIRE(f.config(3, 60, 3, 4096).ok());
-  REQUIRE(f.storage.changes.size() == 3);
-  const auto& [aof, hybrid, none] = std::tie(f.storage.changes[0], f.storage.changes[1], f.storage.changes[2]);
+  const auto changes = f.storage.changes();
+  REQUIRE(changes.size() == 3);
+  const auto& [aof, hybrid, none] = std::tie(changes[0], changes[1], changes[2]);
   CHECK(aof.mode == Mode::kAof);
   CHECK(aof.log_segment_bytes == 4096u);
   CHECK_FALSE(aof.snapshot_interval);
@@ -49,7 +51,7 @@ TEST_CASE("D22: old config: a mode outside the enum is refused and changes nothi
     CHECK(refused.status.error_code() == StatusCode::INVALID_ARGUMENT);
     CHECK(refused.reason() == "CONFIG_INVALID");
   }
-  CHECK(f.storage.changes.empty());
+  CHECK(f.storage.changes().empty());
 }
 
 TEST_CASE("old config: negative numbers and numbers out of bounds are refused and change nothing") {
@@ -59,7 +61,7 @@ TEST_CASE("old config: negative numbers and numbers out of bounds are refused an
     CHECK(refused.status.error_code() == StatusCode::INVALID_ARGUMENT);
     CHECK(refused.reason() == "CONFIG_INVALID");
   }
-  CHECK(f.storage.changes.empty());
+  CHECK(f.storage.changes().empty());
 }
 
 TEST_CASE("old config: a switch that takes longer than the old client waits is answered as recorded and under way") {
@@ -93,6 +95,6 @@ TEST_CASE("old config: a switch that failed says so") {
 TEST_CASE("old config: it can be switched off") {
   ServiceFixture f({}, false);
   CHECK(f.config(0).status.error_code() == StatusCode::PERMISSION_DENIED);
-  CHECK(f.storage.changes.empty());
+  CHECK(f.storage.changes().empty());
   CHECK(f.set("k", "v").ok());
 }

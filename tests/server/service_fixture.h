@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,16 +28,25 @@ class ObedientStorage final : public Storage {
   const std::vector<SettingDecision>& decisions() const noexcept override { return decisions_; }
   StorageStatus status() const override { return {}; }
   void change_settings(SettingsChange change, std::function<void(absl::Status)> done) override {
-    changes.push_back(change);
+    {
+      const std::lock_guard lock(mutex_);
+      changes_.push_back(change);
+    }
     on_change(std::move(done));
   }
   void snapshot_now(std::function<void(absl::Status)> done) override { done(absl::OkStatus()); }
   absl::Status stop() override { return absl::OkStatus(); }
 
-  std::vector<SettingsChange> changes;
+  std::vector<SettingsChange> changes() const {
+    const std::lock_guard lock(mutex_);
+    return changes_;
+  }
+
   std::function<void(std::function<void(absl::Status)>)> on_change = [](auto done) { done(absl::OkStatus()); };
 
  private:
+  mutable std::mutex mutex_;  // the reactor that runs a Config call adds, the test reads
+  std::vector<SettingsChange> changes_;
   Journal& journal_;
   RecoveryReport report_;
   std::vector<SettingDecision> decisions_;
