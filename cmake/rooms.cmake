@@ -30,12 +30,18 @@ function(kv_room name folder)
   endif()
 endfunction()
 
-# kv_test(NAME FOLDER LINK...): one Catch2 program of every *_test.cc in tests/FOLDER, run by ctest.
+# kv_test(NAME FOLDER LINK...): one Catch2 program of tests/FOLDER. ctest runs it once for each FILE_test.cc in there, as
+# FOLDER/FILE, so that the files of a long suite run side by side.
 function(kv_test name folder)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*.cc)
   file(CREATE_LINK ${CMAKE_SOURCE_DIR}/tests/${folder} ${CMAKE_BINARY_DIR}/rooms/tests/tests/${folder} SYMBOLIC)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARGN} kv_test_support kv_compile_options)
-  add_test(NAME ${folder} COMMAND ${name} --order lex)
-  set_tests_properties(${folder} PROPERTIES TIMEOUT 600)
+  foreach(source IN LISTS sources)
+    if(source MATCHES "/([^/]+)_test\\.cc$")
+      set(file ${CMAKE_MATCH_1})
+      add_test(NAME ${folder}/${file} COMMAND ${name} --filenames-as-tags "[#${file}_test]~[.]" --order lex --warn NoTests)
+      set_tests_properties(${folder}/${file} PROPERTIES TIMEOUT 600)
+    endif()
+  endforeach()
 endfunction()
