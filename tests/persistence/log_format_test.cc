@@ -8,6 +8,7 @@
 #include "persistence/log_reader.h"
 #include "persistence/log_replay.h"
 #include "persistence/segment_writer.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/temp_directory.h"
 
 namespace kv {
@@ -40,7 +41,7 @@ void put_file(const std::string& path, const std::string& bytes) {
 }  // namespace
 
 TEST_CASE("log format: the segment in docs/formats/aof.md decodes to what the page says") {
-  const std::string bytes = hex_of_page(read_text(KV_SOURCE_DIRECTORY "/docs/formats/aof.md"));
+  const std::string bytes = hex_of_page(read_text(source_path("docs/formats/aof.md")));
   TempDirectory directory;
   put_file(directory.file(segment_name(1)), bytes);
 
@@ -137,7 +138,7 @@ TEST_CASE("log format: segment names are numbers of sixteen digits, and nothing 
 }
 
 TEST_CASE("log format: the golden log of version 1 reads as it was written") {
-  const std::string directory = KV_SOURCE_DIRECTORY "/tests/testdata/aof-1";
+  const std::string directory = source_path("tests/testdata/aof-1");
   const std::vector<NamedSegment> segments{{1, std::nullopt}, {2, std::nullopt}};
   std::vector<std::string> seen;
   const auto replay =

@@ -11,6 +11,7 @@
 #include "persistence/manifest_keeper.h"
 #include "persistence/store_id_text.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/temp_directory.h"
 
 namespace kv {
@@ -70,7 +71,7 @@ TEST_CASE("manifest: every field goes to text and back") {
 }
 
 TEST_CASE("manifest: the example on its page is read, and is what would be written") {
-  std::ifstream page(KV_SOURCE_DIRECTORY "/docs/formats/manifest.md");
+  std::ifstream page(source_path("docs/formats/manifest.md"));
   std::stringstream all;
   all << page.rdbuf();
   std::string text = all.str();

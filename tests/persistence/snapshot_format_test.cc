@@ -10,6 +10,7 @@
 
 #include "core/bytes.h"
 #include "snapshot_fixture.h"
+#include "tests/support/source_tree.h"
 
 namespace kv {
 
@@ -19,7 +20,7 @@ namespace {
 
 // The last block of hex on docs/formats/snapshot.md, as bytes.
 std::string bytes_of_the_page() {
-  std::ifstream page(std::string(KV_SOURCE_DIRECTORY) + "/docs/formats/snapshot.md");
+  std::ifstream page(source_path("docs/formats/snapshot.md"));
   const std::string text(std::istreambuf_iterator<char>(page), {});
   const std::size_t end = text.rfind("```");
   const std::size_t begin = text.rfind("```", end - 1) + 3;
@@ -54,7 +55,7 @@ TEST_CASE("snapshot format: this code writes the bytes of the page") {
 
 TEST_CASE("snapshot format: a golden file of version 1 loads") {
   SnapshotFixture fixture;
-  std::ifstream golden(std::string(KV_SOURCE_DIRECTORY) + "/tests/testdata/snapshot-1.snap", std::ios::binary);
+  std::ifstream golden(source_path("tests/testdata/snapshot-1.snap"), std::ios::binary);
   REQUIRE(golden);
   fixture.write_file(std::string(std::istreambuf_iterator<char>(golden), {}));
   Store store({.shard_count = 4});

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "server/setting_table.h"
+#include "tests/support/source_tree.h"
 
 using namespace kv;
 
@@ -26,7 +27,7 @@ std::string line_of(const SettingRow& row) {
 }  // namespace
 
 TEST_CASE("operations page: it lists every setting as the table has it") {
-  std::ifstream file(std::string(KV_SOURCE_DIRECTORY) + "/docs/operations.md");
+  std::ifstream file(source_path("docs/operations.md"));
   const std::string page((std::istreambuf_iterator<char>(file)), {});
   std::string missing;
   for (const SettingRow& row : setting_rows()) {
