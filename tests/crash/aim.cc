@@ -86,8 +86,9 @@ class SegmentTail {
 
 }  // namespace
 
-SnapshotWatch::SnapshotWatch(const std::string& data_directory) : inotify_(::inotify_init1(IN_CLOEXEC)) {
-  if (inotify_ < 0 || ::inotify_add_watch(inotify_, (data_directory + "/snapshots").c_str(), IN_CREATE) < 0) {
+SnapshotWatch::SnapshotWatch(const std::string& data_directory, For what) : inotify_(::inotify_init1(IN_CLOEXEC)) {
+  const std::uint32_t events = what == For::kBegin ? IN_CREATE : IN_MOVED_TO;
+  if (inotify_ < 0 || ::inotify_add_watch(inotify_, (data_directory + "/snapshots").c_str(), events) < 0) {
     throw std::runtime_error("cannot watch " + data_directory + "/snapshots");
   }
 }
@@ -96,14 +97,11 @@ SnapshotWatch::~SnapshotWatch() { ::close(inotify_); }
 
 bool SnapshotWatch::wait_for_next(milliseconds bound) {
   const auto end = steady_clock::now() + bound;
-  alignas(inotify_event) std::array<char, 4096> events;
-  // What was seen before this call is old.
-  for (pollfd ready{inotify_, POLLIN, 0}; ::poll(&ready, 1, 0) > 0;) {
-    if (::read(inotify_, events.data(), events.size()) <= 0) return false;
-  }
   const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
   pollfd ready{inotify_, POLLIN, 0};
-  return left > 0 && ::poll(&ready, 1, static_cast<int>(left)) > 0;
+  if (left <= 0 || ::poll(&ready, 1, static_cast<int>(left)) <= 0) return false;
+  alignas(inotify_event) std::array<char, 4096> events;
+  return ::read(inotify_, events.data(), events.size()) > 0;
 }
 
 bool snapshot_in_progress(const std::string& data_directory) {

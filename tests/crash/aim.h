@@ -17,15 +17,16 @@
 
 namespace kv::crash {
 
-// Sees temporaries appear in DATA/snapshots.
+// Sees temporaries appear in DATA/snapshots, or complete snapshots get their names (before MANIFEST names them).
 class SnapshotWatch {
  public:
-  explicit SnapshotWatch(const std::string& data_directory);
+  enum class For { kBegin, kName };
+  SnapshotWatch(const std::string& data_directory, For what);
   ~SnapshotWatch();
   SnapshotWatch(const SnapshotWatch&) = delete;
   SnapshotWatch& operator=(const SnapshotWatch&) = delete;
 
-  // Waits for the next temporary; false when none came.
+  // Waits for the next one since the call before, or since this watch was made; false when none came.
   bool wait_for_next(std::chrono::milliseconds bound);
 
  private:

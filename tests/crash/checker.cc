@@ -18,9 +18,21 @@ std::string failed(std::string_view call, const grpc::Status& status) {
                      status.error_message());
 }
 
+std::string settle(History& history, const std::string& key, std::optional<WriteId> found, Owed owed) {
+  switch (owed.what) {
+    case Owed::What::kOneCut:
+      return history.settle_at_cut(key, found, owed.cut);
+    case Owed::What::kNothing:
+      return history.settle_empty(key, found);
+    case Owed::What::kEverything:
+      break;
+  }
+  return history.settle(key, found);
+}
+
 }  // namespace
 
-Check check_everything(const std::string& target, History& history) {
+Check check_everything(const std::string& target, History& history, Owed owed) {
   const auto stub = kvstore::KeyValueStore::NewStub(connect(target));
   Check check;
   std::set<std::string> present;
@@ -42,7 +54,9 @@ Check check_everything(const std::string& target, History& history) {
       continue;
     }
     if (id) present.insert(key);
-    if (std::string problem = history.settle(key, id); !problem.empty()) check.findings.push_back(std::move(problem));
+    if (std::string problem = settle(history, key, id, owed); !problem.empty()) {
+      check.findings.push_back(std::move(problem));
+    }
   }
 
   grpc::ClientContext context;

@@ -16,7 +16,14 @@ struct Check {
   std::vector<std::string> findings;
 };
 
+// What the mode that was killed owes: everything, the state at one cut, or nothing (docs/durability.md).
+struct Owed {
+  enum class What { kEverything, kOneCut, kNothing };
+  What what = What::kEverything;
+  std::uint64_t cut = 0;
+};
+
 // Get of every key that the history knows; and Keys, which must list exactly those that are there.
-Check check_everything(const std::string& target, History& history);
+Check check_everything(const std::string& target, History& history, Owed owed = {});
 
 }  // namespace kv::crash

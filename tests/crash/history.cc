@@ -23,38 +23,100 @@ History::Intent History::begin(std::string_view key, std::optional<WriteId> set)
   return {std::string(key), found->second.size() - 1};
 }
 
-void History::acknowledge(const Intent& intent) {
+std::string History::acknowledge(const Intent& intent, std::uint64_t revision) {
   std::lock_guard lock(mutex_);
-  attempts_.at(intent.key).at(intent.index).end = ++now_;
+  Attempt& attempt = attempts_.at(intent.key).at(intent.index);
+  attempt.end = ++now_;
+  attempt.revision = revision;
+  if (revision == 0) return {};
+  if (revision <= floor_) {
+    return fmt::format("{} was given revision {}, although {} was seen before the crash", intent.key, revision, floor_);
+  }
+  if (!revisions_.insert(revision).second) {
+    return fmt::format("{} was given revision {}, which another write has", intent.key, revision);
+  }
+  return {};
 }
 
 bool History::overruled(const std::vector<Attempt>& attempts, const Attempt& candidate) {
-  return std::any_of(attempts.begin(), attempts.end(),
-                     [&](const Attempt& other) { return other.end != kOpen && other.begin > candidate.end; });
+  return std::any_of(attempts.begin(), attempts.end(), [&](const Attempt& other) {
+    if (other.end == kOpen) return false;
+    if (other.revision != 0 && candidate.revision != 0) return other.revision > candidate.revision;
+    return other.begin > candidate.end;
+  });
 }
 
-std::string History::settle(const std::string& key, std::optional<WriteId> found) {
-  std::lock_guard lock(mutex_);
+std::vector<History::Attempt>& History::attempts_of(const std::string& key) {
   auto& attempts = attempts_[key];
   if (attempts.empty()) attempts.push_back({.set = std::nullopt, .begin = 0, .end = 0});
-  std::string problem = fmt::format("{} shows {}, which nobody wrote to it since the last check", key, describe(found));
-  for (const Attempt& attempt : attempts) {
-    if (attempt.set != found) continue;
-    if (!overruled(attempts, attempt)) {
-      problem.clear();
-      break;
-    }
-    problem = fmt::format("{} shows {}, although a later write was acknowledged", key, describe(found));
-  }
+  return attempts;
+}
+
+std::string History::conclude(const std::string& key, std::vector<Attempt>& attempts, std::optional<WriteId> found,
+                              std::string problem) {
   if (!problem.empty()) {
+    problem = fmt::format("{} shows {}, {}", key, describe(found), problem);
     for (const Attempt& attempt : attempts) {
-      problem += fmt::format("\n    {} {}..{}", describe(attempt.set), attempt.begin,
-                             attempt.end == kOpen ? "open" : fmt::format("{}", attempt.end));
+      problem += fmt::format("\n    {} {}..{} revision {}", describe(attempt.set), attempt.begin,
+                             attempt.end == kOpen ? "open" : fmt::format("{}", attempt.end), attempt.revision);
     }
   }
   const std::uint64_t now = ++now_;
   attempts = {{.set = found, .begin = now, .end = now}};
   return problem;
+}
+
+std::string History::settle(const std::string& key, std::optional<WriteId> found) {
+  std::lock_guard lock(mutex_);
+  auto& attempts = attempts_of(key);
+  std::string problem = "which nobody wrote to it since the last check";
+  for (const Attempt& attempt : attempts) {
+    if (attempt.set != found) continue;
+    problem = overruled(attempts, attempt) ? "although a later write was acknowledged" : "";
+    if (problem.empty()) break;
+  }
+  return conclude(key, attempts, found, std::move(problem));
+}
+
+std::string History::settle_at_cut(const std::string& key, std::optional<WriteId> found, std::uint64_t cut) {
+  std::lock_guard lock(mutex_);
+  auto& attempts = attempts_of(key);
+  const Attempt* newest = &attempts.front();
+  bool open = false;
+  for (const Attempt& attempt : attempts) {
+    if (attempt.end == kOpen && attempt.set == found) open = true;
+    if (attempt.end != kOpen && attempt.revision <= cut && attempt.revision > newest->revision) newest = &attempt;
+  }
+  std::string problem;
+  if (!open && newest->set != found) problem = fmt::format("at revision {} it was {}", cut, describe(newest->set));
+  return conclude(key, attempts, found, std::move(problem));
+}
+
+std::string History::settle_empty(const std::string& key, std::optional<WriteId> found) {
+  std::lock_guard lock(mutex_);
+  return conclude(key, attempts_of(key), found, found ? "although nothing was to be kept" : "");
+}
+
+void History::crashed() {
+  std::lock_guard lock(mutex_);
+  if (!revisions_.empty()) floor_ = std::max(floor_, *revisions_.rbegin());
+  revisions_.clear();
+}
+
+std::uint64_t History::highest_revision() const {
+  std::lock_guard lock(mutex_);
+  return revisions_.empty() ? floor_ : std::max(floor_, *revisions_.rbegin());
+}
+
+std::uint64_t History::acknowledged_above(std::uint64_t cut) const {
+  std::lock_guard lock(mutex_);
+  std::uint64_t count = 0;
+  for (const auto& [key, attempts] : attempts_) {
+    count += static_cast<std::uint64_t>(std::count_if(attempts.begin(), attempts.end(), [&](const Attempt& attempt) {
+      return attempt.end != kOpen && attempt.revision > cut;
+    }));
+  }
+  return count;
 }
 
 std::vector<std::string> History::keys() const {

@@ -1,11 +1,19 @@
 // The oracle: what was intended for each key and what became of it, kept outside the server that is killed.
 //
-// A writer says begin_*() before it sends and acknowledge() after an OK; a call that ended any other way stays open: it
-// may have happened or not. After a crash settle() is told what a key shows and judges it:
-//   a state is right when some write since the last settle() (or the state then) left it, and no acknowledged write of
-//   that key began after that write had ended.
+// A writer says begin_*() before it sends and acknowledge() after an OK, with the revision that the answer named; a
+// call that ended any other way stays open: it may have happened or not. After a crash one of three is told what a key
+// shows, and judges it by what the mode promised:
+//   settle()        nothing is lost: some write since the last judgement (or the state then) left what is shown, and no
+//                   acknowledged write of that key came later - by revision, and where there is none because it began
+//                   after that write had ended
+//   settle_at_cut() the state is that of one revision: the acknowledged write with the highest revision up to the cut
+//                   is shown, or a write left open
+//   settle_empty()  nothing is there
 // So an acknowledged write is never lost or undone, a deleted key stays deleted, nothing shows that was never written,
-// an open write may show or not, and of writes at the same time either may be the last.
+// and an open write may show or not.
+//
+// It also keeps the revisions: no two writes are ever given the same one, and after crashed() every new one is above
+// all that were seen before.
 //
 // Threads: all calls from any thread. Order comes from one counter, not from a clock.
 #pragma once
@@ -15,6 +23,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,11 +42,21 @@ class History {
 
   Intent begin_set(std::string_view key, WriteId id) { return begin(key, id); }
   Intent begin_delete(std::string_view key) { return begin(key, std::nullopt); }
-  void acknowledge(const Intent& intent);
+  // `revision`: the one that the change was given; 0 where nothing changed or none is known. Answers what is wrong with
+  // it, or an empty text.
+  std::string acknowledge(const Intent& intent, std::uint64_t revision = 0);
 
-  // `found`: the write whose value the key shows, nothing when the key is not there. Answers what is wrong, or an empty
-  // text; from then on what was found is the state that later ones are judged from.
+  // `found`: the write whose value the key shows, nothing when the key is not there. Each answers what is wrong, or an
+  // empty text; from then on what was found is the state that later ones are judged from.
   std::string settle(const std::string& key, std::optional<WriteId> found);
+  std::string settle_at_cut(const std::string& key, std::optional<WriteId> found, std::uint64_t cut);
+  std::string settle_empty(const std::string& key, std::optional<WriteId> found);
+
+  // The server is gone: what it numbers from now on must be above everything it ever numbered.
+  void crashed();
+  std::uint64_t highest_revision() const;
+  // Acknowledged writes since the last judgement with a revision above `cut`.
+  std::uint64_t acknowledged_above(std::uint64_t cut) const;
 
   std::vector<std::string> keys() const;
 
@@ -47,13 +66,19 @@ class History {
     std::optional<WriteId> set;  // nothing: a delete
     std::uint64_t begin = 0;
     std::uint64_t end = kOpen;
+    std::uint64_t revision = 0;
   };
 
   Intent begin(std::string_view key, std::optional<WriteId> set);
+  std::vector<Attempt>& attempts_of(const std::string& key);
+  std::string conclude(const std::string& key, std::vector<Attempt>& attempts, std::optional<WriteId> found,
+                       std::string problem);
   static bool overruled(const std::vector<Attempt>& attempts, const Attempt& candidate);
 
   mutable std::mutex mutex_;
   std::uint64_t now_ = 0;
+  std::uint64_t floor_ = 0;            // every revision up to this one was given away before the last crash
+  std::set<std::uint64_t> revisions_;  // given since then
   std::map<std::string, std::vector<Attempt>, std::less<>> attempts_;  // the first is the state last settled
 };
 

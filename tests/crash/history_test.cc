@@ -82,4 +82,63 @@ TEST_CASE("value: only the whole value under its own key is believed") {
   }
 }
 
+TEST_CASE("history: revisions say which of two writes at the same time is the last") {
+  const std::optional<WriteId> shown = GENERATE(std::optional<WriteId>(kFirst), std::optional<WriteId>(kOther));
+  History history;
+  const auto one = history.begin_set("k", kFirst);
+  const auto two = history.begin_set("k", kOther);
+  history.acknowledge(two, 7);
+  history.acknowledge(one, 8);
+  CHECK(right(history.settle("k", shown)) == (shown == kFirst));
+}
+
+TEST_CASE("history: at a cut exactly the newest write up to it shows, no older and no newer one") {
+  const std::optional<WriteId> shown = GENERATE(std::optional<WriteId>(kFirst), std::optional<WriteId>(kSecond),
+                                                std::optional<WriteId>(kOther), std::optional<WriteId>());
+  History history;
+  history.acknowledge(history.begin_set("k", kFirst), 3);
+  history.acknowledge(history.begin_set("k", kSecond), 5);
+  history.acknowledge(history.begin_set("k", kOther), 6);
+  CHECK(history.acknowledged_above(5) == 1);
+  CHECK(right(history.settle_at_cut("k", shown, 5)) == (shown == kSecond));
+}
+
+TEST_CASE("history: at a cut a key that is newer or deleted is not there, and an open write may be") {
+  History history;
+  history.acknowledge(history.begin_set("newer", kFirst), 9);
+  CHECK_FALSE(right(history.settle_at_cut("newer", kFirst, 8)));
+  history.acknowledge(history.begin_set("deleted", kFirst), 10);
+  history.acknowledge(history.begin_delete("deleted"), 11);
+  CHECK_FALSE(right(history.settle_at_cut("deleted", kFirst, 11)));
+  history.acknowledge(history.begin_set("open", kFirst), 12);
+  history.begin_set("open", kSecond);
+  CHECK(right(history.settle_at_cut("open", kSecond, 12)));
+}
+
+TEST_CASE("history: a delete that found nothing changes no state at a cut") {
+  History history;
+  history.acknowledge(history.begin_set("k", kFirst), 3);
+  history.acknowledge(history.begin_delete("k"));
+  CHECK(right(history.settle_at_cut("k", kFirst, 3)));
+}
+
+TEST_CASE("history: where nothing is kept, a key that shows is wrong") {
+  History history;
+  history.acknowledge(history.begin_set("k", kFirst), 3);
+  CHECK_FALSE(right(history.settle_empty("k", kFirst)));
+  CHECK(right(history.settle_empty("k", std::nullopt)));
+}
+
+TEST_CASE("history: a revision given twice is noticed, and one that was given before a crash too") {
+  History history;
+  CHECK(right(history.acknowledge(history.begin_set("a", kFirst), 3)));
+  CHECK_FALSE(right(history.acknowledge(history.begin_set("b", kFirst), 3)));
+  CHECK(right(history.acknowledge(history.begin_set("c", kFirst), 9)));
+  CHECK(right(history.acknowledge(history.begin_set("d", kFirst), 8)));
+  CHECK(history.highest_revision() == 9);
+  history.crashed();
+  CHECK_FALSE(right(history.acknowledge(history.begin_set("e", kFirst), 9)));
+  CHECK(right(history.acknowledge(history.begin_set("f", kFirst), 10)));
+}
+
 }  // namespace kv::crash

@@ -1,30 +1,20 @@
-// kill_loop: kills the real server with SIGKILL under load, starts it again, and checks that it kept its word.
-//
-// Each cycle: writers run until at least --writes were acknowledged; the kill comes in a third of the cycles while a
-// snapshot runs, in a third right after a rotation, else in the middle of a large write or at a random moment; the
-// server starts on what is left; every key is read and judged by the History. The run also fails when too few kills hit
-// what they were meant to hit. The seed is printed: it fixes what is written and how long the aim waits, not how the
-// threads interleave.
+#include "tests/crash/kill_loop.h"
 
-#include <array>
-#include <chrono>
-#include <cstdlib>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <optional>
-#include <random>
 #include <regex>
 #include <stdexcept>
-#include <string>
+#include <thread>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
 
+#include "core/absl_text.h"
+#include "core/file_system.h"
+#include "persistence/manifest.h"
 #include "tests/crash/aim.h"
-#include "tests/crash/checker.h"
-#include "tests/crash/history.h"
-#include "tests/crash/workload.h"
-#include "tests/support/running_server.h"
 
 namespace kv::crash {
 namespace {
@@ -32,226 +22,235 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-struct Options {
-  std::string server;
-  std::string mode = "hybrid";
-  std::string work_directory = KV_CRASH_DIRECTORY;
-  std::uint64_t cycles = 6;
-  std::uint64_t seed = std::random_device{}();
-  std::uint64_t writes = 500;
-  unsigned writers = 8;
-};
-
-struct Tally {
-  std::uint64_t kills = 0;
-  std::uint64_t in_snapshot = 0;
-  std::uint64_t near_rotation = 0;
-  std::uint64_t torn_tails = 0;
-  std::uint64_t acknowledged = 0;
-  std::uint64_t open = 0;
-};
-
-enum class Target { kSnapshot, kRotation, kAnywhere, kWrite };
-// Two in six each at snapshots and rotations, one at a large write, one anywhere.
-constexpr std::array kTargets = {Target::kSnapshot, Target::kRotation, Target::kWrite,
-                                 Target::kSnapshot, Target::kRotation, Target::kAnywhere};
-
 std::int64_t unix_millis() {
   return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// How much of a torn tail the recovery that this log tells of cut off: "... 4096 bytes of torn tail cut ...".
-std::uint64_t torn_tail_bytes(const std::string& log) {
-  static const std::regex report("recovery: .* ([0-9]+) bytes of torn tail cut");
-  std::smatch match;
-  if (!std::regex_search(log, match, report)) throw std::runtime_error("no recovery report in the log:\n" + log);
-  return std::stoull(match[1]);
-}
-
-class KillLoop {
- public:
-  explicit KillLoop(const Options& options)
-      : options_(options),
-        random_(options.seed),
-        directory_(fmt::format("{}/{}-{}-{}", options.work_directory, options.mode, options.seed, ::getpid())) {}
-
-  // Throws what it finds.
-  void run() {
-    fs::create_directories(directory_);
-    RunningServer server(server_options());
-    for (std::uint64_t cycle = 1; cycle <= options_.cycles; ++cycle) {
-      one_cycle(server, cycle, kTargets[(cycle - 1) % kTargets.size()]);
-    }
-    // On a busy machine the aim is poor: misses may be made good, by at most as many cycles again.
-    for (std::uint64_t cycle = options_.cycles + 1; cycle <= 2 * options_.cycles; ++cycle) {
-      const auto missing = missing_hit();
-      if (!missing) break;
-      one_cycle(server, cycle, *missing);
-    }
-    clean_stop(server);
-    if (missing_hit()) throw std::runtime_error("too few kills hit what they were aimed at: " + minimums());
-    fs::remove_all(directory_);
-  }
-
-  const std::string& directory() const { return directory_; }
-  const Tally& tally() const { return tally_; }
-
- private:
-  ServerOptions server_options() const {
-    return {.data_directory = directory_,
-            .flags = {"--mode", options_.mode, "--fsync", "always", "--log-segment-size", "1MiB", "--snapshot-interval",
-                      "1s", "--max-snapshots", "3", "--log-rewrite-growth", "20%", "--log-rewrite-min-size", "4MiB"},
-            .environment = {},
-            .wrapper = {}};
-  }
-
-  void one_cycle(RunningServer& server, std::uint64_t cycle, Target target) {
-    Workload workload(history_, {.target = server.address(),
-                                 .writers = options_.writers,
-                                 .seed = options_.seed,
-                                 .first_writer = static_cast<std::uint32_t>(cycle * options_.writers)});
-    if (!workload.wait_for_acknowledged(options_.writes, std::chrono::seconds(60))) {
-      workload.expect_death();
-      workload.stop();
-      std::string text = fmt::format("cycle {}: only {} writes acknowledged", cycle, workload.acknowledged());
-      for (const std::string& finding : workload.findings()) text += "\n  " + finding;
-      throw std::runtime_error(text + "\n" + server.log());
-    }
-    take_aim(target);
-    workload.expect_death();
-    const std::int64_t killed_at = unix_millis();
-    server.kill();
-    workload.stop();
-    note_kill(workload, killed_at);
-    require(workload.findings(), cycle, server);
-
-    server.start();
-    if (const std::uint64_t torn = torn_tail_bytes(server.log()); torn > 0) {
-      ++tally_.torn_tails;
-      last_hits_ += fmt::format(", torn tail of {} bytes", torn);
-    }
-    const Check check = check_everything(server.address(), history_);
-    require(check.findings, cycle, server);
-    std::cout << fmt::format("cycle {:>4}: {:>5} acknowledged, {} open, {} keys found{}\n", cycle,
-                             workload.acknowledged(), workload.open(), check.keys_present, last_hits_)
-              << std::flush;
-  }
-
-  void take_aim(Target target) {
-    const milliseconds bound{3000};
-    switch (target) {
-      case Target::kSnapshot:
-        SnapshotWatch(directory_).wait_for_next(bound);
-        pause(milliseconds(4));
-        break;
-      case Target::kRotation:
-        RotationWatch(directory_).wait_for_next(bound);
-        pause(milliseconds(5));
-        break;
-      case Target::kWrite:
-        wait_for_large_write(directory_, 128 << 10, bound);
-        break;
-      case Target::kAnywhere:
-        pause(milliseconds(60));
-        break;
-    }
-  }
-
-  // The moment of the kill is random, within the window aimed at.
-  void pause(milliseconds most) {
-    std::this_thread::sleep_for(std::chrono::microseconds(random_() % static_cast<std::uint64_t>(most.count() * 1000)));
-  }
-
-  // What the kill hit, as the files that are left tell it.
-  void note_kill(const Workload& workload, std::int64_t killed_at) {
-    ++tally_.kills;
-    tally_.acknowledged += workload.acknowledged();
-    tally_.open += workload.open();
-    last_hits_.clear();
-    if (snapshot_in_progress(directory_)) {
-      ++tally_.in_snapshot;
-      last_hits_ += ", in a snapshot";
-    }
-    const auto rotated_at = last_rotation(directory_);
-    if (rotated_at && killed_at - *rotated_at <= 10 && *rotated_at - killed_at <= 10) {
-      ++tally_.near_rotation;
-      last_hits_ += ", near a rotation";
-    }
-  }
-
-  void clean_stop(RunningServer& server) {
-    const int code = server.stop();
-    if (code != 0) throw std::runtime_error(fmt::format("a clean stop exited {}\n{}", code, server.log()));
-    server.start();
-    require(check_everything(server.address(), history_).findings, options_.cycles, server);
-    server.stop();
-  }
-
-  std::uint64_t snapshots_wanted() const { return options_.cycles / 5; }
-  std::uint64_t rotations_wanted() const { return options_.cycles / 5; }
-  std::uint64_t torn_tails_wanted() const { return options_.cycles / 20; }
-
-  // What has not been hit often enough yet.
-  std::optional<Target> missing_hit() const {
-    if (tally_.in_snapshot < snapshots_wanted()) return Target::kSnapshot;
-    if (tally_.near_rotation < rotations_wanted()) return Target::kRotation;
-    if (tally_.torn_tails < torn_tails_wanted()) return Target::kWrite;
-    return std::nullopt;
-  }
-
-  std::string minimums() const {
-    return fmt::format("{} in a snapshot, {} near a rotation and {} torn tails are needed", snapshots_wanted(),
-                       rotations_wanted(), torn_tails_wanted());
-  }
-
-  static void require(const std::vector<std::string>& findings, std::uint64_t cycle, RunningServer& server) {
-    if (findings.empty()) return;
-    std::string text = fmt::format("cycle {}: {} findings", cycle, findings.size());
-    for (const std::string& finding : findings) text += "\n  " + finding;
-    throw std::runtime_error(text + "\nlog of the server:\n" + server.log());
-  }
-
-  const Options options_;
-  std::mt19937_64 random_;
-  const std::string directory_;
-  History history_;
-  Tally tally_;
-  std::string last_hits_;
+// What the recovery that this log tells of says: "recovery: ... revision 12, ... 4096 bytes of torn tail cut ...".
+struct Recovery {
+  std::uint64_t revision = 0;
+  std::uint64_t torn_bytes = 0;
 };
 
-int run(const Options& options) {
-  std::cout << fmt::format("kill_loop: mode {}, {} cycles, seed {}\n", options.mode, options.cycles, options.seed);
-  KillLoop loop(options);
-  int code = 0;
-  try {
-    loop.run();
-  } catch (const std::exception& failure) {
-    std::cout << fmt::format("FAILED (seed {}): {}\nThe data is kept in {}\n", options.seed, failure.what(),
-                             loop.directory());
-    code = 1;
-  }
-  const Tally& tally = loop.tally();
-  std::cout << fmt::format(
-      "{} kills: {} in a snapshot, {} within 10 ms of a rotation, {} torn tails; {} writes acknowledged, {} left "
-      "open\n",
-      tally.kills, tally.in_snapshot, tally.near_rotation, tally.torn_tails, tally.acknowledged, tally.open);
-  return code;
+Recovery recovery_in(const std::string& log) {
+  static const std::regex report("recovery: .* revision ([0-9]+), .* ([0-9]+) bytes of torn tail cut");
+  std::smatch match;
+  if (!std::regex_search(log, match, report)) throw std::runtime_error("no recovery report in the log:\n" + log);
+  return {std::stoull(match[1]), std::stoull(match[2])};
+}
+
+// The cut of the newest snapshot that counts; 0 when there is none.
+std::uint64_t published_cut(const std::string& directory) {
+  const std::string path = directory + "/MANIFEST";
+  const auto text = read_file(posix_file_system(), path, kManifestBytesMax);
+  if (!text.ok()) throw std::runtime_error(text.status().ToString());
+  const auto manifest = parse_manifest(*text, path);
+  if (!manifest.ok()) throw std::runtime_error(manifest.status().ToString());
+  std::uint64_t cut = 0;
+  for (const SnapshotRecord& snapshot : manifest->snapshots) cut = std::max(cut, snapshot.cut);
+  return cut;
 }
 
 }  // namespace
-}  // namespace kv::crash
 
-int main(int argc, char** argv) {
-  kv::crash::Options options;
-  CLI::App app("Kills a server under load, again and again, and checks that it lost nothing it had acknowledged.");
-  app.add_option("--server", options.server, "the server's binary (default: the one of this build)");
-  app.add_option("--mode", options.mode, "aof or hybrid")->check(CLI::IsMember({"aof", "hybrid"}));
-  app.add_option("--cycles", options.cycles, "how many kills");
-  app.add_option("--seed", options.seed, "repeats a run");
-  app.add_option("--writes", options.writes, "writes acknowledged before each kill, at least");
-  app.add_option("--writers", options.writers, "writers at the same time")->check(CLI::Range(1, 64));
-  app.add_option("--work-directory", options.work_directory, "where the data directory is made");
-  CLI11_PARSE(app, argc, argv);
-  if (!options.server.empty()) ::setenv("KVSTORE_SERVER", options.server.c_str(), 1);
-  return kv::crash::run(options);
+KillLoop::KillLoop(const KillOptions& options)
+    : options_(options),
+      random_(options.seed),
+      directory_(fmt::format("{}/{}-{}-{}-{}", options.work_directory, options.mode, options.fsync, options.seed,
+                             ::getpid())) {
+  if (has_log()) {
+    hits_ = {{Target::kSnapshot, "in_snapshot", 5},
+             {Target::kRotation, "near_rotation", 5},
+             {Target::kWrite, "torn_tails", 20}};
+  } else if (options.mode == "snapshot") {
+    hits_ = {{Target::kSnapshot, "in_snapshot", 5}, {Target::kPublication, "new_cut", 5}};
+  }
 }
+
+void KillLoop::run() {
+  // Those of a log: two in six each at snapshots and rotations, one at a large write, one anywhere.
+  using T = Target;
+  const std::vector<Target> targets =
+      has_log() ? std::vector{T::kSnapshot, T::kRotation, T::kWrite, T::kSnapshot, T::kRotation, T::kAnywhere}
+      : options_.mode == "snapshot" ? std::vector{T::kSnapshot, T::kPublication, T::kAnywhere}
+                                    : std::vector{T::kAnywhere};
+  const TortureTime time(options_.seconds);
+  fs::create_directories(directory_);
+  RunningServer server(server_options());
+  std::uint64_t cycle = 0;
+  while (cycle < options_.cycles && !time.is_over()) {
+    ++cycle;
+    one_cycle(server, cycle, targets[(cycle - 1) % targets.size()]);
+  }
+  // On a busy machine the aim is poor: misses may be made good, by at most as many cycles again.
+  for (const std::uint64_t end = 2 * cycle; cycle < end;) {
+    const auto missing = missing_hit();
+    if (!missing) break;
+    one_cycle(server, ++cycle, *missing);
+  }
+  clean_stop(server);
+  if (missing_hit()) throw std::runtime_error("too few kills hit what they were aimed at: " + minimums());
+  fs::remove_all(directory_);
+}
+
+ServerOptions KillLoop::server_options() const {
+  return {.data_directory = directory_,
+          .flags = {"--mode", options_.mode, "--fsync", options_.fsync, "--fsync-interval", "100ms",
+                    "--log-segment-size", "1MiB", "--snapshot-interval", "1s", "--max-snapshots", "3",
+                    "--log-rewrite-growth", "20%", "--log-rewrite-min-size", "4MiB"},
+          .environment = {},
+          .wrapper = {}};
+}
+
+void KillLoop::one_cycle(RunningServer& server, std::uint64_t cycle, Target target) {
+  Workload workload(history_, {.target = server.address(),
+                               .writers = options_.writers,
+                               .seed = options_.seed,
+                               .first_writer = static_cast<std::uint32_t>(cycle * options_.writers)});
+  load(server, workload, cycle);
+  take_aim(server, target);
+  workload.expect_death();
+  const std::int64_t killed_at = unix_millis();
+  server.kill();
+  workload.stop();
+  require(workload.findings(), cycle, server);
+  acknowledged_ += workload.acknowledged();
+  open_ += workload.open();
+  const Owed owed = note_kill(killed_at);
+
+  server.start();
+  history_.crashed();
+  note_start(server, owed);
+  const Check check = check_everything(server.address(), history_, owed);
+  require(check.findings, cycle, server);
+  std::cout << fmt::format("cycle {:>4}: {:>5} acknowledged, {} open, {} keys found{}\n", cycle,
+                           workload.acknowledged(), workload.open(), check.keys_present, last_hits_)
+            << std::flush;
+}
+
+void KillLoop::load(RunningServer& server, Workload& workload, std::uint64_t cycle) {
+  if (workload.wait_for_acknowledged(options_.writes, std::chrono::seconds(60))) return;
+  workload.expect_death();
+  workload.stop();
+  std::string text = fmt::format("cycle {}: only {} writes acknowledged", cycle, workload.acknowledged());
+  for (const std::string& finding : workload.findings()) text += "\n  " + finding;
+  throw std::runtime_error(text + "\n" + server.log());
+}
+
+void KillLoop::take_aim(RunningServer& server, Target target) {
+  const milliseconds bound{3000};
+  switch (target) {
+    case Target::kSnapshot: {
+      SnapshotWatch watch(directory_, SnapshotWatch::For::kBegin);
+      if (!has_log()) server.signal(SIGUSR1);
+      watch.wait_for_next(bound);
+      pause(milliseconds(4));
+      break;
+    }
+    case Target::kPublication: {
+      SnapshotWatch watch(directory_, SnapshotWatch::For::kName);
+      server.signal(SIGUSR1);
+      watch.wait_for_next(bound);
+      pause(milliseconds(20));
+      break;
+    }
+    case Target::kRotation:
+      RotationWatch(directory_).wait_for_next(bound);
+      pause(milliseconds(5));
+      break;
+    case Target::kWrite:
+      wait_for_large_write(directory_, 128 << 10, bound);
+      break;
+    case Target::kAnywhere:
+      pause(milliseconds(60));
+      break;
+  }
+}
+
+// The moment of the kill is random, within the window aimed at.
+void KillLoop::pause(milliseconds most) {
+  std::this_thread::sleep_for(std::chrono::microseconds(random_() % static_cast<std::uint64_t>(most.count() * 1000)));
+}
+
+// What the kill hit, as the files that are left tell it, and what the server owes now.
+Owed KillLoop::note_kill(std::int64_t killed_at) {
+  ++kills_;
+  last_hits_.clear();
+  if (options_.mode == "non_persistent") return {Owed::What::kNothing, 0};
+  if (snapshot_in_progress(directory_)) note(Target::kSnapshot, "in a snapshot");
+  if (has_log()) {
+    const auto rotated_at = last_rotation(directory_);
+    if (rotated_at && killed_at - *rotated_at <= 10 && *rotated_at - killed_at <= 10) {
+      note(Target::kRotation, "near a rotation");
+    }
+    return {Owed::What::kEverything, 0};
+  }
+  const std::uint64_t cut = published_cut(directory_);
+  if (cut < last_cut_)
+    throw std::runtime_error(fmt::format("the published cut went back from {} to {}", last_cut_, cut));
+  const std::uint64_t above = history_.acknowledged_above(cut);
+  given_up_ += above;
+  if (cut > last_cut_ && above > 0) note(Target::kPublication, fmt::format("cut {}, {} writes above it", cut, above));
+  last_cut_ = cut;
+  return {Owed::What::kOneCut, cut};
+}
+
+void KillLoop::note_start(RunningServer& server, Owed owed) {
+  const Recovery recovery = recovery_in(server.log());
+  if (recovery.torn_bytes > 0) note(Target::kWrite, fmt::format("torn tail of {} bytes", recovery.torn_bytes));
+  if (owed.what == Owed::What::kOneCut && recovery.revision != owed.cut) {
+    throw std::runtime_error(
+        fmt::format("MANIFEST names the cut {}, the start loaded revision {}", owed.cut, recovery.revision));
+  }
+}
+
+void KillLoop::note(Target target, const std::string& text) {
+  last_hits_ += ", " + text;
+  for (Hits& hits : hits_) {
+    if (hits.target == target) ++hits.count;
+  }
+}
+
+// A clean stop loses nothing in a mode that has files.
+void KillLoop::clean_stop(RunningServer& server) {
+  const int code = server.stop();
+  if (code != 0) throw std::runtime_error(fmt::format("a clean stop exited {}\n{}", code, server.log()));
+  server.start();
+  const Owed owed{options_.mode == "non_persistent" ? Owed::What::kNothing : Owed::What::kEverything, 0};
+  require(check_everything(server.address(), history_, owed).findings, kills_, server);
+  server.stop();
+}
+
+// What has not been hit often enough yet.
+std::optional<KillLoop::Target> KillLoop::missing_hit() const {
+  for (const Hits& hits : hits_) {
+    if (hits.count < std::min(options_.cycles, kills_) / hits.one_in) return hits.target;
+  }
+  return std::nullopt;
+}
+
+std::string KillLoop::minimums() const {
+  std::string text;
+  for (const Hits& hits : hits_) {
+    text += fmt::format("{}{} of {} wanted {}", text.empty() ? "" : ", ", hits.count,
+                        std::min(options_.cycles, kills_) / hits.one_in, hits.name);
+  }
+  return text;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> KillLoop::counts() const {
+  std::vector<std::pair<std::string, std::uint64_t>> counts = {
+      {"kills", kills_}, {"acknowledged", acknowledged_}, {"open", open_}};
+  for (const Hits& hits : hits_) counts.emplace_back(hits.name, hits.count);
+  if (options_.mode == "snapshot") counts.emplace_back("above_the_cut", given_up_);
+  return counts;
+}
+
+void KillLoop::require(const std::vector<std::string>& findings, std::uint64_t cycle, RunningServer& server) {
+  if (findings.empty()) return;
+  std::string text = fmt::format("cycle {}: {} findings", cycle, findings.size());
+  for (const std::string& finding : findings) text += "\n  " + finding;
+  throw std::runtime_error(text + "\nlog of the server:\n" + server.log());
+}
+
+}  // namespace kv::crash

@@ -28,6 +28,13 @@ void set_deadline(grpc::ClientContext& context) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
 }
 
+// 0 when the answer names none.
+std::uint64_t revision_of(const grpc::ClientContext& context) {
+  const auto& trailers = context.GetServerTrailingMetadata();
+  const auto found = trailers.find("kvstore-revision");
+  return found == trailers.end() ? 0 : std::stoull(std::string(found->second.data(), found->second.size()));
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> connect(const std::string& target) {
@@ -58,10 +65,8 @@ void Workload::run(const Options& options, unsigned lane) {
     }
     ++open_;
     if (dying_) return;
-    std::lock_guard lock(mutex_);
-    findings_.push_back(fmt::format("a write of {} failed with the server alive: {} {}", key,
-                                    static_cast<int>(status.error_code()), status.error_message()));
-    progress_.notify_one();
+    note(fmt::format("a write of {} failed with the server alive: {} {}", key, static_cast<int>(status.error_code()),
+                     status.error_message()));
     return;
   }
 }
@@ -72,13 +77,14 @@ grpc::Status Workload::call(kvstore::KeyValueStore::Stub& stub, const std::strin
                             std::mt19937_64& random) {
   grpc::ClientContext context;
   set_deadline(context);
+  context.AddMetadata("kvstore-want-trailers", "1");
   if (below(random, 7) == 0) {
     kvstore::DelRequest request;
     request.set_key(key);
     kvstore::DelResponse response;
     const History::Intent intent = history_.begin_delete(key);
     grpc::Status status = stub.Del(&context, request, &response);
-    if (status.ok()) history_.acknowledge(intent);
+    if (status.ok()) acknowledge(intent, context, response.success());
     return status;
   }
   kvstore::SetRequest request;
@@ -87,8 +93,21 @@ grpc::Status Workload::call(kvstore::KeyValueStore::Stub& stub, const std::strin
   google::protobuf::Empty response;
   const History::Intent intent = history_.begin_set(key, id);
   grpc::Status status = stub.Set(&context, request, &response);
-  if (status.ok()) history_.acknowledge(intent);
+  if (status.ok()) acknowledge(intent, context, true);
   return status;
+}
+
+void Workload::acknowledge(const History::Intent& intent, const grpc::ClientContext& context, bool changed) {
+  const std::uint64_t revision = revision_of(context);
+  if (changed && revision == 0) note(fmt::format("the answer to a write of {} names no revision", intent.key));
+  note(history_.acknowledge(intent, changed ? revision : 0));
+}
+
+void Workload::note(std::string finding) {
+  if (finding.empty()) return;
+  std::lock_guard lock(mutex_);
+  findings_.push_back(std::move(finding));
+  progress_.notify_one();
 }
 
 bool Workload::wait_for_acknowledged(std::uint64_t count, std::chrono::seconds bound) {

@@ -5,7 +5,8 @@
 //
 // Threads:  one a writer; the calls below from the thread that made it.
 // Lifetime: stop() joins; the destructor stops. The History outlives it.
-// Errors:   a call that fails before expect_death() is a finding. After it, every failure is an open write.
+// Errors:   a call that fails before expect_death() is a finding, and so is a revision that was given before. After it,
+// every failure is an open write.
 #pragma once
 
 #include <atomic>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 
 #include "kvstore/kvstore.grpc.pb.h"
 #include "tests/crash/history.h"
@@ -54,6 +56,8 @@ class Workload {
  private:
   void run(const Options& options, unsigned lane);
   grpc::Status call(kvstore::KeyValueStore::Stub& stub, const std::string& key, WriteId id, std::mt19937_64& random);
+  void acknowledge(const History::Intent& intent, const grpc::ClientContext& context, bool changed);
+  void note(std::string finding);
 
   History& history_;
   std::atomic<bool> stopping_{false};
