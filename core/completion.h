@@ -59,6 +59,19 @@ class CompletionList {
     return first;
   }
 
+  // False: it is not in this list. Looks through the list: for what happens rarely.
+  bool remove(Completion& completion) noexcept {
+    Completion* before = nullptr;
+    for (Completion* each = head_; each != nullptr; before = each, each = each->next_) {
+      if (each != &completion) continue;
+      (before != nullptr ? before->next_ : head_) = each->next_;
+      if (tail_ == each) tail_ = before;
+      each->next_ = nullptr;
+      return true;
+    }
+    return false;
+  }
+
   void append(CompletionList&& other) noexcept {
     if (other.empty()) return;
     (tail_ != nullptr ? tail_->next_ : head_) = other.head_;

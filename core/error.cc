@@ -52,8 +52,12 @@ Meaning meaning(Reason reason) noexcept {
       return {kFailedPrecondition, "DURABILITY_UNAVAILABLE"};
     case Reason::kConfigRestartRequired:
       return {kFailedPrecondition, "CONFIG_RESTART_REQUIRED"};
+    case Reason::kConfigVersionMismatch:
+      return {kAborted, "CONFIG_VERSION_MISMATCH"};
     case Reason::kTransitionInProgress:
       return {kAborted, "TRANSITION_IN_PROGRESS"};
+    case Reason::kRevisionInFuture:
+      return {kOutOfRange, "REVISION_IN_FUTURE"};
     case Reason::kMemoryLimit:
       return {kResourceExhausted, "MEMORY_LIMIT"};
     case Reason::kDiskLimit:

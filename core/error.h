@@ -35,7 +35,10 @@ enum class Reason {
   kDurabilityUnavailable,
   kConfigRestartRequired,
   // ABORTED
+  kConfigVersionMismatch,
   kTransitionInProgress,
+  // OUT_OF_RANGE
+  kRevisionInFuture,
   // RESOURCE_EXHAUSTED
   kMemoryLimit,
   kDiskLimit,

@@ -27,11 +27,7 @@ Ticket::~Ticket() {
   if (journal_ != nullptr) journal_->give_back(*this);
 }
 
-absl::Status Ticket::check_level(Level level) const {
-  if (level == Level::kMemory || (logging_ && log_promised_)) return absl::OkStatus();
-  return error(Reason::kDurabilityUnavailable,
-               logging_ ? "the log is being opened and promises nothing yet" : "the current mode keeps no log");
-}
+absl::Status Ticket::check_level(Level level) const { return JournalCore::level_given(level, logging_, log_promised_); }
 
 Admission::Admission(JournalCore& journal, std::uint32_t record_bytes, Scheduler& home) noexcept
     : journal_(journal), home_(home), record_bytes_(record_bytes) {}
@@ -79,17 +75,16 @@ LevelWait Journal::wait_readable(Revision revision, Scheduler& home) noexcept {
   return {*core_, revision, Level::kDisk, LevelWait::Who::kReader, home};
 }
 
+LevelWait Journal::wait_reached(Revision revision, Level level, Scheduler& home) noexcept {
+  return {*core_, revision, level, LevelWait::Who::kReader, home};
+}
+void Journal::leave(LevelWait& wait) noexcept { core_->leave(wait); }
+absl::Status Journal::check_level(Level level) const { return core_->check_level(level); }
+
 Level Journal::default_level() const noexcept { return core_->default_level(); }
 Revision Journal::applied() const noexcept { return core_->applied(); }
 Revision Journal::durable() const noexcept { return core_->watermarks().durable(); }
-Watermarks Journal::watermarks() const noexcept {
-  // The lowest first: each is then at most the next.
-  Watermarks marks;
-  marks.durable = core_->watermarks().durable();
-  marks.os = core_->watermarks().os();
-  marks.applied = core_->applied();
-  return marks;
-}
+Watermarks Journal::watermarks() const noexcept { return core_->promised_watermarks(); }
 bool Journal::accepting_writes() const noexcept { return core_->accepting_writes(); }
 absl::Status Journal::failure() const { return core_->failure(); }
 JournalFigures Journal::figures() const noexcept { return core_->figures(); }

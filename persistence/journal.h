@@ -119,6 +119,7 @@ class [[nodiscard]] LevelWait final : public Completion {
   const Revision revision_;
   const Level level_;
   const Who who_;
+  bool leaving_ = false;  // guarded by the list of those who wait
   absl::Status result_;
   std::coroutine_handle<> waiter_;
 };
@@ -204,11 +205,19 @@ class Journal {
   LevelWait wait_written(Revision revision, Level level, Scheduler& home) noexcept;
   // For an answer that shows `revision`: until it is durable. After a failure NOT_DURABLE.
   LevelWait wait_readable(Revision revision, Scheduler& home) noexcept;
+  // For one who asks whether `revision` has reached the level; see check_level(). After a failure NOT_DURABLE.
+  LevelWait wait_reached(Revision revision, Level level, Scheduler& home) noexcept;
+  // Ends a wait before its time: it resumes with CANCELLED unless it is resumed already. From any thread, as long as
+  // the wait is there; also before it began.
+  void leave(LevelWait& wait) noexcept;
+  // Whether an explicit level can be promised now; else DURABILITY_UNAVAILABLE.
+  absl::Status check_level(Level level) const;
 
   // kDisk means that answers must not show what is not durable: compare with durable(), then wait_readable().
   Level default_level() const noexcept;
   Revision applied() const noexcept;
   Revision durable() const noexcept;
+  // What a crash leaves: a log that is not promised yet does not count. None of the three ever goes back.
   Watermarks watermarks() const noexcept;
   // False after a failure, and while a full disk keeps new writes out.
   bool accepting_writes() const noexcept;

@@ -12,7 +12,7 @@ constexpr std::uint64_t kSegmentBytesMin = 1 << 20;
 
 void JournalCore::start(Revision last_revision, Revision ceiling) {
   applied_ = last_revision;
-  waiters_.begin(last_revision);
+  waiters_.begin(last_revision, last_revision);
   set_ceiling(ceiling);
 }
 
@@ -47,16 +47,19 @@ absl::Status JournalCore::open_log(const LogOpening& opening) {
   {
     std::lock_guard lock(mutex_);
     space_ = space_reserved_ = segment_room_ = 0;
+    if (!opening.promised) marks_before_ = Watermarks{applied(), waiters_.os(), waiters_.durable()};
   }
   if (absl::Status prepared = supply_.open(opening.first_number, segment_bytes_); !prepared.ok()) {
     LogClosing unused;  // What was built is not for the next log: its owner removes the files.
     supply_.close(unused);
+    discard_marks();
     return prepared;
   }
-  waiters_.begin(applied());
+  waiters_.begin(applied(), applied());
   if (absl::Status opened = strand_.open(supply_.take(), opening.predecessor, applied()); !opened.ok()) {
     LogClosing unused;
     supply_.close(unused);
+    discard_marks();
     return opened;
   }
   std::lock_guard lock(mutex_);
@@ -77,6 +80,7 @@ absl::StatusOr<LogClosing> JournalCore::close_log() {
     return end.status();
   }
   closing.end = *end;
+  discard_marks();
   std::lock_guard lock(mutex_);
   logging_ = false;
   promised_ = true;
@@ -85,9 +89,18 @@ absl::StatusOr<LogClosing> JournalCore::close_log() {
   return closing;
 }
 
+// A log that was never promised is thrown away: what it had reached does not count.
+void JournalCore::discard_marks() noexcept {
+  std::lock_guard lock(mutex_);
+  if (!marks_before_) return;
+  waiters_.begin(marks_before_->os, marks_before_->durable);
+  marks_before_.reset();
+}
+
 void JournalCore::set_promised(bool promised) {
   std::lock_guard lock(mutex_);
   promised_ = promised;
+  if (promised) marks_before_.reset();
   update_level();
 }
 

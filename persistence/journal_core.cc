@@ -262,6 +262,29 @@ void JournalCore::update_level() noexcept {
   default_level_ = level;
 }
 
+absl::Status JournalCore::level_given(Level level, bool logging, bool promised) {
+  if (level == Level::kMemory || (logging && promised)) return absl::OkStatus();
+  return error(Reason::kDurabilityUnavailable,
+               logging ? "the log is being opened and promises nothing yet" : "the current mode keeps no log");
+}
+
+absl::Status JournalCore::check_level(Level level) const {
+  std::lock_guard lock(mutex_);
+  return level_given(level, logging_, promised_);
+}
+
+Watermarks JournalCore::promised_watermarks() const noexcept {
+  Watermarks marks;
+  {
+    std::lock_guard lock(mutex_);
+    // The lowest first: each is then at most the next.
+    marks.durable = marks_before_ ? marks_before_->durable : waiters_.durable();
+    marks.os = marks_before_ ? marks_before_->os : waiters_.os();
+  }
+  marks.applied = applied();
+  return marks;
+}
+
 // ---- The strand's side ----
 
 bool JournalCore::take(BatchQueue::Taken& taken) noexcept {

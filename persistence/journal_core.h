@@ -15,6 +15,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "persistence/batch_queue.h"
 #include "persistence/journal.h"
@@ -37,10 +38,14 @@ class JournalCore {
   Revision append(Ticket& ticket, std::span<const Mutation> mutations, const RequestBlock* request) noexcept;
   bool level_reached(const LevelWait& wait) const noexcept;
   bool join(LevelWait& wait) noexcept;
+  void leave(LevelWait& wait) noexcept { waiters_.leave(wait); }
+  absl::Status check_level(Level level) const;
+  static absl::Status level_given(Level level, bool logging, bool promised);
 
   Level default_level() const noexcept { return default_level_.load(std::memory_order_acquire); }
   Revision applied() const noexcept { return applied_.load(std::memory_order_acquire); }
   const LevelWaiters& watermarks() const noexcept { return waiters_; }
+  Watermarks promised_watermarks() const noexcept;
   bool accepting_writes() const noexcept;
   absl::Status failure() const;
   JournalFigures figures() const noexcept;
@@ -97,6 +102,7 @@ class JournalCore {
   void set_flag(bool& flag, bool value);
   std::uint64_t tickets_out() const noexcept { return gate_.load() & ~kClosed; }
   void update_level() noexcept;
+  void discard_marks() noexcept;
 
   const JournalOptions options_;
   LevelWaiters waiters_;
@@ -122,6 +128,7 @@ class JournalCore {
   bool delaying_ = false;
   bool supply_blocked_ = false;
   bool promised_ = true;
+  std::optional<Watermarks> marks_before_;  // of a log that is not promised: where they stood before it
   FsyncPolicy policy_;
   std::uint64_t segment_bytes_;
   bool strand_awake_ = false;

@@ -13,11 +13,13 @@ void raise_to(std::atomic<Revision>& value, Revision revision) noexcept {
   }
 }
 
+absl::Status left() { return absl::CancelledError("nobody waits for the level any more"); }
+
 }  // namespace
 
-void LevelWaiters::begin(Revision revision) noexcept {
-  os_ = revision;
-  durable_ = revision;
+void LevelWaiters::begin(Revision os, Revision durable) noexcept {
+  os_ = os;
+  durable_ = durable;
 }
 
 bool LevelWaiters::reached(Revision revision, Level level) const noexcept {
@@ -55,8 +57,24 @@ bool LevelWaiters::join(LevelWait& wait) noexcept {
     wait.result_ = answer_when_closed(wait.who_);
     return false;
   }
+  if (wait.leaving_) {
+    wait.result_ = left();
+    return false;
+  }
   (wait.level_ == Level::kOs ? waiting_os_ : waiting_durable_).push(wait);
   return true;
+}
+
+void LevelWaiters::leave(LevelWait& wait) noexcept {
+  WakeLists woken;
+  {
+    std::lock_guard lock(mutex_);
+    wait.leaving_ = true;
+    if (!waiting_os_.remove(wait) && !waiting_durable_.remove(wait)) return;
+    wait.result_ = left();
+    woken.push(wait.home_, wait);
+  }
+  woken.post();
 }
 
 void LevelWaiters::want_durable(Revision revision) noexcept { raise_to(durable_wanted_, revision); }

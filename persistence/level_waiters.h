@@ -20,8 +20,8 @@ namespace kv {
 
 class LevelWaiters {
  public:
-  // Both watermarks begin at `revision`.
-  void begin(Revision revision) noexcept;
+  // Where the watermarks begin. While nobody waits.
+  void begin(Revision os, Revision durable) noexcept;
   Revision os() const noexcept { return os_.load(); }
   Revision durable() const noexcept { return durable_.load(); }
   // The highest revision that anybody waited for to be durable.
@@ -33,6 +33,8 @@ class LevelWaiters {
   bool reached(Revision revision, Level level) const noexcept;
   // False: no need to wait, wait.result_ is set.
   bool join(LevelWait& wait) noexcept;
+  // Wakes it, or keeps it from joining.
+  void leave(LevelWait& wait) noexcept;
 
   void want_durable(Revision revision) noexcept;
   // Blocks the calling thread until durable or failed.

@@ -10,11 +10,12 @@
 namespace kv {
 
 ModeSwitch::ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change,
-                       TellPhase tell)
+                       bool snapshot_first, TellPhase tell)
     : core_(core),
       snapshots_(snapshots),
       target_(target),
       change_(std::move(change)),
+      snapshot_first_(snapshot_first),
       tell_(std::move(tell)),
       from_(core.keeper->get()->mode) {}
 
@@ -71,6 +72,7 @@ void ModeSwitch::make_active(Manifest& manifest) const {
     // A value that is there already came from this start's flags, and stays known as such.
     if (manifest.settings[name].value != text) set_at_run_time(manifest.settings, name, text);
   }
+  raise_config_version(manifest.settings);
 }
 
 PastGeneration ModeSwitch::take_everything(Manifest& manifest) const {
@@ -205,6 +207,9 @@ absl::Status ModeSwitch::log_to_snapshot() {
 }
 
 absl::Status ModeSwitch::to_nothing() {
+  if (snapshot_first_) {
+    if (absl::Status taken = snapshots_.take(); !taken.ok()) return taken;
+  }
   Retired retired;
   LogClosing closing;
   absl::Status done = core_.journal->pause();

@@ -29,8 +29,11 @@ class ModeSwitch {
  public:
   using TellPhase = std::function<void(SwitchPhase)>;
 
-  // `target` are all settings as they shall be; `change` is what was asked for, by name.
-  ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change, TellPhase tell);
+  // `target` are all settings as they shall be; `change` is what was asked for, by name. `snapshot_first`: on the way
+  // to NON_PERSISTENT. It is not recorded: a start that goes on with the switch has just loaded all there is from
+  // files, and these are what it leaves in the past.
+  ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change, bool snapshot_first,
+             TellPhase tell);
 
   absl::Status run();
 
@@ -56,6 +59,7 @@ class ModeSwitch {
   SnapshotPublisher& snapshots_;
   const Settings target_;
   const SettingTexts change_;
+  const bool snapshot_first_;
   const TellPhase tell_;
   const Mode from_;
   std::uint64_t first_segment_ = 0;  // of the log that this switch opens

@@ -13,10 +13,14 @@
 namespace kv {
 
 SnapshotPublisher::SnapshotPublisher(StorageCore& core, boost::asio::io_context& io)
-    : core_(core), forker_(io, core.fs, core.clock, core.store, [&core] { return core.journal->applied(); }, {}) {}
+    : core_(core),
+      forker_(io, core.fs, core.clock, core.store, [&core] { return core.journal->applied(); },
+              {.on_progress = [this](const SnapshotProgress& progress) { keys_written_ = progress.entries; }}) {}
 
-void SnapshotPublisher::begin(Revision changes_counted_from, std::uint64_t log_bytes_above, std::uint64_t next_number) {
+void SnapshotPublisher::begin(Revision cut, Revision changes_counted_from, std::uint64_t log_bytes_above,
+                              std::uint64_t next_number) {
   std::lock_guard lock(mutex_);
+  figures_.cut = cut;
   figures_.changes_counted_from = changes_counted_from;
   figures_.last_attempt = figures_.last_success = core_.clock.monotonic();
   log_bytes_at_start_ = log_bytes_above;
@@ -32,6 +36,12 @@ std::uint64_t SnapshotPublisher::log_bytes_since() const {
   const std::uint64_t written = core_.journal->figures().bytes_written;
   std::lock_guard lock(mutex_);
   return log_bytes_at_start_ + written - figures_.log_bytes_before;
+}
+
+double SnapshotPublisher::progress() const noexcept {
+  const std::uint64_t expected = keys_expected_;
+  // Keys may have been added between counting and forking.
+  return expected == 0 ? 0 : std::min(1.0, static_cast<double>(keys_written_) / static_cast<double>(expected));
 }
 
 absl::Status SnapshotPublisher::take() {
@@ -62,7 +72,10 @@ absl::Status SnapshotPublisher::try_take(const Change& change) {
     std::lock_guard lock(mutex_);
     number = next_number_++;
   }
+  keys_written_ = 0;
+  keys_expected_ = core_.store.totals().keys;
   const SnapshotOutcome outcome = write_file(number);
+  keys_expected_ = 0;
   if (!outcome.status.ok()) return outcome.status;
   if (absl::Status published = publish(outcome, change); !published.ok()) return published;
   std::lock_guard lock(mutex_);
@@ -70,7 +83,7 @@ absl::Status SnapshotPublisher::try_take(const Change& change) {
   figures_.last_pause = outcome.pause;
   figures_.last_time = core_.clock.now();
   figures_.last_success = core_.clock.monotonic();
-  figures_.changes_counted_from = outcome.info.cut();
+  figures_.cut = figures_.changes_counted_from = outcome.info.cut();
   figures_.log_bytes_before = written_before;
   log_bytes_at_start_ = 0;
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 // Source:   docs/durability.md, "Snapshots".
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <mutex>
@@ -27,6 +28,7 @@ struct SnapshotFigures {
   std::chrono::milliseconds last_duration{0};
   std::chrono::microseconds last_pause{0};
   UnixMillis last_time = 0;
+  Revision cut = 0;  // of the newest since the start, or the one that was loaded; kept when a switch drops the file
   Revision changes_counted_from = 0;   // changes since the newest snapshot = applied - this
   std::uint64_t log_bytes_before = 0;  // of the journal's bytes_written, what the newest snapshot makes superfluous
   bool last_failed = false;
@@ -41,8 +43,8 @@ class SnapshotPublisher {
 
   SnapshotPublisher(StorageCore& core, boost::asio::io_context& io);
 
-  // What changed before this start: counted as not yet in a snapshot.
-  void begin(Revision changes_counted_from, std::uint64_t log_bytes_above, std::uint64_t next_number);
+  // What changed before this start: counted as not yet in a snapshot. `cut` of the newest one, 0 without any.
+  void begin(Revision cut, Revision changes_counted_from, std::uint64_t log_bytes_above, std::uint64_t next_number);
 
   // A snapshot of the present mode, with its retention.
   absl::Status take();
@@ -53,6 +55,8 @@ class SnapshotPublisher {
   SnapshotFigures figures() const;
   // Bytes in the log that the newest snapshot does not cover, about.
   std::uint64_t log_bytes_since() const;
+  // Of the one that is being written, from 0 to 1; else 0.
+  double progress() const noexcept;
 
  private:
   absl::Status try_take(const Change& change);
@@ -60,6 +64,8 @@ class SnapshotPublisher {
   absl::Status publish(const SnapshotOutcome& outcome, const Change& change);
 
   StorageCore& core_;
+  std::atomic<std::uint64_t> keys_expected_{0};  // of the one that is being written; 0: none is
+  std::atomic<std::uint64_t> keys_written_{0};
   SnapshotForker forker_;
 
   mutable std::mutex mutex_;  // guards what follows

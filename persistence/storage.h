@@ -11,8 +11,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,26 +23,23 @@
 #include "persistence/journal.h"
 #include "persistence/recovery.h"
 #include "persistence/settings.h"
+#include "persistence/settings_change.h"
 #include "persistence/settings_resolution.h"
 #include "persistence/switch_phase.h"
 #include "store/store.h"
 
 namespace kv {
 
-// New settings for a switch; what is not set stays.
-struct SettingsChange {
-  std::optional<Mode> mode;
-  std::optional<std::chrono::milliseconds> snapshot_interval;
-  std::optional<std::uint32_t> max_snapshots;
-  std::optional<std::uint64_t> log_segment_bytes;
-};
-
 struct StorageStatus {
-  Settings settings;  // of the mode whose promise holds now
-  SwitchPhase phase = SwitchPhase::kNone;
+  Settings settings;                       // of the mode whose promise holds now
+  SwitchPhase phase = SwitchPhase::kNone;  // of the last switch; kNone: none since the start
+  Mode switching_from = Mode::kHybrid;
   Mode switching_to = Mode::kHybrid;
-  Watermarks watermarks;
-  Revision snapshot_revision = 0;        // cut of the newest
+  Revision switch_base = 0;              // cut of the snapshot that the new mode begins with, once there is one
+  double switch_progress = 0;            // from 0 to 1: of the snapshot that it waits for
+  std::string switch_failure;            // kFailed: why
+  Watermarks watermarks;                 // what is in a snapshot counts as on disk
+  Revision snapshot_revision = 0;        // cut of the newest since the start; never goes back
   std::uint32_t fallback_snapshots = 0;  // HYBRID: how many snapshots the log continues; below two there is no fallback
   bool accepting_writes = true;
   bool promise_kept = true;  // false: a failed sync, or a snapshot overdue by two intervals
@@ -54,6 +51,26 @@ struct StorageStatus {
   std::uint64_t fsyncs = 0;
   std::uint64_t batches = 0;
   std::vector<std::string> alarms;  // stable words: disk_failed, disk_full, snapshot_failed, snapshot_overdue
+};
+
+// What is in force at one moment, all of it from one MANIFEST.
+struct SettingsInForce {
+  Settings settings;
+  std::uint64_t version = 0;                     // counts the changes, over restarts too
+  std::map<std::string, SettingOrigin> origins;  // by flag name
+};
+
+// A snapshot that MANIFEST names.
+struct StoredSnapshot {
+  SnapshotRecord record;
+  std::string name;       // of its file
+  bool verified = false;  // since this start: compared with the store when it was written, or loaded
+};
+
+// Bytes of log that a start would read.
+struct LogRewrite {
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;
 };
 
 struct StorageOptions {
@@ -76,13 +93,27 @@ class Storage {
   virtual const RecoveryReport& recovery() const noexcept = 0;
   virtual const std::vector<SettingDecision>& decisions() const noexcept = 0;
   virtual StorageStatus status() const = 0;
+  virtual SettingsInForce settings_in_force() const = 0;
+  // Of this directory; another one after a restore.
+  virtual std::string instance_id() const = 0;
+  // Oldest first.
+  virtual std::vector<StoredSnapshot> snapshots() const = 0;
 
   // Records the change and carries it out; `done` is called exactly once, on an internal thread: with OK when the
   // new mode's promise holds, else with why the old one still does. A change that arrives during another is recorded as
   // the next one; a later one replaces it, and the replaced one's `done` gets ABORTED. The same change is idempotent.
-  virtual void change_settings(SettingsChange change, std::function<void(absl::Status)> done) = 0;
-  // Takes a snapshot now (SIGUSR1); in AOF this is a new base. FAILED_PRECONDITION in NON_PERSISTENT.
-  virtual void snapshot_now(std::function<void(absl::Status)> done) = 0;
+  virtual void change_settings(SettingsChange change, ChangeOptions options,
+                               std::function<void(absl::Status)> done) = 0;
+  void change_settings(SettingsChange change, std::function<void(absl::Status)> done) {
+    change_settings(change, ChangeOptions(), std::move(done));
+  }
+  // Takes a snapshot now (SIGUSR1), and says which; in AOF this is a new base. `done` as above. Errors:
+  // DURABILITY_UNAVAILABLE in NON_PERSISTENT, WRITES_SUSPENDED after a failed sync, TRANSITION_IN_PROGRESS when a
+  // switch of modes ended it. Nobody needs to be told: `done` may be empty, here and below.
+  virtual void snapshot_now(std::function<void(absl::StatusOr<StoredSnapshot>)> done) = 0;
+  // The same snapshot, and what it did to the log: closed segments that it makes superfluous go, the one that is being
+  // written stays. DURABILITY_UNAVAILABLE in a mode without a log.
+  virtual void rewrite_log(std::function<void(absl::StatusOr<LogRewrite>)> done) = 0;
 
   // The clean stop: no tickets may be asked for any more. Syncs and seals the log, takes the final snapshot in SNAPSHOT
   // mode, marks MANIFEST clean, unlocks. OK only if all of that worked; else says what was not saved.

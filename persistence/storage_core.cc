@@ -37,6 +37,13 @@ std::vector<ClosedSegment> StorageCore::closed_segments() const {
   return result;
 }
 
+std::uint64_t StorageCore::log_bytes() const {
+  std::uint64_t bytes = journal->figures().log_bytes;
+  std::lock_guard lock(mutex_);
+  for (const ClosedSegment& segment : remembered_) bytes += segment.bytes;
+  return bytes;
+}
+
 void StorageCore::remember_closed(std::vector<ClosedSegment> segments) {
   if (journal != nullptr && !segments.empty()) journal->forget_segments(segments.back().number);
   std::lock_guard lock(mutex_);

@@ -48,6 +48,8 @@ class StorageCore {
 
   // The closed segments that MANIFEST names, oldest first: those of logs that were closed before, then the journal's.
   std::vector<ClosedSegment> closed_segments() const;
+  // Bytes of log that a start would read.
+  std::uint64_t log_bytes() const;
   // The log was closed (or loaded at start): from now on these are remembered here.
   void remember_closed(std::vector<ClosedSegment> segments);
 

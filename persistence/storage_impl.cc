@@ -6,9 +6,6 @@
 #include <fmt/format.h>
 
 #include "core/absl_text.h"
-#include "core/error.h"
-#include "persistence/mode_switch.h"
-#include "persistence/setting_names.h"
 
 namespace kv {
 namespace {
@@ -18,29 +15,6 @@ using namespace std::chrono_literals;
 constexpr auto kTick = 200ms;
 // A snapshot that failed is not tried again sooner, unless the interval is shorter.
 constexpr auto kRetryAfter = 30s;
-
-SettingTexts texts_of(const SettingsChange& change) {
-  Settings values;
-  SettingTexts texts;
-  const auto add = [&](const std::string& name) { texts[name] = text_by_name(values, name); };
-  if (change.mode) {
-    values.mode = *change.mode;
-    add("mode");
-  }
-  if (change.snapshot_interval) {
-    values.snapshot_interval = *change.snapshot_interval;
-    add("snapshot-interval");
-  }
-  if (change.max_snapshots) {
-    values.max_snapshots = *change.max_snapshots;
-    add("max-snapshots");
-  }
-  if (change.log_segment_bytes) {
-    values.log_segment_bytes = *change.log_segment_bytes;
-    add("log-segment-size");
-  }
-  return texts;
-}
 
 }  // namespace
 
@@ -93,146 +67,32 @@ bool StorageImpl::snapshot_due() const {
   return outgrown(settings, snapshots_->log_bytes_since(), newest);
 }
 
-void StorageImpl::snapshot_now(Done done) {
-  const auto job = [this, done] {
-    if (core_.settings().mode == Mode::kNonPersistent) {
-      done(absl::FailedPreconditionError("there are no snapshots in NON_PERSISTENT mode"));
-    } else {
-      done(core_.stopping ? error(Reason::kShuttingDown, "the server is stopping") : snapshots_->take());
-    }
-  };
-  if (!jobs_->post(job)) answer({done}, error(Reason::kShuttingDown, "the server is stopping"));
-}
-
-// ---- Changes of settings ----------------------------------------------------------------------------------------
-
-Settings StorageImpl::changed(const SettingTexts& texts) const {
-  Settings settings = core_.settings();
-  // Names and texts come from texts_of() or from a MANIFEST that such texts were written to.
-  for (const auto& [name, text] : texts) set_by_name(settings, name, text).IgnoreError();
-  return settings;
-}
-
-void StorageImpl::change_settings(SettingsChange change, Done done) {
-  Request request{texts_of(change), {std::move(done)}};
-  if (absl::Status valid = validate(changed(request.texts)); !valid.ok()) {
-    answer(std::move(request.done), valid);
-  } else if (core_.stopping) {
-    answer(std::move(request.done), error(Reason::kShuttingDown, "the server is stopping"));
-  } else {
-    enqueue(std::move(request));
-  }
-}
-
-void StorageImpl::enqueue(Request request) {
-  std::lock_guard lock(mutex_);
-  if (!running_) {
-    running_ = std::move(request);
-    start(*running_);
-    return;
-  }
-  const auto join = [&](Request& other) {
-    for (Done& done : request.done) other.done.push_back(std::move(done));
-  };
-  if (!next_ && running_->texts == request.texts) return join(*running_);
-  if (next_ && next_->texts == request.texts) return join(*next_);
-  if (next_) answer(std::move(next_->done), error(Reason::kTransitionInProgress, "a later change replaced this one"));
-  next_ = std::move(request);
-  boost::asio::post(io_, [this] { record_next(); });
-}
-
-// With mutex_ held.
-void StorageImpl::start(const Request& request) {
-  const Mode wanted = changed(request.texts).mode;
-  if (wanted == core_.settings().mode) {
-    boost::asio::post(io_, [this, texts = request.texts] { change_in_place(texts); });
-    return;
-  }
-  switching_to_ = wanted;
-  snapshots_->cancel();  // The switch does not wait for a snapshot that it makes superfluous.
-  const bool posted = jobs_->post([this, texts = request.texts] { switch_mode(texts); });
-  if (!posted) {
-    boost::asio::post(io_, [this] { finish_request(error(Reason::kShuttingDown, "the server is stopping")); });
-  }
-}
-
-void StorageImpl::change_in_place(const SettingTexts& texts) {
-  const Settings target = changed(texts);
-  const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
-  absl::Status status;
-  if (target != core_.settings() || manifest->mode_switch) {
-    status = core_.keeper->update([&](Manifest& next) {
-      next.mode_switch.reset();
-      for (const auto& [name, text] : texts) {
-        if (next.settings[name].value != text) set_at_run_time(next.settings, name, text);
-      }
-    });
-    if (status.ok()) core_.adopt(target);
-  }
-  finish_request(status);
-}
-
-void StorageImpl::switch_mode(const SettingTexts& texts) {
-  if (core_.stopping) return finish_request(error(Reason::kShuttingDown, "the server is stopping"));
-  const auto tell = [this](SwitchPhase phase) {
-    std::lock_guard lock(mutex_);
-    phase_ = phase;
-  };
-  finish_request(ModeSwitch(core_, *snapshots_, changed(texts), texts, tell).run());
-}
-
-void StorageImpl::finish_request(const absl::Status& status) {
-  std::vector<Done> done;
-  {
-    std::lock_guard lock(mutex_);
-    done = std::move(running_->done);
-    running_.reset();
-    if (next_) {
-      running_ = std::move(next_);
-      next_.reset();
-      start(*running_);
-    }
-  }
-  for (const Done& each : done) each(status);
-}
-
-void StorageImpl::answer(std::vector<Done> done, const absl::Status& status) {
-  boost::asio::post(io_, [done = std::move(done), status] {
-    for (const Done& each : done) each(status);
-  });
-}
-
-// So that a crash does not forget what was answered as accepted.
-void StorageImpl::record_next() {
-  std::optional<SettingTexts> texts;
-  {
-    std::lock_guard lock(mutex_);
-    if (next_) texts = next_->texts;
-  }
-  if (!texts) return;
-  const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
-    if (manifest.mode_switch) manifest.mode_switch->next = texts;
-  });
-  if (!recorded.ok()) core_.warn(fmt::format("the next change is not recorded: {}", message_of(recorded)));
-}
-
 // ---- Status and stop --------------------------------------------------------------------------------------------
+
+void StorageImpl::add_switch(StorageStatus& status) const {
+  std::lock_guard lock(mutex_);
+  status.phase = phase_;
+  status.switching_from = switching_from_;
+  status.switching_to = switching_to_;
+  status.switch_base = switch_base_;
+  status.switch_failure = switch_failure_;
+  const bool under_way = phase_ == SwitchPhase::kAccepted || phase_ == SwitchPhase::kDual;
+  status.switch_progress = phase_ == SwitchPhase::kActive ? 1 : under_way ? snapshots_->progress() : 0;
+}
 
 StorageStatus StorageImpl::status() const {
   StorageStatus status;
   status.settings = core_.settings();
-  {
-    std::lock_guard lock(mutex_);
-    status.phase = phase_;
-    status.switching_to = switching_to_;
-  }
-  const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
-  if (!manifest->snapshots.empty()) status.snapshot_revision = manifest->snapshots.back().cut;
-  if (status.settings.mode == Mode::kHybrid) status.fallback_snapshots = tied_snapshots(*manifest);
+  add_switch(status);
+  if (status.settings.mode == Mode::kHybrid) status.fallback_snapshots = tied_snapshots(*core_.keeper->get());
+  const SnapshotFigures snapshots = snapshots_->figures();
+  // After the snapshot's: none of the higher ones can then lie below it.
+  status.snapshot_revision = snapshots.cut;
   status.watermarks = core_.journal->watermarks();
+  status.watermarks.durable = std::max(status.watermarks.durable, status.snapshot_revision);
+  status.watermarks.os = std::max(status.watermarks.os, status.watermarks.durable);
   status.accepting_writes = core_.journal->accepting_writes();
 
-  const SnapshotFigures snapshots = snapshots_->figures();
   status.snapshots_taken = snapshots.taken;
   status.snapshots_failed = snapshots.failed;
   status.last_snapshot_duration = snapshots.last_duration;
@@ -240,7 +100,7 @@ StorageStatus StorageImpl::status() const {
   const JournalFigures log = core_.journal->figures();
   status.fsyncs = log.fsyncs;
   status.batches = log.batches;
-  status.log_bytes = log.log_bytes;
+  status.log_bytes = core_.log_bytes();
 
   const bool failed = !core_.journal->failure().ok();
   const bool by_interval = status.settings.mode == Mode::kSnapshot || status.settings.mode == Mode::kHybrid;

@@ -19,6 +19,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "persistence/job_thread.h"
+#include "persistence/shared_job.h"
 #include "persistence/snapshot_publisher.h"
 #include "persistence/storage.h"
 #include "persistence/storage_core.h"
@@ -38,15 +39,27 @@ class StorageImpl final : public Storage, private LogKeeper {
   const RecoveryReport& recovery() const noexcept override { return report_; }
   const std::vector<SettingDecision>& decisions() const noexcept override { return decisions_; }
   StorageStatus status() const override;
-  void change_settings(SettingsChange change, std::function<void(absl::Status)> done) override;
-  void snapshot_now(std::function<void(absl::Status)> done) override;
+  SettingsInForce settings_in_force() const override;
+  std::string instance_id() const override;
+  std::vector<StoredSnapshot> snapshots() const override;
+  using Storage::change_settings;
+  void change_settings(SettingsChange change, ChangeOptions options, std::function<void(absl::Status)> done) override;
+  void snapshot_now(std::function<void(absl::StatusOr<StoredSnapshot>)> done) override;
+  void rewrite_log(std::function<void(absl::StatusOr<LogRewrite>)> done) override;
   absl::Status stop() override;
 
  private:
   using Done = std::function<void(absl::Status)>;
   struct Request {
     SettingTexts texts;
-    std::vector<Done> done;
+    bool snapshot_first = false;
+    std::uint64_t expected_version = 0;
+    std::vector<Done> done;           // when it is in force
+    std::vector<Done> when_recorded;  // when MANIFEST holds it
+    bool is_switch = false;           // of modes; known once it runs
+    bool recorded = false;
+
+    bool same_as(const Request& other) const { return texts == other.texts && snapshot_first == other.snapshot_first; }
   };
 
   // Opening (storage_open.cc), in this order.
@@ -67,15 +80,26 @@ class StorageImpl final : public Storage, private LogKeeper {
   void tick();
   bool snapshot_due() const;
 
-  // Requests.
-  void enqueue(Request request);
-  void start(const Request& request);
-  void change_in_place(const SettingTexts& texts);
-  void switch_mode(const SettingTexts& texts);
+  // Snapshots on request, on the job thread (storage_requests.cc).
+  absl::Status take_snapshot();
+  absl::Status explained(const absl::Status& failed) const;
+  absl::StatusOr<StoredSnapshot> take_asked_snapshot();
+  absl::StatusOr<LogRewrite> take_asked_rewrite();
+  StoredSnapshot stored(const SnapshotRecord& record) const;
+
+  // Requests (storage_requests.cc).
+  absl::Status enqueue(Request& request, bool queue_behind_switch);
+  void start(Request& request);
+  absl::Status check_version(std::uint64_t expected) const;
+  void change_in_place(const SettingTexts& texts, std::uint64_t expected_version);
+  void switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first);
+  void switch_recorded(Mode from, Mode to);
+  void tell_phase(SwitchPhase phase);
   void finish_request(const absl::Status& status);
   void answer(std::vector<Done> done, const absl::Status& status);
   void record_next();
   Settings changed(const SettingTexts& texts) const;
+  void add_switch(StorageStatus& status) const;
   void end_threads();
   absl::Status close_files();
 
@@ -83,6 +107,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   RecoveryReport report_;
   std::vector<SettingDecision> decisions_;
   std::optional<SettingTexts> unfinished_;  // a switch to go on with after the start
+  std::uint64_t first_verified_ = 0;        // the snapshot that was loaded, or the first to be written after the start
 
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> io_work_{io_.get_executor()};
@@ -93,8 +118,13 @@ class StorageImpl final : public Storage, private LogKeeper {
   std::optional<Request> running_;
   std::optional<Request> next_;
   SwitchPhase phase_ = SwitchPhase::kNone;
+  Mode switching_from_ = Mode::kHybrid;
   Mode switching_to_ = Mode::kHybrid;
+  Revision switch_base_ = 0;
+  std::string switch_failure_;
 
+  SharedJob<absl::StatusOr<StoredSnapshot>> asked_snapshot_;
+  SharedJob<absl::StatusOr<LogRewrite>> asked_rewrite_;
   std::unique_ptr<JobThread> jobs_;
   std::thread io_thread_;
 };

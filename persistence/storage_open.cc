@@ -84,8 +84,10 @@ absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifes
   // After a stop that was not clean, numbers above what was loaded may have been shown to somebody.
   const Revision last_revision =
       manifest.clean ? std::max(recovered->revision, manifest.last_revision) : manifest.revision_ceiling;
-  recovered->manifest.settings = resolved->stored;
   Manifest& next = recovered->manifest;
+  next.settings = resolved->stored;
+  if (values_differ(manifest.settings, next.settings)) raise_config_version(next.settings);
+  first_verified_ = next.snapshots.empty() ? next.next_snapshot : next.snapshots.back().number;
   if (next.mode_switch && resolved->mode_edited) next.mode_switch.reset();  // The newer edit wins.
   if (next.mode_switch) {
     unfinished_ = next.mode_switch->next ? *next.mode_switch->next : next.mode_switch->change;
@@ -157,7 +159,7 @@ void StorageImpl::start_threads(const Recovered& recovered) {
     if (segment.last_revision > cut) bytes_above += segment.bytes;
   }
   const Revision applied = core_.journal->applied();
-  snapshots_->begin(applied - std::min(applied, recovered.records_above_snapshot), bytes_above,
+  snapshots_->begin(cut, applied - std::min(applied, recovered.records_above_snapshot), bytes_above,
                     manifest->next_snapshot);
   jobs_ = std::make_unique<JobThread>();
   io_thread_ = std::thread([this] { io_.run(); });
@@ -168,7 +170,9 @@ void StorageImpl::start_threads(const Recovered& recovered) {
 void StorageImpl::go_on_switching() {
   if (!unfinished_) return;
   core_.info("going on with a change of mode or settings that was asked for before this start");
-  enqueue({*unfinished_, {}});
+  Request request;
+  request.texts = *unfinished_;
+  enqueue(request, true).IgnoreError();  // Nothing else runs yet.
 }
 
 absl::Status StorageImpl::segments_prepared(std::uint64_t first, std::uint64_t last) {

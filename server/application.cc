@@ -167,11 +167,11 @@ void Application::on_signal(int number) {
   }
   if (number == SIGUSR1) {
     if (phase_ != Phase::kServing) return;
-    storage_->snapshot_now([](const absl::Status& taken) {
+    storage_->snapshot_now([](const absl::StatusOr<StoredSnapshot>& taken) {
       if (taken.ok()) {
         log_info("SIGUSR1: a snapshot was taken");
       } else {
-        log_warning("SIGUSR1: no snapshot was taken: {}", message_of(taken));
+        log_warning("SIGUSR1: no snapshot was taken: {}", message_of(taken.status()));
       }
     });
     return;

@@ -38,14 +38,6 @@ T or_default(std::int64_t value, T default_value) {
   return value == 0 ? default_value : static_cast<T>(value);
 }
 
-Settings applied(Settings settings, const SettingsChange& change) {
-  if (change.mode) settings.mode = *change.mode;
-  if (change.snapshot_interval) settings.snapshot_interval = *change.snapshot_interval;
-  if (change.max_snapshots) settings.max_snapshots = *change.max_snapshots;
-  if (change.log_segment_bytes) settings.log_segment_bytes = *change.log_segment_bytes;
-  return settings;
-}
-
 }  // namespace
 
 absl::StatusOr<SettingsChange> settings_change_of(const kvstore::ConfigRequest& request, const Settings& current) {
@@ -65,7 +57,7 @@ absl::StatusOr<SettingsChange> settings_change_of(const kvstore::ConfigRequest& 
     change.max_snapshots = or_default(request.max_snapshots(), kDefaults.max_snapshots);
   }
   if (has_log(*mode)) change.log_segment_bytes = or_default(request.aof_max_size(), kDefaults.log_segment_bytes);
-  if (const absl::Status valid = validate(applied(current, change)); !valid.ok()) return valid;
+  if (const absl::Status valid = validate(with_change(current, change)); !valid.ok()) return valid;
   return change;
 }
 

@@ -60,6 +60,21 @@ TEST_CASE("completion list: appending and moving take everything in order and le
   CHECK(log == "abcda");
 }
 
+TEST_CASE("completion list: any one can be taken out, and the rest keeps its order") {
+  std::string log;
+  Named a(log, 'a'), b(log, 'b'), c(log, 'c');
+  for (Named* out : {&a, &b, &c}) {
+    CompletionList list;
+    for (Named* each : {&a, &b, &c}) list.push(*each);
+    CHECK(list.remove(*out));
+    CHECK_FALSE(list.remove(*out));
+    list.push(*out);  // The end is where it should be.
+    run(list);
+    log += ' ';
+  }
+  CHECK(log == "bca acb abc ");
+}
+
 TEST_CASE("scheduler: what is posted runs in order, on its own thread, before it is gone") {
   struct Recorder final : Completion {
     void complete(bool) noexcept override { ran_on.set_value(std::this_thread::get_id()); }

@@ -20,6 +20,8 @@ TEST_CASE("error: codes that tell a caller what to do are the ones promised") {
   CHECK(error(Reason::kNotDurable, "").code() == absl::StatusCode::kUnavailable);
   CHECK(error(Reason::kOutcomeUnknown, "").code() == absl::StatusCode::kUnknown);
   CHECK(error(Reason::kTransitionInProgress, "").code() == absl::StatusCode::kAborted);
+  CHECK(error(Reason::kConfigVersionMismatch, "").code() == absl::StatusCode::kAborted);
+  CHECK(error(Reason::kRevisionInFuture, "").code() == absl::StatusCode::kOutOfRange);
   CHECK(error(Reason::kWrongType, "").code() == absl::StatusCode::kFailedPrecondition);
   CHECK(error(Reason::kResponseTooLarge, "").code() == absl::StatusCode::kResourceExhausted);
   CHECK(error(Reason::kChecksum, "").code() == absl::StatusCode::kDataLoss);

@@ -117,9 +117,9 @@ class StorageFixture {
     return data;
   }
 
-  absl::Status change(const SettingsChange& change) {
+  absl::Status change(const SettingsChange& change, const ChangeOptions& options = {}) {
     std::promise<absl::Status> done;
-    storage_->change_settings(change, [&](absl::Status status) { done.set_value(std::move(status)); });
+    storage_->change_settings(change, options, [&](absl::Status status) { done.set_value(std::move(status)); });
     return done.get_future().get();
   }
   void switch_to(Mode mode) {
@@ -132,9 +132,15 @@ class StorageFixture {
     change.mode = mode;
     return change;
   }
-  absl::Status snapshot() {
-    std::promise<absl::Status> done;
-    storage_->snapshot_now([&](absl::Status status) { done.set_value(std::move(status)); });
+  absl::Status snapshot() { return try_snapshot().status(); }
+  absl::StatusOr<StoredSnapshot> try_snapshot() {
+    std::promise<absl::StatusOr<StoredSnapshot>> done;
+    storage_->snapshot_now([&](absl::StatusOr<StoredSnapshot> taken) { done.set_value(std::move(taken)); });
+    return done.get_future().get();
+  }
+  absl::StatusOr<LogRewrite> rewrite() {
+    std::promise<absl::StatusOr<LogRewrite>> done;
+    storage_->rewrite_log([&](absl::StatusOr<LogRewrite> rewritten) { done.set_value(std::move(rewritten)); });
     return done.get_future().get();
   }
 

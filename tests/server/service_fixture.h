@@ -27,14 +27,18 @@ class ObedientStorage final : public Storage {
   const RecoveryReport& recovery() const noexcept override { return report_; }
   const std::vector<SettingDecision>& decisions() const noexcept override { return decisions_; }
   StorageStatus status() const override { return {}; }
-  void change_settings(SettingsChange change, std::function<void(absl::Status)> done) override {
+  SettingsInForce settings_in_force() const override { return {}; }
+  std::string instance_id() const override { return ""; }
+  std::vector<StoredSnapshot> snapshots() const override { return {}; }
+  void change_settings(SettingsChange change, ChangeOptions, std::function<void(absl::Status)> done) override {
     {
       const std::lock_guard lock(mutex_);
       changes_.push_back(change);
     }
     on_change(std::move(done));
   }
-  void snapshot_now(std::function<void(absl::Status)> done) override { done(absl::OkStatus()); }
+  void snapshot_now(std::function<void(absl::StatusOr<StoredSnapshot>)> done) override { done(StoredSnapshot()); }
+  void rewrite_log(std::function<void(absl::StatusOr<LogRewrite>)> done) override { done(LogRewrite()); }
   absl::Status stop() override { return absl::OkStatus(); }
 
   std::vector<SettingsChange> changes() const {
