@@ -1,5 +1,7 @@
 #include "rpc/call.h"
 
+#include <thread>
+
 #include <grpc/support/time.h>
 
 #include "core/error.h"
@@ -23,6 +25,27 @@ absl::Status Call::still_wanted() noexcept {
     return error(Reason::kCancelledInQueue, "the caller left before the call was applied");
   }
   return absl::OkStatus();
+}
+
+Call::Nobody Call::nobody;
+
+bool Call::watch(CallWatcher& watcher) noexcept {
+  CallWatcher* none = nullptr;
+  return watcher_.compare_exchange_strong(none, &watcher);
+}
+
+void Call::unwatch(CallWatcher& watcher) noexcept {
+  CallWatcher* mine = &watcher;
+  if (watcher_.compare_exchange_strong(mine, nullptr)) return;
+  // Another poller is telling it, or has told it.
+  while (!watcher_told_.load(std::memory_order_acquire)) std::this_thread::yield();
+}
+
+void Call::tell_watcher() noexcept {
+  CallWatcher* watcher = watcher_.exchange(&nobody);
+  if (watcher == nullptr) return;
+  watcher->call_over();
+  watcher_told_.store(true, std::memory_order_release);
 }
 
 std::optional<std::string_view> Call::metadata(std::string_view name) const {

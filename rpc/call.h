@@ -27,6 +27,16 @@
 
 namespace kv {
 
+// Wants to know that a call is over although nobody has answered it: its peer has left, or its deadline has passed.
+class CallWatcher {
+ public:
+  // At most once, on a poller. Short, and never ends the call's coroutine inside.
+  virtual void call_over() noexcept = 0;
+
+ protected:
+  ~CallWatcher() = default;
+};
+
 class Call {
  public:
   // Where the handler's coroutine resumes, and must be when it returns.
@@ -34,6 +44,11 @@ class Call {
 
   // EXPIRED_IN_QUEUE when the deadline has passed, CANCELLED_IN_QUEUE when the peer has left; else OK.
   absl::Status still_wanted() noexcept;
+
+  // From here on `watcher` is told; one at a time. False: the call is over already, and nothing will be told.
+  bool watch(CallWatcher& watcher) noexcept;
+  // When it returns the watcher may go: it is not told any more, and not being told.
+  void unwatch(CallWatcher& watcher) noexcept;
 
   // What the request carries under this name (lower case); the first when there are several. Bytes live as the call.
   std::optional<std::string_view> metadata(std::string_view name) const;
@@ -77,11 +92,17 @@ class Call {
     void complete(bool) noexcept override {
       seen.store(true, std::memory_order_release);
       call.on_over();
+      call.tell_watcher();
       call.arrive();
     }
     Call& call;
     std::atomic<bool> seen{false};
   };
+
+  struct Nobody final : CallWatcher {
+    void call_over() noexcept override {}
+  };
+  void tell_watcher() noexcept;
 
   void arrive() noexcept {
     if (events_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) waiter_.resume();
@@ -90,6 +111,10 @@ class Call {
   Sent sent_{*this};
   Over over_{*this};
   std::atomic<int> events_left_{2};
+  // Null, the watcher, or nobody: the call is over and whoever watched has been told, or is being told.
+  std::atomic<CallWatcher*> watcher_{nullptr};
+  std::atomic<bool> watcher_told_{false};
+  static Nobody nobody;
   std::coroutine_handle<> waiter_;
   std::chrono::steady_clock::time_point accepted_at_;
 };

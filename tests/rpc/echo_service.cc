@@ -11,6 +11,7 @@ void EchoService::listen(Reactor& reactor) {
   serve_unary<kvstore::SetRequest, google::protobuf::Empty>(
       reactor, "kvstore.KeyValueStore/Set", raw_, &Raw::RequestSet,
       [this](Call& call, kvstore::SetRequest& request) -> Answer<google::protobuf::Empty> {
+        if (request.key() == "watch") return watch(call);
         return set(call, request);
       });
   serve_unary<kvstore::DelRequest, kvstore::DelResponse>(
@@ -27,6 +28,36 @@ Answer<kvstore::GetResponse> EchoService::get(Call& call, kvstore::GetRequest& r
   response.set_value("value of " + request.key());
   if (const auto asked = call.metadata("echo")) call.add_trailer("echoed", std::string(*asked));
   return response;
+}
+
+namespace {
+
+// Completed when the call is over, by way of home.
+class EndOfCall final : public CallWatcher {
+ public:
+  EndOfCall(Call& call, Completion& told) : call_(call), told_(told) {}
+  void call_over() noexcept override { call_.home().post(told_); }
+
+ private:
+  Call& call_;
+  Completion& told_;
+};
+
+}  // namespace
+
+Task<absl::StatusOr<google::protobuf::Empty>> EchoService::watch(Call& call) {
+  ++handled;
+  std::optional<EndOfCall> end;
+  co_await OnCompletion([&](Completion& told) {
+    end.emplace(call, told);
+    if (!call.watch(*end)) return call.home().post(told);
+    ++watching;
+  });
+  call.unwatch(*end);
+  const absl::Status wanted = call.still_wanted();
+  const std::lock_guard lock(mutex_);
+  set_wanted_ = reason_of(wanted);
+  co_return wanted;
 }
 
 Task<absl::StatusOr<google::protobuf::Empty>> EchoService::set(Call& call, kvstore::SetRequest& request) {

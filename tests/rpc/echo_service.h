@@ -21,7 +21,8 @@ class EchoService final : public RpcService {
   void listen(Reactor& reactor) override;
 
   ParkingLot lot;
-  std::atomic<int> handled{0};  // calls that reached a handler
+  std::atomic<int> handled{0};   // calls that reached a handler
+  std::atomic<int> watching{0};  // handlers that wait for the end of their call
   std::function<void()> during_get = [] {};
   // What still_wanted() said after the last Set was resumed; "" for OK.
   std::string set_wanted() const;
@@ -29,6 +30,8 @@ class EchoService final : public RpcService {
  private:
   Answer<kvstore::GetResponse> get(Call& call, kvstore::GetRequest& request);
   Task<absl::StatusOr<google::protobuf::Empty>> set(Call& call, kvstore::SetRequest& request);
+  // Waits for nothing but the end of the call.
+  Task<absl::StatusOr<google::protobuf::Empty>> watch(Call& call);
 
   Raw raw_;
   mutable std::mutex mutex_;

@@ -156,5 +156,23 @@ TEST_CASE("unary: a call whose caller left while its handler waits is told so wh
   drained.get();
 }
 
+TEST_CASE("unary: a handler that watches its call is told when the caller leaves and when the deadline passes") {
+  RunningRpc rpc;
+  {
+    grpc::ClientContext context;
+    auto call = std::async(std::launch::async, [&] { return rpc.set(context, "watch"); });
+    while (rpc.service.watching < 1) std::this_thread::yield();
+    context.TryCancel();
+    CHECK(call.get().error_code() == grpc::StatusCode::CANCELLED);
+  }
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + 50ms);
+  CHECK(rpc.set(context, "watch").error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
+  rpc.server.drain(std::chrono::steady_clock::now() + 10s);  // Nobody else wakes them: they have ended by themselves.
+  CHECK(rpc.server.calls_in_flight() == 0);
+  CHECK(ended_with(rpc.server, "kvstore.KeyValueStore/Set", grpc::StatusCode::CANCELLED) >= 1);
+  CHECK(rpc.service.set_wanted() == word(Reason::kExpiredInQueue));
+}
+
 }  // namespace
 }  // namespace kv
