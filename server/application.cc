@@ -63,7 +63,8 @@ Application::Application(CommandLine line)
       engine_(store_, clock_, options_.limits, progress_),
       events_(std::make_unique<EventThread>()),
       legacy_(engine_, *events_, options_.legacy_config),
-      rpc_(rpc_options(options_), {&legacy_}),
+      admin_(engine_, fixed_config_of(line_)),
+      rpc_(rpc_options(options_), {&legacy_, &admin_}),
       expirer_(engine_),
       metrics_(store_, [this] { return rpc_.totals(); }) {}
 
@@ -139,6 +140,7 @@ void Application::begin_serving() {
   }
   expirer_.start();
   legacy_.start_serving(*storage_);
+  admin_.start_serving(*storage_);
   metrics_.show(*storage_, expirer_);
   engine_.start_serving();
   rpc_.set_health("", true);
@@ -188,9 +190,14 @@ void Application::on_signal(int number) {
   }
   if (stop_signals_ == 2 && draining_) {
     log_warning("second signal: calls in flight are not waited for");
-    storage_->journal().abandon_waiters();
+    abandon_waiters();
   }
   stop_asked_.notify_all();
+}
+
+void Application::abandon_waiters() {
+  storage_->journal().abandon_waiters();
+  admin_.abandon();
 }
 
 void Application::wait_for_stop() {
@@ -212,7 +219,7 @@ int Application::stop() {
   engine_.stop_serving();
   rpc_.drain(begin + options_.stop_timeout, [this] {
     log_warning("calls are still unanswered at the stop timeout: their outcome is unknown to their callers");
-    storage_->journal().abandon_waiters();
+    abandon_waiters();
   });
   {
     std::lock_guard lock(mutex_);

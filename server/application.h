@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "persistence/storage.h"
 #include "rpc/server.h"
+#include "server/admin_service.h"
 #include "server/engine.h"
 #include "server/event_thread.h"
 #include "server/expirer.h"
@@ -55,6 +56,8 @@ class Application {
   void watch_health();
   void wait_for_stop();
   int stop();
+  // Nobody waits any longer for what storage does.
+  void abandon_waiters();
   // Ends the process when the rest of a stop takes longer than `patience`; the data is safe by then.
   void guard_the_end(int code, std::chrono::milliseconds patience);
 
@@ -66,6 +69,7 @@ class Application {
   Engine engine_;
   std::unique_ptr<EventThread> events_;
   LegacyService legacy_;
+  AdminService admin_;
   RpcServer rpc_;
   std::unique_ptr<Storage> storage_;
   Expirer expirer_;

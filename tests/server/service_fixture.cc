@@ -4,7 +4,8 @@
 
 namespace kv {
 
-Reply<std::string> ServiceFixture::raw(const std::string& method, const std::string& bytes) {
+Reply<std::string> raw_call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                            const std::string& bytes) {
   grpc::GenericStub generic(channel);
   grpc::CompletionQueue queue;
   grpc::ClientContext context;
@@ -13,7 +14,7 @@ Reply<std::string> ServiceFixture::raw(const std::string& method, const std::str
   const grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer response;
   Reply<std::string> reply;
-  auto call = generic.PrepareUnaryCall(&context, "/kvstore.KeyValueStore/" + method, request, &queue);
+  auto call = generic.PrepareUnaryCall(&context, method, request, &queue);
   call->StartCall();
   call->Finish(&response, &reply.status, &reply);
   void* tag = nullptr;

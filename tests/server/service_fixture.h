@@ -68,6 +68,10 @@ struct Reply {
   std::string reason() const { return status.error_message().substr(0, status.error_message().find(':')); }
 };
 
+// Any bytes as the request of a method: "/package.Service/Method".
+Reply<std::string> raw_call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                            const std::string& bytes);
+
 struct ServiceFixture : EngineFixture {
   using Metadata = std::vector<std::pair<std::string, std::string>>;
   using Stub = kvstore::KeyValueStore::Stub;
@@ -127,8 +131,9 @@ struct ServiceFixture : EngineFixture {
     request.set_aof_max_size(bytes);
     return call(&Stub::Config, request, metadata);
   }
-  // Any bytes as the request of a method.
-  Reply<std::string> raw(const std::string& method, const std::string& bytes);
+  Reply<std::string> raw(const std::string& method, const std::string& bytes) {
+    return raw_call(channel, "/kvstore.KeyValueStore/" + method, bytes);
+  }
 
   EventThread events;
   ObedientStorage storage{journal};
