@@ -19,15 +19,28 @@ constexpr CommandInfo kCommands[] = {
      "In a pattern, * stands for any text, ? for one character, [a-z] for one of a set, [!a-z] for one outside it.\n",
      0, 1},
     {Verb::kConfig, "config", "config <storage_mode> [snapshot_interval] [max_snapshots] [aof_max_size]",
-     "change the storage mode",
+     "change the storage mode, show the settings or change them",
      "  config NON_PERSISTENT\n"
      "  config SNAPSHOT <snapshot_interval> <max_snapshots>\n"
      "  config AOF <aof_max_size>\n"
      "  config HYBRID <snapshot_interval> <max_snapshots> <aof_max_size>\n"
      "The interval is in seconds (or 90s, 5m, 1h), the size in bytes (or 512KiB, 10MiB). A mode without numbers takes\n"
-     "the defaults: 300 seconds, 5 snapshots, 10 MiB.\n",
+     "the defaults: 300 seconds, 5 snapshots, 10 MiB.\n"
+     "  config get [name]...\n"
+     "  config set <name>=<value>... [--check] [--wait] [--snapshot-first] [--if-version <number>]\n"
+     "Names are those of the server's flags: config set fsync=interval fsync-interval=200ms. --check only says "
+     "whether\n"
+     "it could be done; --wait waits until a new mode's promise holds; --snapshot-first takes a last snapshot on the\n"
+     "way to NON_PERSISTENT; --if-version does it only while the settings are at the version that config get shows.\n",
      1, kAnyNumber},
     {Verb::kExit, "exit", "exit", "leave the interactive client (also Ctrl-D)", "", 0, kAnyNumber},
+    {Verb::kStatus, "status", "status", "show what the server and its storage are doing",
+     "Revisions: of the last write, handed to the kernel (os), on disk, in the newest snapshot.\n", 0, 0},
+    {Verb::kSnapshot, "snapshot", "snapshot [--no-wait]", "take a snapshot and wait until it counts",
+     "What is larger than the timeout allows goes on after it: give --timeout, or --no-wait.\n", 0, 1},
+    {Verb::kSnapshots, "snapshots", "snapshots", "list the snapshots, oldest first", "", 0, 0},
+    {Verb::kRewriteLog, "rewrite-log", "rewrite-log [--no-wait]", "compact the log behind a new snapshot",
+     "Whole files of the log that the snapshot covers go; the one that is being written stays.\n", 0, 1},
     {Verb::kHealth, "health", "health [service]", "ask the server whether it serves",
      "Services: kvstore.KeyValueStore, kvstore.writes, kvstore.persistence; none means the server as a whole.\n", 0, 1},
     {Verb::kHelp, "help", "help [command]", "show the commands, or one of them", "", 0, 1},
@@ -55,7 +68,7 @@ const CommandInfo* find_command(std::string_view word) {
 
 std::string help_text() {
   std::string text = "Commands:\n";
-  for (const CommandInfo& command : kCommands) text += fmt::format("  {:<8} {}\n", command.name, command.summary);
+  for (const CommandInfo& command : kCommands) text += fmt::format("  {:<11} {}\n", command.name, command.summary);
   text +=
       "Keys and values with blanks go in quotes: set \"my key\" 'two  blanks'. In double quotes and in bare words\n"
       "\\n \\r \\t \\xNN stand for bytes that cannot be typed, and \\\\ for a backslash.\n";

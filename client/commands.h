@@ -16,7 +16,21 @@ namespace kv {
 inline constexpr std::string_view kOriginalCommands = "set, get, del, keys, config, exit";
 inline constexpr std::size_t kAnyNumber = static_cast<std::size_t>(-1);
 
-enum class Verb { kSet, kGet, kDel, kKeys, kConfig, kExit, kHealth, kHelp, kVersion };
+enum class Verb {
+  kSet,
+  kGet,
+  kDel,
+  kKeys,
+  kConfig,
+  kExit,
+  kStatus,
+  kSnapshot,
+  kSnapshots,
+  kRewriteLog,
+  kHealth,
+  kHelp,
+  kVersion,
+};
 
 struct CommandInfo {
   Verb verb;

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "client/admin_settings.h"
 #include "client/commands.h"
 #include "client/config_arguments.h"
 
 namespace kv {
 namespace {
+
+constexpr std::string_view kBlanks = " \t";
 
 std::vector<std::string> names_of_commands() {
   std::vector<std::string> names;
@@ -14,24 +17,56 @@ std::vector<std::string> names_of_commands() {
   return names;
 }
 
-// The words that may stand where the cursor is.
-std::vector<std::string> choices(std::string_view before_word) {
-  const std::size_t first = before_word.find_first_not_of(" \t");
-  if (first == before_word.npos) return names_of_commands();
-  const std::string_view rest = before_word.substr(first);
-  const std::size_t end = rest.find_first_of(" \t");
-  if (rest.find_first_not_of(" \t", end) != rest.npos) return {};  // Not the second word.
-  const CommandInfo* command = find_command(rest.substr(0, end));
-  if (command == nullptr) return {};
-  if (command->verb == Verb::kHelp) return names_of_commands();
-  if (command->verb != Verb::kConfig) return {};
-  return {std::begin(kModeWords), std::end(kModeWords)};
+std::vector<std::string> words_of(std::string_view line) {
+  std::vector<std::string> words;
+  for (std::size_t begin = line.find_first_not_of(kBlanks); begin != line.npos;) {
+    const std::size_t end = std::min(line.find_first_of(kBlanks, begin), line.size());
+    words.push_back(in_lower_case(line.substr(begin, end - begin)));
+    begin = line.find_first_not_of(kBlanks, end);
+  }
+  return words;
 }
 
+// After `config get` and `config set`: as many settings as one likes.
+std::vector<std::string> choices_of_settings(const std::string& verb) {
+  if (verb != "get" && verb != "set") return {};
+  std::vector<std::string> names;
+  for (const std::string_view name : setting_names()) names.push_back(std::string(name) + (verb == "set" ? "=" : ""));
+  if (verb == "set") names.insert(names.end(), {"--check", "--wait", "--snapshot-first", "--if-version"});
+  return names;
+}
+
+// The words that may stand where the cursor is.
+std::vector<std::string> choices(std::string_view before_word) {
+  const std::vector<std::string> before = words_of(before_word);
+  if (before.empty()) return names_of_commands();
+  const CommandInfo* command = find_command(before.front());
+  if (command == nullptr) return {};
+  if (command->verb == Verb::kConfig && before.size() > 1) return choices_of_settings(before[1]);
+  if (before.size() > 1) return {};
+  switch (command->verb) {
+    case Verb::kHelp:
+      return names_of_commands();
+    case Verb::kSnapshot:
+    case Verb::kRewriteLog:
+      return {"--no-wait"};
+    case Verb::kConfig: {
+      std::vector<std::string> words(std::begin(kModeWords), std::end(kModeWords));
+      words.insert(words.end(), {"get", "set"});
+      return words;
+    }
+    default:
+      return {};
+  }
+}
+
+// In the letters of the first one: SNAPSHOT and set begin alike.
 std::string common_start(const std::vector<std::string>& words) {
   std::string common = words.front();
   for (const std::string& word : words) {
-    const auto [differs, ignored] = std::mismatch(common.begin(), common.end(), word.begin(), word.end());
+    const auto differs = std::mismatch(common.begin(), common.end(), word.begin(), word.end(), [](char a, char b) {
+                           return in_lower_case({&a, 1}) == in_lower_case({&b, 1});
+                         }).first;
     common.erase(differs, common.end());
   }
   return common;
@@ -51,7 +86,7 @@ Completion complete(std::string_view line) {
   Completion completion{common.substr(typed.size()), {}};
   if (!in_capitals) completion.insert = in_lower_case(completion.insert);  // As the person began it.
   if (matching.size() == 1) {
-    completion.insert += ' ';
+    if (!common.ends_with('=')) completion.insert += ' ';  // A value follows without one.
   } else if (completion.insert.empty()) {
     completion.candidates = std::move(matching);
   }

@@ -1,4 +1,4 @@
-// What the Tab key offers: commands, the modes after `config`, the commands after `help`.
+// What the Tab key offers: commands, the modes and settings after `config`, the commands after `help`.
 //
 // Threads: pure function.
 #pragma once

@@ -92,8 +92,10 @@ void Connection::open_channel() {
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetUserAgentPrefix("kvstore_client/" KV_VERSION);
   stub_.reset();
+  admin_stub_.reset();
   channel_ = grpc::CreateCustomChannel(options_.target, grpc::InsecureChannelCredentials(), arguments);
   stub_ = kvstore::KeyValueStore::NewStub(channel_);
+  admin_stub_ = kvstore::v1::AdminService::NewStub(channel_);
 }
 
 absl::Status Connection::connect(WallTime deadline) {
@@ -233,6 +235,51 @@ absl::StatusOr<std::string> Connection::health(std::string_view service) {
   static constexpr const char* kWords[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
   const int status = response.value();
   return std::string(status >= 0 && status < 4 ? kWords[status] : "UNKNOWN");
+}
+
+// ---- The admin service ------------------------------------------------------------------------------------------
+
+template <class Request, class Response>
+absl::StatusOr<Response> Connection::ask_admin(
+    Effect effect, const Request& request,
+    std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (AdminStub::*start)(grpc::ClientContext*, const Request&,
+                                                                                   grpc::CompletionQueue*)) {
+  Response response;
+  Call ask;
+  absl::Status done = call(effect, ask, response, [&](grpc::ClientContext* context) {
+    return ((*admin_stub_).*start)(context, request, &queue_);
+  });
+  if (!done.ok()) return done;
+  return response;
+}
+
+absl::StatusOr<kvstore::v1::GetStatusResponse> Connection::status() {
+  return ask_admin(Effect::kRead, kvstore::v1::GetStatusRequest(), &AdminStub::AsyncGetStatus);
+}
+
+absl::StatusOr<kvstore::v1::GetConfigResponse> Connection::get_config() {
+  return ask_admin(Effect::kRead, kvstore::v1::GetConfigRequest(), &AdminStub::AsyncGetConfig);
+}
+
+absl::StatusOr<kvstore::v1::UpdateConfigResponse> Connection::update_config(
+    const kvstore::v1::UpdateConfigRequest& request) {
+  return ask_admin(Effect::kWrite, request, &AdminStub::AsyncUpdateConfig);
+}
+
+absl::StatusOr<kvstore::v1::CreateSnapshotResponse> Connection::create_snapshot(bool wait) {
+  kvstore::v1::CreateSnapshotRequest request;
+  request.set_wait(wait);
+  return ask_admin(Effect::kWrite, request, &AdminStub::AsyncCreateSnapshot);
+}
+
+absl::StatusOr<kvstore::v1::ListSnapshotsResponse> Connection::list_snapshots() {
+  return ask_admin(Effect::kRead, kvstore::v1::ListSnapshotsRequest(), &AdminStub::AsyncListSnapshots);
+}
+
+absl::StatusOr<kvstore::v1::RewriteLogResponse> Connection::rewrite_log(bool wait) {
+  kvstore::v1::RewriteLogRequest request;
+  request.set_wait(wait);
+  return ask_admin(Effect::kWrite, request, &AdminStub::AsyncRewriteLog);
 }
 
 }  // namespace kv

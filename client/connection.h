@@ -27,6 +27,7 @@
 
 #include "absl/status/statusor.h"
 #include "kvstore/kvstore.grpc.pb.h"
+#include "kvstore/v1/admin_service.grpc.pb.h"
 
 namespace kv {
 
@@ -81,12 +82,26 @@ class Connection {
   // "SERVING", "NOT_SERVING", "UNKNOWN" or "SERVICE_UNKNOWN" of grpc.health.v1; NOT_FOUND for a name it does not know.
   absl::StatusOr<std::string> health(std::string_view service);
 
+  // kvstore.v1.AdminService, message for message. A server without it answers UNIMPLEMENTED.
+  absl::StatusOr<kvstore::v1::GetStatusResponse> status();
+  absl::StatusOr<kvstore::v1::GetConfigResponse> get_config();
+  absl::StatusOr<kvstore::v1::UpdateConfigResponse> update_config(const kvstore::v1::UpdateConfigRequest& request);
+  // `wait`: until the snapshot is published. Without it the answer is empty.
+  absl::StatusOr<kvstore::v1::CreateSnapshotResponse> create_snapshot(bool wait);
+  absl::StatusOr<kvstore::v1::ListSnapshotsResponse> list_snapshots();
+  absl::StatusOr<kvstore::v1::RewriteLogResponse> rewrite_log(bool wait);
+
   const std::string& target() const { return options_.target; }
 
  private:
   enum class Effect { kRead, kWrite };
   struct Call;
 
+  using AdminStub = kvstore::v1::AdminService::Stub;
+  template <class Request, class Response>
+  absl::StatusOr<Response> ask_admin(Effect effect, const Request& request,
+                                     std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> (AdminStub::*start)(
+                                         grpc::ClientContext*, const Request&, grpc::CompletionQueue*));
   template <class Response, class Start>
   absl::Status call(Effect effect, Call& call, Response& response, Start start);
   absl::Status connect(std::chrono::system_clock::time_point deadline);
@@ -98,6 +113,7 @@ class Connection {
   const ConnectionOptions options_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<kvstore::KeyValueStore::Stub> stub_;
+  std::unique_ptr<AdminStub> admin_stub_;
   grpc::CompletionQueue queue_;  // Holds at most the one call that is under way.
   std::chrono::steady_clock::time_point last_call_{};
 };

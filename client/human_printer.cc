@@ -1,6 +1,10 @@
 // The original client's wording.
+#include <algorithm>
+
 #include <fmt/format.h>
 
+#include "client/admin_settings.h"
+#include "client/admin_view.h"
 #include "client/commands.h"
 #include "client/printer.h"
 #include "client/text.h"
@@ -33,7 +37,7 @@ class HumanPrinter final : public Printer {
   void missing(std::string_view) override { absent("Key not found"); }
 
   void deleted(std::string_view key, const Deletion& deletion, bool several) override {
-    const std::string which = several ? quoted(key) + ": " : "";
+    const std::string which = several ? kv::quoted(key) + ": " : "";
     if (deletion.existed) return done(which + "Delete operation successful\n");
     absent(which + "Key not found");
   }
@@ -42,7 +46,7 @@ class HumanPrinter final : public Printer {
     std::string line = "Keys: [";
     for (const std::string& key : list.keys) {
       if (line.back() != '[') line += ' ';
-      line += quoted(key);
+      line += kv::quoted(key);
     }
     console_.out(line + "]\n");
     if (list.omitted > 0) {
@@ -53,6 +57,54 @@ class HumanPrinter final : public Printer {
   void configured(std::string_view, const ModeChange& change) override {
     done("Config operation successful\n");
     if (!change.complete) note("The change is recorded and goes on in the background");
+  }
+
+  void status(const kvstore::v1::GetStatusResponse& status, const kvstore::v1::Config& config) override {
+    for (auto [name, value] : lines_of(view_of(status, config), " ")) {
+      std::replace(name.begin(), name.end(), '_', ' ');
+      console_.out(fmt::format("{}: {}\n", name, harmless(value)));
+    }
+  }
+
+  void settings(const kvstore::v1::GetConfigResponse& response, const std::vector<std::string>& names) override {
+    for (const ShownSetting& setting : shown_settings(response, names)) {
+      console_.out(fmt::format("{} = {} ({}{})\n", setting.name, setting.value, setting.source,
+                               setting.restart_required ? ", needs a restart" : ""));
+    }
+    if (names.empty()) console_.out(fmt::format("version {}\n", response.config_version()));
+  }
+
+  void settings_changed(const kvstore::v1::UpdateConfigResponse& changed, bool checked) override {
+    done(checked ? "Config could be changed\n" : "Config operation successful\n");
+    for (const std::string& warning : changed.warnings()) note("Warning: " + harmless(warning));
+    if (!changed.has_transition()) return;
+    const kvstore::v1::ModeTransition& transition = changed.transition();
+    if (transition.phase() == kvstore::v1::TRANSITION_PHASE_FAILED) {
+      console_.note("The switch failed: " + harmless(transition.detail()));
+    } else if (transition.phase() != kvstore::v1::TRANSITION_PHASE_ACTIVE) {
+      note("The change is recorded and goes on in the background");
+    }
+  }
+
+  void snapshot_taken(const kvstore::v1::CreateSnapshotResponse& response) override {
+    const kvstore::v1::SnapshotInfo& info = response.snapshot();
+    if (!response.has_snapshot()) return done("Snapshot begun\n");
+    done(fmt::format("Snapshot {} at revision {}: {} keys, {} bytes\n", harmless(info.name()), info.revision(),
+                     info.keys(), info.bytes()));
+  }
+
+  void snapshots(const kvstore::v1::ListSnapshotsResponse& list) override {
+    for (const kvstore::v1::SnapshotInfo& info : list.snapshots()) {
+      console_.out(fmt::format("{}  revision {}  {} keys  {} bytes  {}{}\n", harmless(info.name()), info.revision(),
+                               info.keys(), info.bytes(), view_of(info)["create_time"].get<std::string>(),
+                               info.verified() ? "  verified" : ""));
+    }
+    if (list.snapshots().empty()) console_.out("No snapshots\n");
+  }
+
+  void log_rewritten(const kvstore::v1::RewriteLogResponse& response, bool complete) override {
+    if (!complete) return done(fmt::format("Log rewrite begun: {} bytes before\n", response.bytes_before()));
+    done(fmt::format("Log rewritten: {} bytes before, {} after\n", response.bytes_before(), response.bytes_after()));
   }
 
   void health(std::string_view, std::string_view status) override { console_.out(fmt::format("status: {}\n", status)); }

@@ -1,7 +1,8 @@
 // One JSON object a line. Keys and values are text when they are UTF-8, else base64 under another name.
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
+#include "client/admin_settings.h"
+#include "client/admin_view.h"
 #include "client/peer_status.h"
 #include "client/printer.h"
 #include "client/text.h"
@@ -11,8 +12,6 @@
 
 namespace kv {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 void put_bytes(Json& object, const std::string& name, std::string_view bytes) {
   if (is_utf8(bytes)) {
@@ -79,6 +78,40 @@ class JsonPrinter final : public Printer {
 
   void configured(std::string_view mode, const ModeChange& change) override {
     done(Json{{"mode", mode}, {"complete", change.complete}});
+  }
+
+  void status(const kvstore::v1::GetStatusResponse& status, const kvstore::v1::Config& config) override {
+    print(view_of(status, config));
+  }
+
+  void settings(const kvstore::v1::GetConfigResponse& response, const std::vector<std::string>& names) override {
+    for (const ShownSetting& setting : shown_settings(response, names)) {
+      print(Json{{"name", setting.name},
+                 {"value", setting.value},
+                 {"source", setting.source},
+                 {"restart_required", setting.restart_required}});
+    }
+    if (names.empty()) print(Json{{"config_version", response.config_version()}});
+  }
+
+  void settings_changed(const kvstore::v1::UpdateConfigResponse& changed, bool checked) override {
+    Json object{{"applied", !checked}};
+    object.update(view_of(changed));
+    done(object);
+  }
+
+  void snapshot_taken(const kvstore::v1::CreateSnapshotResponse& response) override {
+    done(response.has_snapshot() ? view_of(response.snapshot()) : Json{{"complete", false}});
+  }
+
+  void snapshots(const kvstore::v1::ListSnapshotsResponse& list) override {
+    for (const kvstore::v1::SnapshotInfo& info : list.snapshots()) print(view_of(info));
+  }
+
+  void log_rewritten(const kvstore::v1::RewriteLogResponse& response, bool complete) override {
+    Json object{{"complete", complete}, {"bytes_before", response.bytes_before()}};
+    if (complete) object["bytes_after"] = response.bytes_after();
+    done(object);
   }
 
   void health(std::string_view service, std::string_view status) override {

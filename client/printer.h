@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/connection.h"
 #include "client/console.h"
@@ -37,6 +38,15 @@ class Printer {
   virtual void keys(const KeyList& list) = 0;
   virtual void configured(std::string_view mode, const ModeChange& change) = 0;
   virtual void health(std::string_view service, std::string_view status) = 0;
+  virtual void status(const kvstore::v1::GetStatusResponse& status, const kvstore::v1::Config& config) = 0;
+  // Only those of `names`, unless it is empty.
+  virtual void settings(const kvstore::v1::GetConfigResponse& response, const std::vector<std::string>& names) = 0;
+  // `checked`: nothing was changed, but could be.
+  virtual void settings_changed(const kvstore::v1::UpdateConfigResponse& changed, bool checked) = 0;
+  virtual void snapshot_taken(const kvstore::v1::CreateSnapshotResponse& response) = 0;
+  virtual void snapshots(const kvstore::v1::ListSnapshotsResponse& list) = 0;
+  // `complete`: else it has only begun.
+  virtual void log_rewritten(const kvstore::v1::RewriteLogResponse& response, bool complete) = 0;
   virtual void text(std::string_view text) = 0;  // Help.
   virtual void version(std::string_view version) = 0;
   // `verb` as in "Get failed: ...".

@@ -1,6 +1,8 @@
 // The data and nothing else: a value as its bytes, keys one a line. Writes that went well say nothing.
 #include <fmt/format.h>
 
+#include "client/admin_settings.h"
+#include "client/admin_view.h"
 #include "client/printer.h"
 #include "client/text.h"
 #include "core/absl_text.h"
@@ -26,7 +28,7 @@ class RawPrinter final : public Printer {
 
   void deleted(std::string_view key, const Deletion& deletion, bool several) override {
     if (deletion.existed) return;
-    console_.note(several ? quoted(key) + ": Key not found" : "Key not found");
+    console_.note(several ? kv::quoted(key) + ": Key not found" : "Key not found");
   }
 
   void keys(const KeyList& list) override {
@@ -40,6 +42,25 @@ class RawPrinter final : public Printer {
   }
 
   void configured(std::string_view, const ModeChange&) override {}
+  void status(const kvstore::v1::GetStatusResponse& status, const kvstore::v1::Config& config) override {
+    for (const auto& [name, value] : lines_of(view_of(status, config), ".")) {
+      console_.out(fmt::format("{}={}\n", name, harmless(value)));
+    }
+  }
+  void settings(const kvstore::v1::GetConfigResponse& response, const std::vector<std::string>& names) override {
+    for (const ShownSetting& setting : shown_settings(response, names)) {
+      console_.out(names.size() == 1 ? fmt::format("{}\n", setting.value)
+                                     : fmt::format("{}={}\n", setting.name, setting.value));
+    }
+  }
+  void settings_changed(const kvstore::v1::UpdateConfigResponse&, bool) override {}
+  void snapshot_taken(const kvstore::v1::CreateSnapshotResponse& response) override {
+    if (response.has_snapshot()) console_.out(fmt::format("{}\n", response.snapshot().name()));
+  }
+  void snapshots(const kvstore::v1::ListSnapshotsResponse& list) override {
+    for (const kvstore::v1::SnapshotInfo& info : list.snapshots()) console_.out(fmt::format("{}\n", info.name()));
+  }
+  void log_rewritten(const kvstore::v1::RewriteLogResponse&, bool) override {}
   void health(std::string_view, std::string_view status) override { console_.out(fmt::format("{}\n", status)); }
   void text(std::string_view text) override { console_.out(text); }
   void version(std::string_view version) override { console_.out(fmt::format("{}\n", version)); }

@@ -47,6 +47,14 @@ ExitCode Runner::dispatch(const CommandInfo& command, Arguments arguments) {
       return keys(arguments);
     case Verb::kConfig:
       return config(arguments);
+    case Verb::kStatus:
+      return status();
+    case Verb::kSnapshot:
+      return snapshot(arguments);
+    case Verb::kSnapshots:
+      return snapshots();
+    case Verb::kRewriteLog:
+      return rewrite_log(arguments);
     case Verb::kHealth:
       return health(arguments);
     case Verb::kHelp:
@@ -116,6 +124,9 @@ ExitCode Runner::keys(Arguments pattern) {
 }
 
 ExitCode Runner::config(Arguments arguments) {
+  const std::string word = arguments.empty() ? "" : in_lower_case(arguments.front());
+  if (word == "get") return config_get(arguments.subspan(1));
+  if (word == "set") return config_set(arguments.subspan(1));
   const auto request = parse_config(arguments);
   if (!request.ok()) return misused(message_of(request.status()));
   const auto change = connection_.config(*request);

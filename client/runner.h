@@ -34,6 +34,13 @@ class Runner {
   ExitCode keys(Arguments pattern);
   ExitCode config(Arguments arguments);
   ExitCode health(Arguments service);
+  // The admin service (admin_commands.cc).
+  ExitCode config_get(Arguments names);
+  ExitCode config_set(Arguments pairs);
+  ExitCode status();
+  ExitCode snapshot(Arguments arguments);
+  ExitCode snapshots();
+  ExitCode rewrite_log(Arguments arguments);
   ExitCode help(Arguments command);
   ExitCode misused(std::string_view line);
   ExitCode failed(std::string_view verb, const absl::Status& status);

@@ -17,6 +17,7 @@ void FakeServer::start() {
   builder.AddListeningPort("127.0.0.1:" + std::to_string(port_), grpc::InsecureServerCredentials(), &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.RegisterService(this);
+  builder.RegisterService(&admin);
   server_ = builder.BuildAndStart();
   if (!server_) throw std::runtime_error("the fake server cannot bind");
   port_ = port;

@@ -1,4 +1,5 @@
-// A server of the old service in this process: a map, the trailers of ours on request, and failures on request.
+// A server of the old service in this process: a map, the trailers of ours on request, and failures on request; beside
+// it the admin service, with answers made by the test.
 //
 // Threads: start(), stop() and the members from the test's thread; the calls run on gRPC's threads.
 #pragma once
@@ -12,6 +13,7 @@
 #include <grpcpp/server.h>
 
 #include "kvstore/kvstore.grpc.pb.h"
+#include "tests/client/fake_admin.h"
 
 namespace kv {
 
@@ -30,6 +32,7 @@ class FakeServer final : public kvstore::KeyValueStore::Service {
   bool switch_goes_on = false;         // Config answers before it is done.
   std::optional<grpc::Status> answer;  // Of every call, instead of the real one.
   bool hangs = false;                  // Until the call is given up by its caller.
+  FakeAdmin admin;
 
   std::map<std::string, std::string> data();
   kvstore::ConfigRequest last_config();

@@ -143,9 +143,9 @@ def keyboard(screen):
     screen.type("ge", "Tab", "name", "Enter")
     screen.shows("> get name", "Value: johndoe")
     screen.type("config ", "Tab")
-    screen.wait("the modes are offered", lambda lines: "SNAPSHOT  AOF  HYBRID  NON_PERSISTENT" in lines[screen.seen:])
+    screen.wait("the modes are offered", lambda lines: "SNAPSHOT  AOF  HYBRID  NON_PERSISTENT  get  set" in lines[screen.seen:])
     screen.type("hy", "Tab", "60 3 1048576", "Enter")
-    screen.shows("> config", "SNAPSHOT  AOF  HYBRID  NON_PERSISTENT", "> config hybrid 60 3 1048576",
+    screen.shows("> config", "SNAPSHOT  AOF  HYBRID  NON_PERSISTENT  get  set", "> config hybrid 60 3 1048576",
                  "Config operation successful")
     screen.type("del name")
     screen.wait("the line is there", lambda lines: lines[screen.seen:] == ["> del name"])
