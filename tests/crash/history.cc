@@ -26,6 +26,11 @@ History::Intent History::begin(std::string_view key, std::optional<WriteId> set)
 std::string History::acknowledge(const Intent& intent, std::uint64_t revision) {
   std::lock_guard lock(mutex_);
   Attempt& attempt = attempts_.at(intent.key).at(intent.index);
+  if (revision > 0) answered_highest_ = std::max(answered_highest_, revision);
+  if (disk_dies_) {
+    if (attempt.begin < disk_dead_since_ || revision == 0) return {};
+    return fmt::format("{} was acknowledged from a dead disk, with revision {}", intent.key, revision);
+  }
   attempt.end = ++now_;
   attempt.revision = revision;
   if (revision == 0) return {};
@@ -97,15 +102,27 @@ std::string History::settle_empty(const std::string& key, std::optional<WriteId>
   return conclude(key, attempts_of(key), found, found ? "although nothing was to be kept" : "");
 }
 
+void History::disk_dies() {
+  std::lock_guard lock(mutex_);
+  disk_dies_ = true;
+}
+
+void History::disk_is_dead(bool disk_promised) {
+  std::lock_guard lock(mutex_);
+  if (disk_promised) disk_dead_since_ = ++now_;
+}
+
 void History::crashed() {
   std::lock_guard lock(mutex_);
-  if (!revisions_.empty()) floor_ = std::max(floor_, *revisions_.rbegin());
+  floor_ = std::max(floor_, answered_highest_);
   revisions_.clear();
+  disk_dies_ = false;
+  disk_dead_since_ = kOpen;
 }
 
 std::uint64_t History::highest_revision() const {
   std::lock_guard lock(mutex_);
-  return revisions_.empty() ? floor_ : std::max(floor_, *revisions_.rbegin());
+  return std::max(floor_, answered_highest_);
 }
 
 std::uint64_t History::acknowledged_above(std::uint64_t cut) const {

@@ -52,6 +52,13 @@ class History {
   std::string settle_at_cut(const std::string& key, std::optional<WriteId> found, std::uint64_t cut);
   std::string settle_empty(const std::string& key, std::optional<WriteId> found);
 
+  // The disk dies between these two calls. An answer that comes after the first proves nothing: the process would be as
+  // dead as the disk, were it a real power cut, and a sync that is under way meanwhile may report success and be lost
+  // (docs/torture.md). Its write stays open. An OK to a write that began after the second is a finding of acknowledge()
+  // when `disk_promised`.
+  void disk_dies();
+  void disk_is_dead(bool disk_promised);
+
   // The server is gone: what it numbers from now on must be above everything it ever numbered.
   void crashed();
   std::uint64_t highest_revision() const;
@@ -77,8 +84,11 @@ class History {
 
   mutable std::mutex mutex_;
   std::uint64_t now_ = 0;
-  std::uint64_t floor_ = 0;            // every revision up to this one was given away before the last crash
-  std::set<std::uint64_t> revisions_;  // given since then
+  bool disk_dies_ = false;
+  std::uint64_t disk_dead_since_ = kOpen;
+  std::uint64_t floor_ = 0;             // every revision up to this one was given away before the last crash
+  std::set<std::uint64_t> revisions_;   // given since then
+  std::uint64_t answered_highest_ = 0;  // revision
   std::map<std::string, std::vector<Attempt>, std::less<>> attempts_;  // the first is the state last settled
 };
 

@@ -141,4 +141,26 @@ TEST_CASE("history: a revision given twice is noticed, and one that was given be
   CHECK(right(history.acknowledge(history.begin_set("f", kFirst), 10)));
 }
 
+TEST_CASE("history: an answer that comes while the disk dies leaves its write open, its revision stays taken") {
+  History history;
+  history.acknowledge(history.begin_set("k", kFirst), 3);
+  const auto during = history.begin_set("k", kSecond);
+  history.disk_dies();
+  CHECK(right(history.acknowledge(during, 4)));
+  history.disk_is_dead(true);
+  history.crashed();
+  CHECK(right(history.settle("k", kFirst)));
+  CHECK_FALSE(right(history.acknowledge(history.begin_set("k", kOther), 4)));
+}
+
+TEST_CASE("history: a write that begins on a dead disk must not be acknowledged where the disk was promised") {
+  const bool promised = GENERATE(true, false);
+  History history;
+  history.disk_dies();
+  const auto begun_before = history.begin_set("before", kFirst);
+  history.disk_is_dead(promised);
+  CHECK(right(history.acknowledge(begun_before, 1)));
+  CHECK(right(history.acknowledge(history.begin_set("after", kSecond), 2)) == !promised);
+}
+
 }  // namespace kv::crash

@@ -3,18 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <regex>
 #include <stdexcept>
-#include <thread>
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include "core/absl_text.h"
-#include "core/file_system.h"
-#include "persistence/manifest.h"
 #include "tests/crash/aim.h"
+#include "tests/crash/evidence.h"
 
 namespace kv::crash {
 namespace {
@@ -24,31 +19,6 @@ using std::chrono::milliseconds;
 
 std::int64_t unix_millis() {
   return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-// What the recovery that this log tells of says: "recovery: ... revision 12, ... 4096 bytes of torn tail cut ...".
-struct Recovery {
-  std::uint64_t revision = 0;
-  std::uint64_t torn_bytes = 0;
-};
-
-Recovery recovery_in(const std::string& log) {
-  static const std::regex report("recovery: .* revision ([0-9]+), .* ([0-9]+) bytes of torn tail cut");
-  std::smatch match;
-  if (!std::regex_search(log, match, report)) throw std::runtime_error("no recovery report in the log:\n" + log);
-  return {std::stoull(match[1]), std::stoull(match[2])};
-}
-
-// The cut of the newest snapshot that counts; 0 when there is none.
-std::uint64_t published_cut(const std::string& directory) {
-  const std::string path = directory + "/MANIFEST";
-  const auto text = read_file(posix_file_system(), path, kManifestBytesMax);
-  if (!text.ok()) throw std::runtime_error(text.status().ToString());
-  const auto manifest = parse_manifest(*text, path);
-  if (!manifest.ok()) throw std::runtime_error(manifest.status().ToString());
-  std::uint64_t cut = 0;
-  for (const SnapshotRecord& snapshot : manifest->snapshots) cut = std::max(cut, snapshot.cut);
-  return cut;
 }
 
 }  // namespace
@@ -108,7 +78,7 @@ void KillLoop::one_cycle(RunningServer& server, std::uint64_t cycle, Target targ
                                .seed = options_.seed,
                                .first_writer = static_cast<std::uint32_t>(cycle * options_.writers)});
   load(server, workload, cycle);
-  take_aim(server, target);
+  take_aim(server, target, random_);
   workload.expect_death();
   const std::int64_t killed_at = unix_millis();
   server.kill();
@@ -137,41 +107,6 @@ void KillLoop::load(RunningServer& server, Workload& workload, std::uint64_t cyc
   throw std::runtime_error(text + "\n" + server.log());
 }
 
-void KillLoop::take_aim(RunningServer& server, Target target) {
-  const milliseconds bound{3000};
-  switch (target) {
-    case Target::kSnapshot: {
-      SnapshotWatch watch(directory_, SnapshotWatch::For::kBegin);
-      if (!has_log()) server.signal(SIGUSR1);
-      watch.wait_for_next(bound);
-      pause(milliseconds(4));
-      break;
-    }
-    case Target::kPublication: {
-      SnapshotWatch watch(directory_, SnapshotWatch::For::kName);
-      server.signal(SIGUSR1);
-      watch.wait_for_next(bound);
-      pause(milliseconds(20));
-      break;
-    }
-    case Target::kRotation:
-      RotationWatch(directory_).wait_for_next(bound);
-      pause(milliseconds(5));
-      break;
-    case Target::kWrite:
-      wait_for_large_write(directory_, 128 << 10, bound);
-      break;
-    case Target::kAnywhere:
-      pause(milliseconds(60));
-      break;
-  }
-}
-
-// The moment of the kill is random, within the window aimed at.
-void KillLoop::pause(milliseconds most) {
-  std::this_thread::sleep_for(std::chrono::microseconds(random_() % static_cast<std::uint64_t>(most.count() * 1000)));
-}
-
 // What the kill hit, as the files that are left tell it, and what the server owes now.
 Owed KillLoop::note_kill(std::int64_t killed_at) {
   ++kills_;
@@ -196,7 +131,7 @@ Owed KillLoop::note_kill(std::int64_t killed_at) {
 }
 
 void KillLoop::note_start(RunningServer& server, Owed owed) {
-  const Recovery recovery = recovery_in(server.log());
+  const RecoveryLine recovery = recovery_in(server.log());
   if (recovery.torn_bytes > 0) note(Target::kWrite, fmt::format("torn tail of {} bytes", recovery.torn_bytes));
   if (owed.what == Owed::What::kOneCut && recovery.revision != owed.cut) {
     throw std::runtime_error(
@@ -222,7 +157,7 @@ void KillLoop::clean_stop(RunningServer& server) {
 }
 
 // What has not been hit often enough yet.
-std::optional<KillLoop::Target> KillLoop::missing_hit() const {
+std::optional<Target> KillLoop::missing_hit() const {
   for (const Hits& hits : hits_) {
     if (hits.count < std::min(options_.cycles, kills_) / hits.one_in) return hits.target;
   }

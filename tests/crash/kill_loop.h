@@ -28,6 +28,7 @@
 
 #include "tests/crash/checker.h"
 #include "tests/crash/history.h"
+#include "tests/crash/target.h"
 #include "tests/crash/workload.h"
 #include "tests/support/running_server.h"
 #include "tests/support/torture.h"
@@ -54,7 +55,6 @@ class KillLoop {
   std::uint64_t kills() const { return kills_; }
 
  private:
-  enum class Target { kSnapshot, kPublication, kRotation, kWrite, kAnywhere };
   // What a kill was aimed at and has hit, as the files that are left tell it; and how many of the cycles must.
   struct Hits {
     Target target;
@@ -67,8 +67,6 @@ class KillLoop {
   ServerOptions server_options() const;
   void one_cycle(RunningServer& server, std::uint64_t cycle, Target target);
   void load(RunningServer& server, Workload& workload, std::uint64_t cycle);
-  void take_aim(RunningServer& server, Target target);
-  void pause(std::chrono::milliseconds most);
   Owed note_kill(std::int64_t killed_at);
   void note_start(RunningServer& server, Owed owed);
   void note(Target target, const std::string& text);

@@ -1,0 +1,257 @@
+// power_cut: cuts the power of a real file system under the server while it is under load, and checks what it kept.
+//
+// Each cycle: writers run until at least --writes were acknowledged; at the moment aimed at the file system is shut
+// down without a flush of its log (tests/support/loop_disk.h). In half of the cycles the server lives on for a while on
+// the dead disk, and may acknowledge nothing; then it is killed, the file system is mounted again, the server starts.
+//
+//   AOF, HYBRID, always        nothing acknowledged is lost
+//   the same, interval, never  the state is exactly that of the revision that the start says it loaded
+//   SNAPSHOT                   the same, of the cut that MANIFEST names, which is never older than one seen before
+//   NON_PERSISTENT             nothing is left
+//
+// A file that is written without a sync just before the cut must be lost, else the cut was none. That, and too few cuts
+// at the moments aimed at, fail the run.
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <stdexcept>
+
+#include <unistd.h>
+
+#include "tests/crash/checker.h"
+#include "tests/crash/evidence.h"
+#include "tests/crash/history.h"
+#include "tests/crash/target.h"
+#include "tests/crash/workload.h"
+#include "tests/support/loop_disk.h"
+#include "tests/support/running_server.h"
+#include "tests/support/torture.h"
+
+namespace kv::crash {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct PowerOptions : TortureOptions {
+  PowerOptions() { cycles = 6; }
+  std::string disk = "ext4";
+  std::string mode = "hybrid";
+  std::string fsync = "always";
+  std::string work_directory = KV_CRASH_DIRECTORY;
+  std::uint64_t writes = 300;
+};
+
+constexpr std::uint64_t kDiskBytes = 1ULL << 30;
+constexpr unsigned kWriters = 8;
+constexpr std::size_t kMarkerBytes = 64 << 10;
+
+class PowerCut {
+ public:
+  explicit PowerCut(const PowerOptions& options)
+      : options_(options),
+        random_(options.seed),
+        directory_(fmt::format("{}/power-{}-{}", options.work_directory, options.disk, ::getpid())),
+        disk_((fs::create_directories(directory_), options.disk), directory_, kDiskBytes) {}
+  ~PowerCut() {
+    std::error_code ignored;
+    fs::remove(directory_, ignored);  // Empty, unless the disk is kept.
+  }
+
+  void run() {
+    const TortureTime time(options_.seconds);
+    RunningServer server(server_options());
+    for (std::uint64_t cycle = 1; cycle <= options_.cycles && !time.is_over(); ++cycle) one_cycle(server, cycle);
+    const int code = server.stop();
+    if (code != 0) throw std::runtime_error(fmt::format("a clean stop exited {}\n{}", code, server.log()));
+    check_hits();
+  }
+  void keep() { disk_.keep(); }
+  const std::string& image() const { return disk_.image(); }
+  std::uint64_t cuts() const { return counts_.at("cuts"); }
+  std::vector<std::pair<std::string, std::uint64_t>> counts() const { return {counts_.begin(), counts_.end()}; }
+
+ private:
+  bool has_log() const { return options_.mode == "aof" || options_.mode == "hybrid"; }
+  bool has_files() const { return options_.mode != "non_persistent"; }
+  std::string data() const { return disk_.path() + "/data"; }
+
+  ServerOptions server_options() const {
+    return {.data_directory = data(),
+            .flags = {"--mode", options_.mode, "--fsync", options_.fsync, "--fsync-interval", "100ms",
+                      "--log-segment-size", "1MiB", "--snapshot-interval", "1s", "--max-snapshots", "3",
+                      "--log-rewrite-growth", "20%", "--log-rewrite-min-size", "4MiB"},
+            .environment = {},
+            .wrapper = {}};
+  }
+
+  void one_cycle(RunningServer& server, std::uint64_t cycle) {
+    Workload workload(history_, {.target = server.address(),
+                                 .writers = kWriters,
+                                 .seed = options_.seed,
+                                 .first_writer = static_cast<std::uint32_t>(cycle * kWriters)});
+    if (!workload.wait_for_acknowledged(options_.writes, std::chrono::seconds(60))) {
+      workload.expect_death();
+      workload.stop();
+      std::vector<std::string> findings = workload.findings();
+      findings.push_back(fmt::format("only {} writes acknowledged", workload.acknowledged()));
+      require(findings, cycle, server);
+    }
+    aim(server, cycle);
+    workload.expect_death();
+    cut(cycle);
+    // On the dead disk the writers end by themselves where every write must reach it; elsewhere they are told to.
+    if (cycle % 2 == 0 && has_log() && options_.fsync == "always") wait_for_refusal(server);
+    server.kill();
+    workload.stop();
+    require(workload.findings(), cycle, server);
+    counts_["acknowledged"] += workload.acknowledged();
+    counts_["open"] += workload.open();
+    restart_and_check(server, cycle, workload);
+  }
+
+  void aim(RunningServer& server, std::uint64_t cycle) {
+    using T = Target;
+    static constexpr std::array kOfLog = {T::kSnapshot, T::kRotation, T::kWrite, T::kPublication, T::kAnywhere};
+    static constexpr std::array kOfSnapshots = {T::kSnapshot, T::kPublication, T::kAnywhere};
+    const Target target = has_log()     ? kOfLog[cycle % kOfLog.size()]
+                          : has_files() ? kOfSnapshots[cycle % kOfSnapshots.size()]
+                                        : T::kAnywhere;
+    static const std::map<Target, std::string> kNames = {{T::kSnapshot, "in_snapshot"},
+                                                         {T::kPublication, "at_publication"},
+                                                         {T::kRotation, "after_rotation"},
+                                                         {T::kWrite, "in_large_write"},
+                                                         {T::kAnywhere, "anywhere"}};
+    ++aimed_;
+    if (take_aim(server, target, random_)) ++counts_[kNames.at(target)], ++hit_;
+  }
+
+  void cut(std::uint64_t cycle) {
+    const std::string marker = disk_.path() + fmt::format("/marker-{}", cycle);
+    std::ofstream(marker, std::ios::binary) << std::string(kMarkerBytes, 'm') << std::flush;
+    history_.disk_dies();
+    disk_.cut_power();
+    history_.disk_is_dead(has_log() && options_.fsync == "always");
+    ++counts_["cuts"];
+  }
+
+  static void wait_for_refusal(RunningServer& server) {
+    server.wait_for_line("error");  // The failed sync; from then on no write is accepted.
+  }
+
+  void restart_and_check(RunningServer& server, std::uint64_t cycle, const Workload& workload) {
+    disk_.unmount();
+    disk_.mount();
+    std::error_code none;
+    const std::string marker = disk_.path() + fmt::format("/marker-{}", cycle);
+    const auto left = fs::file_size(marker, none);
+    if (none || left < kMarkerBytes) ++counts_["unsynced_file_lost"];
+    fs::remove(marker, none);
+
+    Owed owed = owed_before_start();
+    server.start();
+    history_.crashed();
+    const RecoveryLine recovery = recovery_in(server.log());
+    if (recovery.torn_bytes > 0) ++counts_["torn_tails"];
+    if (owed.what == Owed::What::kOneCut && has_log()) owed.cut = recovery.revision;
+    if (owed.what == Owed::What::kOneCut && owed.cut != recovery.revision) {
+      throw std::runtime_error(fmt::format("cycle {}: MANIFEST names the cut {}, the start loaded revision {}", cycle,
+                                           owed.cut, recovery.revision));
+    }
+    if (owed.what == Owed::What::kOneCut) counts_["above_the_cut"] += history_.acknowledged_above(owed.cut);
+    const Check check = check_everything(server.address(), history_, owed);
+    require(check.findings, cycle, server);
+    std::cout << fmt::format("cycle {:>4}: {:>5} acknowledged, {} open, {} keys found, {} bytes of torn tail\n", cycle,
+                             workload.acknowledged(), workload.open(), check.keys_present, recovery.torn_bytes)
+              << std::flush;
+  }
+
+  Owed owed_before_start() {
+    if (!has_files()) return {Owed::What::kNothing, 0};
+    if (has_log()) return {options_.fsync == "always" ? Owed::What::kEverything : Owed::What::kOneCut, 0};
+    const std::uint64_t cut = published_cut(data());
+    if (cut < last_cut_) throw std::runtime_error(fmt::format("the cut went back from {} to {}", last_cut_, cut));
+    last_cut_ = cut;
+    return {Owed::What::kOneCut, cut};
+  }
+
+  void check_hits() const {
+    if (counts_.at("unsynced_file_lost") < cuts()) {
+      throw std::runtime_error("a file that was not synced survived a cut: the power was not cut");
+    }
+    if (hit_ * 5 < aimed_ * 4) {
+      throw std::runtime_error(fmt::format("only {} of {} cuts hit what they were aimed at", hit_, aimed_));
+    }
+  }
+
+  static void require(const std::vector<std::string>& findings, std::uint64_t cycle, RunningServer& server) {
+    if (findings.empty()) return;
+    std::string text = fmt::format("cycle {}: {} findings", cycle, findings.size());
+    for (const std::string& finding : findings) text += "\n  " + finding;
+    throw std::runtime_error(text + "\nlog of the server:\n" + server.log());
+  }
+
+  const PowerOptions options_;
+  std::mt19937_64 random_;
+  const std::string directory_;
+  LoopDisk disk_;
+  History history_;
+  std::map<std::string, std::uint64_t> counts_{{"cuts", 0}, {"unsynced_file_lost", 0}};
+  std::uint64_t aimed_ = 0;
+  std::uint64_t hit_ = 0;
+  std::uint64_t last_cut_ = 0;
+};
+
+int run(const PowerOptions& options) {
+  std::cout << fmt::format("power_cut: {}, mode {}, fsync {}, {} cycles, seed {}\n", options.disk, options.mode,
+                           options.fsync, options.cycles, options.seed);
+  PowerCut loop(options);
+  bool passed = false;
+  try {
+    loop.run();
+    passed = true;
+  } catch (const std::exception& failure) {
+    loop.keep();
+    std::cout << fmt::format("FAILED (seed {}): {}\nThe disk is kept in {}\n", options.seed, failure.what(),
+                             loop.image());
+  }
+  const bool has_policy = options.mode == "aof" || options.mode == "hybrid";
+  print({.suite = "power",
+         .variant = options.disk + " " + options.mode + (has_policy ? " " + options.fsync : ""),
+         .cycles = loop.cuts(),
+         .seed = options.seed,
+         .counts = loop.counts(),
+         .passed = passed});
+  return passed ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace kv::crash
+
+int main(int argc, char** argv) {
+  kv::crash::PowerOptions options;
+  std::string server;
+  CLI::App app("Cuts the power of a file system under a loaded server, again and again, and checks what it kept.");
+  app.add_option("--server", server, "the server's binary (default: the one of this build)");
+  app.add_option("--disk", options.disk, "ext4 or xfs")->check(CLI::IsMember({"ext4", "xfs"}));
+  app.add_option("--mode", options.mode, "non_persistent, snapshot, aof or hybrid")
+      ->check(CLI::IsMember({"non_persistent", "snapshot", "aof", "hybrid"}));
+  app.add_option("--fsync", options.fsync, "always, interval or never; of aof and hybrid")
+      ->check(CLI::IsMember({"always", "interval", "never"}));
+  app.add_option("--writes", options.writes, "writes acknowledged before each cut, at least")->capture_default_str();
+  app.add_option("--work-directory", options.work_directory, "where the image is made")->capture_default_str();
+  options.add_to(app, "how many cuts");
+  CLI11_PARSE(app, argc, argv);
+  if (!server.empty()) ::setenv("KVSTORE_SERVER", server.c_str(), 1);
+  try {
+    return kv::crash::run(options);
+  } catch (const std::exception& failure) {
+    std::cerr << "power_cut: " << failure.what() << '\n';
+    return 2;
+  }
+}
