@@ -28,7 +28,9 @@ std::string History::acknowledge(const Intent& intent, std::uint64_t revision) {
   Attempt& attempt = attempts_.at(intent.key).at(intent.index);
   if (revision > 0) answered_highest_ = std::max(answered_highest_, revision);
   if (disk_dies_) {
-    if (attempt.begin < disk_dead_since_ || revision == 0) return {};
+    if (revision == 0) return {};
+    answered_dying_.push_back(revision);
+    if (attempt.begin < disk_dead_since_) return {};
     return fmt::format("{} was acknowledged from a dead disk, with revision {}", intent.key, revision);
   }
   attempt.end = ++now_;
@@ -118,6 +120,13 @@ void History::crashed() {
   revisions_.clear();
   disk_dies_ = false;
   disk_dead_since_ = kOpen;
+  answered_dying_.clear();
+}
+
+std::uint64_t History::answered_dying_above(std::uint64_t revision) const {
+  std::lock_guard lock(mutex_);
+  return static_cast<std::uint64_t>(std::count_if(answered_dying_.begin(), answered_dying_.end(),
+                                                  [&](std::uint64_t answered) { return answered > revision; }));
 }
 
 std::uint64_t History::highest_revision() const {

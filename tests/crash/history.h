@@ -58,6 +58,8 @@ class History {
   // when `disk_promised`.
   void disk_dies();
   void disk_is_dead(bool disk_promised);
+  // How many such answers named a revision above `revision`; asked before crashed().
+  std::uint64_t answered_dying_above(std::uint64_t revision) const;
 
   // The server is gone: what it numbers from now on must be above everything it ever numbered.
   void crashed();
@@ -86,9 +88,10 @@ class History {
   std::uint64_t now_ = 0;
   bool disk_dies_ = false;
   std::uint64_t disk_dead_since_ = kOpen;
-  std::uint64_t floor_ = 0;             // every revision up to this one was given away before the last crash
-  std::set<std::uint64_t> revisions_;   // given since then
-  std::uint64_t answered_highest_ = 0;  // revision
+  std::vector<std::uint64_t> answered_dying_;  // revisions
+  std::uint64_t floor_ = 0;                    // every revision up to this one was given away before the last crash
+  std::set<std::uint64_t> revisions_;          // given since then
+  std::uint64_t answered_highest_ = 0;         // revision
   std::map<std::string, std::vector<Attempt>, std::less<>> attempts_;  // the first is the state last settled
 };
 

@@ -148,6 +148,8 @@ TEST_CASE("history: an answer that comes while the disk dies leaves its write op
   history.disk_dies();
   CHECK(right(history.acknowledge(during, 4)));
   history.disk_is_dead(true);
+  CHECK(history.answered_dying_above(3) == 1);
+  CHECK(history.answered_dying_above(4) == 0);
   history.crashed();
   CHECK(right(history.settle("k", kFirst)));
   CHECK_FALSE(right(history.acknowledge(history.begin_set("k", kOther), 4)));

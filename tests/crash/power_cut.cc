@@ -51,17 +51,22 @@ constexpr std::uint64_t kDiskBytes = 1ULL << 30;
 constexpr unsigned kWriters = 8;
 constexpr std::size_t kMarkerBytes = 64 << 10;
 
+// Gone at the end when it is empty: when the disk in it is not kept.
+struct Directory {
+  ~Directory() {
+    std::error_code ignored;
+    fs::remove(path, ignored);
+  }
+  const std::string path;
+};
+
 class PowerCut {
  public:
   explicit PowerCut(const PowerOptions& options)
       : options_(options),
         random_(options.seed),
-        directory_(fmt::format("{}/power-{}-{}", options.work_directory, options.disk, ::getpid())),
-        disk_((fs::create_directories(directory_), options.disk), directory_, kDiskBytes) {}
-  ~PowerCut() {
-    std::error_code ignored;
-    fs::remove(directory_, ignored);  // Empty, unless the disk is kept.
-  }
+        directory_{fmt::format("{}/power-{}-{}", options.work_directory, options.disk, ::getpid())},
+        disk_(options.disk, directory_.path, kDiskBytes) {}
 
   void run() {
     const TortureTime time(options_.seconds);
@@ -155,8 +160,12 @@ class PowerCut {
 
     Owed owed = owed_before_start();
     server.start();
-    history_.crashed();
     const RecoveryLine recovery = recovery_in(server.log());
+    if (has_log()) {
+      counts_["answered_during_a_cut"] += history_.answered_dying_above(0);
+      counts_["of_these_lost"] += history_.answered_dying_above(recovery.revision);
+    }
+    history_.crashed();
     if (recovery.torn_bytes > 0) ++counts_["torn_tails"];
     if (owed.what == Owed::What::kOneCut && has_log()) owed.cut = recovery.revision;
     if (owed.what == Owed::What::kOneCut && owed.cut != recovery.revision) {
@@ -198,7 +207,7 @@ class PowerCut {
 
   const PowerOptions options_;
   std::mt19937_64 random_;
-  const std::string directory_;
+  const Directory directory_;
   LoopDisk disk_;
   History history_;
   std::map<std::string, std::uint64_t> counts_{{"cuts", 0}, {"unsynced_file_lost", 0}};
