@@ -163,7 +163,9 @@ class PowerCut {
     const RecoveryLine recovery = recovery_in(server.log());
     if (has_log()) {
       counts_["answered_during_a_cut"] += history_.answered_dying_above(0);
-      counts_["of_these_lost"] += history_.answered_dying_above(recovery.revision);
+      const std::uint64_t lost = history_.answered_dying_above(recovery.revision);
+      counts_["of_these_lost"] += lost;
+      if (lost > 0) std::cout << fmt::format("cycle {}: {} writes answered during the cut are lost\n", cycle, lost);
     }
     history_.crashed();
     if (recovery.torn_bytes > 0) ++counts_["torn_tails"];
