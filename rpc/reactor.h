@@ -51,6 +51,7 @@ class Reactor final : public Scheduler {
   grpc::ServerCompletionQueue* queue() noexcept { return queue_.get(); }
   Gate& gate() noexcept { return gate_; }
   CallCounts& counts() noexcept { return counts_; }
+  unsigned pollers() const noexcept { return static_cast<unsigned>(pollers_.size()); }
   unsigned posted_calls_per_method() const noexcept { return bounds_.posted_calls_per_method; }
 
  private:

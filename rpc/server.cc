@@ -1,7 +1,7 @@
 #include "rpc/server.h"
 
 #include <algorithm>
-#include <future>
+#include <deque>
 #include <thread>
 #include <utility>
 
@@ -12,7 +12,9 @@
 #include "absl/synchronization/mutex.h"
 #include "core/absl_text.h"
 #include "rpc/address.h"
+#include "rpc/library_stop.h"
 #include "rpc/plugins.h"
+#include "rpc/poller_round.h"
 
 namespace kv {
 namespace {
@@ -20,11 +22,6 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr std::chrono::milliseconds kTimeToLeave{100};
-
-std::chrono::system_clock::time_point to_system(SteadyTime deadline) {
-  return std::chrono::system_clock::now() +
-         std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - std::chrono::steady_clock::now());
-}
 
 unsigned queues_for(unsigned wanted) noexcept {
   if (wanted != 0) return wanted;
@@ -118,18 +115,25 @@ std::size_t RpcServer::calls_in_flight() const {
 void RpcServer::drain(SteadyTime deadline, const std::function<void()>& abandon) {
   if (server_ == nullptr || std::exchange(drained_, true)) return;
   health_.stop();
-  // Never on a reactor, and not here either: it waits for connections, and meanwhile somebody must see to parked calls.
-  // It does not wait for calls: those the gates count.
-  std::future<void> stopped = std::async(std::launch::async, [&] { server_->Shutdown(to_system(deadline)); });
-  const bool left = stopped.wait_until(std::min(deadline, std::chrono::steady_clock::now() + kTimeToLeave)) ==
-                    std::future_status::ready;
-  const bool answered = std::all_of(reactors_.begin(), reactors_.end(),
-                                    [&](const auto& reactor) { return reactor->gate().wait_empty_until(deadline); });
-  // A busy client hangs up when it hears of the stop. An idle one may not look for seconds, and the library would wait
-  // for it: once the last call is answered, such connections are closed.
-  if (answered && !left) grpc_server_cancel_all_calls(server_->c_server());
-  if (!answered && abandon) abandon();
-  stopped.get();
+  {
+    // 1. No call is accepted any more, every client is told to hang up, and no connection is closed while it has calls.
+    const SteadyTime begin = std::chrono::steady_clock::now();
+    LibraryStop stop(*server_->c_server());
+    // 2. A poller that was just handing over a call, or listening for the next one, may not know of 1 yet.
+    std::deque<PollerRound> rounds;
+    for (const auto& reactor : reactors_) rounds.emplace_back(*reactor->queue(), reactor->pollers());
+    // 3. The calls are answered, or nobody waits for them any longer.
+    const bool answered = std::all_of(reactors_.begin(), reactors_.end(),
+                                      [&](const auto& reactor) { return reactor->gate().wait_empty_until(deadline); });
+    if (!answered && abandon) abandon();
+    // 4. Busy clients hang up. An idle one may not look for seconds, and the library would wait for it: it is cut off,
+    // but never while a thread may still be handing over a call of before (docs/decisions.md, "A call that comes while
+    // the server stops").
+    const bool left = stop.wait_until(begin + kTimeToLeave);
+    for (PollerRound& round : rounds) round.wait();
+    if (!left) grpc_server_cancel_all_calls(server_->c_server());
+  }
+  server_->Shutdown();
   for (const auto& reactor : reactors_) reactor->gate().wait_empty();
 }
 

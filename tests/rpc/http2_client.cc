@@ -1,13 +1,18 @@
 #include "http2_client.h"
 
+#include <algorithm>
+
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace kv {
 namespace {
+
+using namespace std::chrono_literals;
 
 enum FrameType : int { kData = 0, kHeaders = 1, kSettings = 4 };
 enum FrameFlag : int { kAcknowledge = 1, kEndStream = 1, kEndHeaders = 4 };
@@ -59,6 +64,17 @@ void Http2Client::run() {
       flush();
     }
     if (type == kHeaders && (flags & kEndStream) != 0) --open_streams_;
+  }
+}
+
+bool Http2Client::cut_off_within(std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd readable{socket_, POLLIN, 0};
+    if (poll(&readable, 1, static_cast<int>(std::max(left, 0ms).count())) == 0) return false;
+    char bytes[4096];
+    if (recv(socket_, bytes, sizeof bytes, 0) <= 0) return true;
   }
 }
 

@@ -2,6 +2,7 @@
 // Source: RFC 9113 (frames), RFC 7541 section 6.2.2 (literal fields), gRPC's HTTP/2 protocol page.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,8 @@ class Http2Client {
   void add(const std::string& path, const Fields& fields, const std::string& body, bool send_body = true);
   // Sends all that was added in one write, so that it is read at once; returns when every stream has ended.
   void run();
+  // Reads what still comes, answers nothing: true when the server has closed the connection by then.
+  bool cut_off_within(std::chrono::milliseconds patience);
 
  private:
   void add_frame(int type, int flags, int stream, const std::string& payload);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/absl_text.h"
+#include "http2_client.h"
 #include "raw_call.h"
 #include "running_rpc.h"
 
@@ -131,23 +132,57 @@ TEST_CASE("reactor: what is posted after the stop still runs, once, before the e
   CHECK(flag.runs == 1);
 }
 
+// Keeps a poller of the first queue from everything else.
+class BusyPoller final : public Completion {
+ public:
+  explicit BusyPoller(RpcServer& server) {
+    server.reactors().front()->post(*this);
+    entered_.get_future().wait();
+  }
+  void go_on() { go_on_.set_value(); }
+  void complete(bool) noexcept override {
+    entered_.set_value();
+    go_on_.get_future().wait();
+  }
+
+ private:
+  std::promise<void> entered_, go_on_;
+};
+
 // A call that the library has matched lies in the queue, unseen, as long as the poller is busy with something else.
 TEST_CASE("server: a stop does not end before every coroutine that listened has seen its end") {
-  struct Blocker final : Completion {
-    void complete(bool) noexcept override {
-      entered.set_value();
-      go_on.get_future().wait();
-    }
-    std::promise<void> entered, go_on;
-  };
-  Blocker blocker;
   RunningRpc rpc;
-  rpc.server.reactors().front()->post(blocker);
-  blocker.entered.get_future().wait();
+  BusyPoller poller(rpc.server);
   auto drained = std::async(std::launch::async, [&] { rpc.server.drain(std::chrono::steady_clock::now()); });
   CHECK(drained.wait_for(200ms) == std::future_status::timeout);  // it cannot have ended, however long one waits
-  blocker.go_on.set_value();
+  poller.go_on();
   drained.get();
+}
+
+TEST_CASE("server: no client is cut off while a poller may still be handing over a call from before the stop") {
+  RpcServerOptions options = small_options();
+  options.threads_per_queue = GENERATE(1u, 2u);
+  RunningRpc rpc(options);
+  Http2Client idle(rpc.server.addresses().front());
+  idle.add("/kvstore.KeyValueStore/Get", {}, std::string(5, '\0'));
+  idle.run();
+  BusyPoller poller(rpc.server);
+  auto drained = std::async(std::launch::async, [&] { rpc.server.drain(std::chrono::steady_clock::now()); });
+  CHECK_FALSE(idle.cut_off_within(500ms));
+  poller.go_on();
+  CHECK(idle.cut_off_within(1h));
+  drained.get();
+}
+
+TEST_CASE("server: a stop without patience still gives clients a moment to hang up by themselves") {
+  RunningRpc rpc;
+  Http2Client idle(rpc.server.addresses().front());
+  idle.add("/kvstore.KeyValueStore/Get", {}, std::string(5, '\0'));
+  idle.run();
+  const auto begin = std::chrono::steady_clock::now();
+  rpc.server.drain(begin);
+  CHECK(std::chrono::steady_clock::now() - begin >= 100ms);
+  CHECK(idle.cut_off_within(1h));
 }
 
 // ---- The stop test: any order of events.

@@ -1,0 +1,28 @@
+#include "rpc/poller_round.h"
+
+#include <grpc/support/time.h>
+
+namespace kv {
+
+PollerRound::PollerRound(grpc::CompletionQueue& queue, unsigned pollers) : missing_(pollers), inside_(pollers) {
+  for (unsigned i = 0; i < pollers; ++i) {
+    Event& event = events_.emplace_back(*this);
+    event.alarm.Set(&queue, gpr_time_0(GPR_CLOCK_MONOTONIC), static_cast<Completion*>(&event));
+  }
+}
+
+void PollerRound::meet() noexcept {
+  std::unique_lock lock(mutex_);
+  --missing_;
+  if (missing_ == 0) changed_.notify_all();
+  changed_.wait(lock, [this] { return missing_ == 0; });
+  --inside_;
+  if (inside_ == 0) changed_.notify_all();  // under the lock: the waiter may end the round as soon as it is free
+}
+
+void PollerRound::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return inside_ == 0; });
+}
+
+}  // namespace kv
