@@ -5,88 +5,12 @@
 #include <catch2/catch.hpp>
 
 #include "tests/persistence/storage_fixture.h"
+#include "tests/persistence/storage_story.h"
 #include "tests/support/crash_step.h"
 #include "tests/support/faulty_file_system.h"
 
 namespace kv {
 namespace {
-
-// What was written, in order, and how much of it may not be lost any more.
-struct History {
-  struct Write {
-    std::string key;
-    std::string value;
-  };
-  std::vector<Write> writes;
-  std::size_t safe = 0;  // this many are acknowledged as on disk
-  Revision revision = 0;
-
-  // Whether `data` is the state after some prefix that holds everything safe.
-  bool allows(const Data& data) const {
-    Data state;
-    for (std::size_t n = 0; n <= writes.size(); ++n) {
-      if (n >= safe && state == data) return true;
-      if (n < writes.size()) state[writes[n].key] = writes[n].value;
-    }
-    return false;
-  }
-};
-
-// False when the disk did not take it any more.
-bool put(StorageFixture& server, History& history, int i) {
-  history.writes.push_back({"key" + std::to_string(i % 5), "value" + std::to_string(i)});
-  const auto revision = server.try_put(history.writes.back().key, history.writes.back().value);
-  if (!revision.ok()) return false;
-  history.revision = *revision;
-  if (server.last_level() == Level::kDisk) history.safe = history.writes.size();
-  return true;
-}
-
-// Ends at the first thing that fails.
-void work(StorageFixture& server, History& history) {
-  if (!server.open().ok()) return;
-  int i = 0;
-  const auto write = [&](int count) {
-    for (int end = i + count; i < end; ++i) {
-      if (!put(server, history, i)) return false;
-    }
-    return true;
-  };
-  const auto change = [&](Mode mode) {
-    if (!server.change(StorageFixture::to(mode)).ok()) return false;
-    if (!write(2)) return false;
-    // In SNAPSHOT mode what a snapshot holds is safe, and only that.
-    if (mode != Mode::kSnapshot) return true;
-    const std::size_t before = history.writes.size();
-    if (!server.snapshot().ok()) return false;
-    history.safe = before;
-    return true;
-  };
-  if (!write(3) || !server.snapshot().ok() || !write(2)) return;
-  for (const Mode mode : {Mode::kSnapshot, Mode::kAof, Mode::kHybrid, Mode::kAof, Mode::kSnapshot, Mode::kHybrid}) {
-    if (!change(mode)) return;
-  }
-  if (!server.snapshot().ok() || !write(2)) return;
-  server.stop().IgnoreError();
-}
-
-void judge(FileSystem& disk, const History& history) {
-  StorageFixture server;
-  server.use(disk);
-  server.start();
-  const Data found = server.data();
-  if (!history.allows(found)) {
-    std::string text;
-    for (const auto& [key, value] : found) text += key + "=" + value + " ";
-    FAIL("not a state that may be: " << text << " with " << history.safe << " of " << history.writes.size() << " safe");
-  }
-  // It goes on from there, above every number that was ever shown.
-  CHECK(server.put("again", "1") > history.revision);
-  Data expected = found;
-  expected["again"] = "1";
-  server.restart();
-  CHECK(server.data() == expected);
-}
 
 TEST_CASE("storage: a power cut at any storage call leaves a state that was promised") {
   std::uint64_t calls = 0;
@@ -94,7 +18,7 @@ TEST_CASE("storage: a power cut at any storage call leaves a state that was prom
     FaultyFileSystem disk;
     StorageFixture server;
     server.use(disk);
-    History history;
+    WriteHistory history;
     work(server, history);
     REQUIRE(history.writes.size() == 19);
     calls = disk.calls();
@@ -103,7 +27,7 @@ TEST_CASE("storage: a power cut at any storage call leaves a state that was prom
   for (std::uint64_t n = 1; n <= calls; n += crash_step(67)) {
     FaultyFileSystem disk;
     disk.power_off_at(n, n % 200);
-    History history;
+    WriteHistory history;
     {
       StorageFixture server;
       server.use(disk);
@@ -127,7 +51,7 @@ void every_call_fails_once(DiskCall call, int error_number) {
   for (std::uint64_t n = 0;; n += crash_step(23)) {
     FaultyFileSystem disk;
     disk.fail({.call = call, .path_part = {}, .after = n, .error_number = error_number});
-    History history;
+    WriteHistory history;
     {
       StorageFixture server;
       server.use(disk);

@@ -144,6 +144,7 @@ class StorageFixture {
     return done.get_future().get();
   }
 
+  bool is_open() const { return storage_ != nullptr; }
   Storage& storage() { return *storage_; }
   std::string path(const std::string& below = "") const { return root_ + "/data" + (below.empty() ? "" : "/" + below); }
   Manifest manifest() const {

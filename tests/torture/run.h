@@ -1,0 +1,53 @@
+// What one run of an in-process torture program was asked for and what it counts: cases of Catch2 have no arguments.
+//
+// Hard part: a hang must fail, not wait. Each piece of work says when it begins; a watchdog ends the process, with the
+// name of the piece, when the next does not begin in time.
+//
+// Threads: count() and begin() from the test's thread.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "tests/support/torture.h"
+
+namespace kv {
+
+class TortureRun {
+ public:
+  static TortureRun& get();
+
+  TortureOptions options;
+
+  bool is_over() const { return time_ && time_->is_over(); }
+  void start();
+  void begin(std::string piece);
+  void count(const std::string& name, std::uint64_t more = 1) { counts_[name] += more; }
+  std::uint64_t counted(const std::string& name) const;
+  // A piece that did what it is for.
+  void done() { ++pieces_; }
+  std::uint64_t pieces() const { return pieces_; }
+  std::vector<std::pair<std::string, std::uint64_t>> counts() const { return {counts_.begin(), counts_.end()}; }
+  void stop();
+
+ private:
+  void watch();
+
+  std::optional<TortureTime> time_;
+  std::map<std::string, std::uint64_t> counts_;
+  std::uint64_t pieces_ = 0;
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::string piece_;
+  std::uint64_t generation_ = 0;
+  bool stopping_ = false;
+  std::thread watchdog_;
+};
+
+}  // namespace kv
