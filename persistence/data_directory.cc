@@ -17,8 +17,6 @@
 namespace kv {
 namespace {
 
-constexpr std::string_view kLockName = "LOCK";
-constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr std::uint64_t kLockBytesMax = 64;
 
 absl::Status with_exit(absl::Status status, int code) {

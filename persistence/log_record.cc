@@ -5,10 +5,6 @@
 namespace kv {
 namespace {
 
-constexpr std::uint8_t kMutationExpires = 1;
-constexpr std::uint64_t kRequestApplied = 1;
-constexpr std::uint64_t kRequestCreated = 2;
-
 void encode_request(const RequestBlock& request, ByteWriter& writer) noexcept {
   writer.bytes(request.id);
   writer.number(request.request_hash);

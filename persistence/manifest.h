@@ -18,16 +18,13 @@
 #include "absl/status/statusor.h"
 #include "core/checksum.h"
 #include "core/clock.h"
+#include "persistence/format/manifest_format.h"
 #include "persistence/settings.h"
 #include "persistence/store_id_text.h"
 #include "persistence/switch_phase.h"
 #include "store/types.h"
 
 namespace kv {
-
-inline constexpr std::string_view kManifestName = "MANIFEST";
-inline constexpr std::uint64_t kManifestBytesMax = 16 << 20;
-inline constexpr std::uint64_t kManifestSegmentsMax = 4'000'000;
 
 enum class SettingOrigin : std::uint8_t { kDefault, kStartup, kRuntime };
 std::string_view word(SettingOrigin origin) noexcept;

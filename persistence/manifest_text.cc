@@ -13,10 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::uint64_t kFormat = 1;
-constexpr std::uint64_t kChecksumSeed = 0x4b56'204d'414e'4946;
-constexpr std::string_view kChecksumWord = "checksum ";
-constexpr std::size_t kChecksumLineBytes = kChecksumWord.size() + 16 + 1;
 constexpr std::uint64_t kNumberMax = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kTimeMax = std::numeric_limits<std::int64_t>::max();
 
@@ -69,7 +65,7 @@ json to_json(const Manifest& m) {
   for (const auto& [name, setting] : m.settings) settings[name] = to_json(setting);
   json used = json::array();
   for (const auto& [number, bytes] : m.used) used.push_back({number, bytes});
-  return {{"format", kFormat},
+  return {{"format", kManifestFormat},
           {"store_id", to_hex(m.store_id)},
           {"generation", m.generation},
           {"mode", std::string(word(m.mode))},
@@ -277,8 +273,8 @@ void check_references(const Manifest& m) {
 Manifest read_manifest(const json& value) {
   Fields fields(value, "");
   Manifest m;
-  if (const std::uint64_t format = fields.number("format"); format != kFormat) {
-    throw Fault{fmt::format("it is of format version {}, this program reads version {}", format, kFormat)};
+  if (const std::uint64_t format = fields.number("format"); format != kManifestFormat) {
+    throw Fault{fmt::format("it is of format version {}, this program reads version {}", format, kManifestFormat)};
   }
   const auto store_id = parse_store_id(fields.text("store_id"));
   if (!store_id) fault("store_id", "is not 32 hexadecimal digits");
@@ -310,13 +306,13 @@ absl::Status damaged(std::string_view path, std::string_view what) {
 }
 
 std::string checksum_line(std::string_view body) {
-  return fmt::format("{}{}\n", kChecksumWord, manifest_checksum(body));
+  return fmt::format("{}{}\n", kManifestChecksumWord, manifest_checksum(body));
 }
 
 }  // namespace
 
 std::string manifest_checksum(std::string_view body) {
-  return fmt::format("{:016x}", checksum64(as_bytes(body), kChecksumSeed));
+  return fmt::format("{:016x}", checksum64(as_bytes(body), kManifestChecksumSeed));
 }
 
 std::string to_text(const Manifest& manifest) {
@@ -325,8 +321,8 @@ std::string to_text(const Manifest& manifest) {
 }
 
 absl::StatusOr<Manifest> parse_manifest(std::string_view text, std::string_view path) {
-  if (text.size() < kChecksumLineBytes) return damaged(path, "too short to be a MANIFEST");
-  const std::string_view body = text.substr(0, text.size() - kChecksumLineBytes);
+  if (text.size() < kManifestChecksumLineBytes) return damaged(path, "too short to be a MANIFEST");
+  const std::string_view body = text.substr(0, text.size() - kManifestChecksumLineBytes);
   if (text.substr(body.size()) != checksum_line(body)) return damaged(path, "the checksum in its last line is wrong");
   // Depth and size are bounded by what wrote the checksum; the parser does not recurse.
   const json value = json::parse(body, nullptr, false);

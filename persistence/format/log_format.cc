@@ -9,8 +9,6 @@
 namespace kv {
 namespace {
 
-constexpr std::uint64_t kIdentitySeed = 0x6b762d6c6f672d31;  // The salt is inside, so this one is fixed.
-constexpr std::uint8_t kRecordTypeMutations = 1;
 constexpr std::size_t kChecksumBytes = 8;
 
 bool all_zero(Bytes bytes) noexcept {

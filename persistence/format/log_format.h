@@ -18,6 +18,12 @@ namespace kv {
 inline constexpr std::uint32_t kLogFormatVersion = 1;
 inline constexpr std::uint64_t kSegmentMagic = 0x31474f4c564b0a89;  // 89 0A 'K' 'V' 'L' 'O' 'G' '1'
 inline constexpr std::uint32_t kBatchMagic = 0x48435442;            // "BTCH"
+// The identity's checksum cannot be seeded with the salt, which is inside it.
+inline constexpr std::uint64_t kIdentitySeed = 0x6b762d6c6f672d31;
+inline constexpr std::uint8_t kRecordTypeMutations = 1;
+inline constexpr std::uint8_t kMutationExpires = 1;  // flag of a mutation
+inline constexpr std::uint64_t kRequestApplied = 1;  // flags of a request block
+inline constexpr std::uint64_t kRequestCreated = 2;
 
 inline constexpr std::size_t kIdentityBytes = 64;
 inline constexpr std::size_t kStartBlockBytes = 64;

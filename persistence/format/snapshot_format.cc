@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t kNameDigits = 16;
 constexpr std::string_view kNameSuffix = ".snap";
 constexpr std::size_t kChecksumBytes = 8;
-constexpr std::uint8_t kEntryHasExpiry = 1;
 
 template <std::size_t Size>
 std::string_view text_of(const std::array<char, Size>& magic) noexcept {
