@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <future>
 #include <map>
 #include <memory>
@@ -146,6 +147,11 @@ class StorageFixture {
 
   bool is_open() const { return storage_ != nullptr; }
   Storage& storage() { return *storage_; }
+  StoreTotals totals() const { return store_->totals(); }
+  // Begins with a copy of a directory that lies elsewhere.
+  void adopt(const std::string& directory) {
+    std::filesystem::copy(directory, path(), std::filesystem::copy_options::recursive);
+  }
   std::string path(const std::string& below = "") const { return root_ + "/data" + (below.empty() ? "" : "/" + below); }
   Manifest manifest() const {
     const auto parsed = parse_manifest(*read_file(*fs_, path("MANIFEST"), kManifestBytesMax), "MANIFEST");

@@ -1,0 +1,274 @@
+#include "tools/examine.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "core/absl_text.h"
+#include "core/error.h"
+
+namespace kv::tools {
+namespace {
+
+SnapshotClaim claim_of(const ManifestPage& page, const NamedSnapshot& named) {
+  return {.store_id = page.store_id,
+          .number = named.number,
+          .cut = named.cut,
+          .bytes = named.bytes,
+          .digest = named.digest};
+}
+
+class Examiner {
+ public:
+  Examiner(FileSystem& fs, const DirectoryPage& directory, const ExamineOptions& options, Progress& progress)
+      : fs_(fs), directory_(directory), options_(options), progress_(progress) {
+    found_.state = State(options.values);
+  }
+
+  absl::StatusOr<Examination> run() {
+    const auto listing = directory_.list();
+    if (!listing.ok()) return listing.status();
+    if (absl::Status failed = settle(read_manifest(*listing)); !failed.ok()) return failed;
+    if (!found_.manifest) {
+      found_.strangers = listing->strangers;
+      return std::move(found_);
+    }
+    page_ = *found_.manifest;
+    page_.undo_switch();
+    list_snapshots();
+    if (absl::Status failed = settle(load()); !failed.ok()) return failed;
+    found_.revision = std::max(cut_, found_.log.last_revision);
+    if (options_.deep) {
+      if (absl::Status failed = check_the_rest(); !failed.ok()) return failed;
+    }
+    // A damaged snapshot is named all the same.
+    page_.snapshots = found_.manifest->snapshots;
+    const auto unnamed = directory_.unnamed(*listing, page_);
+    if (!unnamed.ok()) return unnamed.status();
+    found_.swept = unnamed->ours;
+    found_.strangers = unnamed->strangers;
+    return std::move(found_);
+  }
+
+ private:
+  // Damage ends the start, and is a result; what is no damage is the caller's.
+  absl::Status settle(const absl::Status& status) {
+    if (status.ok() || !is_damage(status)) return status;
+    note(status);
+    found_.start = Examination::Start::kRefuses;
+    found_.state.clear();
+    return absl::OkStatus();
+  }
+  void note(const absl::Status& status) { found_.damaged.push_back(place_of(status, directory_)); }
+
+  absl::Status read_manifest(const Listing& listing) {
+    auto page = directory_.read_manifest();
+    if (!page.ok()) return page.status();
+    if (*page) {
+      found_.manifest = **page;
+    } else if (listing.has_data()) {
+      return damage(directory_.manifest(), 0, "it is missing, but there are data files beside it");
+    } else {
+      found_.start = Examination::Start::kFresh;
+    }
+    return absl::OkStatus();
+  }
+
+  void list_snapshots() {
+    for (const NamedSnapshot& named : page_.snapshots) {
+      found_.snapshots.push_back({.file = directory_.below(directory_.snapshot(named.number)),
+                                  .number = named.number,
+                                  .cut = named.cut,
+                                  .keys = named.keys,
+                                  .bytes = named.bytes});
+    }
+  }
+
+  absl::Status load() {
+    if (page_.mode == "NON_PERSISTENT") return absl::OkStatus();
+    if (absl::Status loaded = load_snapshots(); !loaded.ok()) return loaded;
+    return page_.segments.empty() ? absl::OkStatus() : replay();
+  }
+
+  absl::Status load_snapshot(const NamedSnapshot& named, SnapshotSummary& summary, State* state) {
+    SnapshotVisitor visitor;
+    if (state != nullptr) {
+      visitor.entry = [&](std::uint64_t offset, std::string_view key, const KeyState& facts, std::string_view value) {
+        if (state->load(key, facts, value)) return absl::OkStatus();
+        return damage(directory_.snapshot(named.number), offset, "a key is there twice");
+      };
+    }
+    const auto facts =
+        read_snapshot(fs_, directory_.snapshot(named.number), claim_of(page_, named), visitor, progress_);
+    summary.verdict = facts.ok() ? SnapshotSummary::Verdict::kGood : SnapshotSummary::Verdict::kDamaged;
+    return facts.status();
+  }
+
+  // The newest good one. HYBRID alone goes on with an older one, and only where the log continues that one.
+  absl::Status load_snapshots() {
+    std::vector<absl::Status> passed_over;
+    while (!page_.snapshots.empty()) {
+      const NamedSnapshot& named = page_.snapshots.back();
+      if (!passed_over.empty() && named.cut < page_.log_whole_from) return note_all(passed_over);
+      SnapshotSummary& summary = found_.snapshots[page_.snapshots.size() - 1];
+      const absl::Status loaded = load_snapshot(named, summary, &found_.state);
+      if (loaded.ok()) {
+        cut_ = named.cut;
+        summary.loaded = true;
+        break;
+      }
+      found_.state.clear();
+      if (!is_damage(loaded) || page_.mode != "HYBRID") return loaded;
+      passed_over.push_back(loaded);
+      page_.snapshots.pop_back();
+    }
+    const bool from_nothing = page_.snapshots.empty() && page_.has_log() && page_.log_whole_from > 0;
+    if (from_nothing && !passed_over.empty()) return note_all(passed_over);
+    if (from_nothing) {
+      return damage(
+          directory_.manifest(), 0,
+          fmt::format("no snapshot is named, and the log is whole only from revision {} on", page_.log_whole_from));
+    }
+    for (const absl::Status& one : passed_over) note(one);
+    return absl::OkStatus();
+  }
+
+  // Nothing makes up for them: the newest is what the start is refused for.
+  absl::Status note_all(const std::vector<absl::Status>& passed_over) {
+    for (std::size_t i = 1; i < passed_over.size(); ++i) note(passed_over[i]);
+    return passed_over.front();
+  }
+
+  absl::Status replay() {
+    const LogPlace place{directory_.log_folder(), page_.store_id, page_.segment_numbers(), page_.used};
+    auto log = read_log(
+        fs_, place,
+        [this](const RecordFacts& record) {
+          if (record.revision <= cut_) return;
+          for (const Mutation& mutation : record.mutations) found_.state.apply(mutation, record.revision);
+          ++found_.records_applied;
+        },
+        progress_);
+    if (!log.ok()) return log.status();
+    found_.log = *std::move(log);
+    return check_reach();
+  }
+
+  // A snapshot is published when the log is on disk through its cut. A log of which nothing was started says nothing: a
+  // start without writes leaves one behind.
+  absl::Status check_reach() const {
+    const LogChain& log = found_.log;
+    if (!page_.has_log() || page_.snapshots.empty() || log.counted == 0) return absl::OkStatus();
+    const Revision cut = page_.snapshots.back().cut;
+    if (log.last_revision >= cut) return absl::OkStatus();
+    const SegmentSummary& last = log.segments[log.counted - 1];
+    return damage(
+        last.path, last.used,
+        fmt::format("the log ends at revision {}, before the newest snapshot's revision {}", log.last_revision, cut));
+  }
+
+  absl::Status check_the_rest();
+  absl::Status compare_with_log();
+  absl::Status check_past();
+
+  FileSystem& fs_;
+  const DirectoryPage& directory_;
+  const ExamineOptions& options_;
+  Progress& progress_;
+  Examination found_;
+  ManifestPage page_;  // as a start sees it: switch undone, damaged snapshots left out
+  Revision cut_ = 0;
+};
+
+// Snapshots that no start has read yet.
+absl::Status Examiner::check_the_rest() {
+  for (std::size_t i = 0; i < found_.snapshots.size(); ++i) {
+    SnapshotSummary& summary = found_.snapshots[i];
+    if (summary.verdict != SnapshotSummary::Verdict::kNotRead) continue;
+    const absl::Status read = load_snapshot(found_.manifest->snapshots[i], summary, nullptr);
+    if (!read.ok() && !is_damage(read)) return read;
+    if (!read.ok()) note(read);
+  }
+  if (absl::Status compared = compare_with_log(); !compared.ok()) return compared;
+  return check_past();
+}
+
+// From the oldest snapshot that the log continues: at the cut of each newer one, the log must have made the same state.
+absl::Status Examiner::compare_with_log() {
+  if (!page_.has_log() || found_.start != Examination::Start::kServes) return absl::OkStatus();
+  std::vector<std::size_t> good;
+  for (std::size_t i = 0; i < found_.snapshots.size(); ++i) {
+    const SnapshotSummary& summary = found_.snapshots[i];
+    if (summary.verdict == SnapshotSummary::Verdict::kGood && summary.cut >= page_.log_whole_from) good.push_back(i);
+  }
+  if (good.size() < 2) return absl::OkStatus();
+  State state(State::Values::kHashed);
+  SnapshotSummary ignored;
+  if (absl::Status loaded = load_snapshot(found_.manifest->snapshots[good.front()], ignored, &state); !loaded.ok()) {
+    return loaded;
+  }
+  std::size_t next = 1;
+  const Revision from = found_.snapshots[good.front()].cut;
+  const auto compare = [&](Revision reached) {
+    for (; next < good.size() && found_.snapshots[good[next]].cut <= reached; ++next) {
+      const NamedSnapshot& named = found_.manifest->snapshots[good[next]];
+      const auto facts = read_snapshot(fs_, directory_.snapshot(named.number), claim_of(page_, named), {}, progress_);
+      if (!facts.ok() || facts->footer.state_digest == state.digest()) continue;
+      note(damage(directory_.snapshot(named.number), 0,
+                  "its state is not the one that the log makes from the older snapshot"));
+    }
+  };
+  const LogPlace place{directory_.log_folder(), page_.store_id, page_.segment_numbers(), page_.used};
+  const auto log = read_log(
+      fs_, place,
+      [&](const RecordFacts& record) {
+        compare(record.revision - 1);
+        if (record.revision <= from) return;
+        for (const Mutation& mutation : record.mutations) state.apply(mutation, record.revision);
+      },
+      progress_);
+  if (!log.ok()) return log.status();
+  compare(log->last_revision);
+  return absl::OkStatus();
+}
+
+// Folders of former modes: each file by itself, because nothing ties them any more.
+absl::Status Examiner::check_past() {
+  for (const PastFolder& folder : found_.manifest->past) {
+    for (const std::uint64_t number : folder.snapshots) {
+      const std::string path = fmt::format("{}/{}", directory_.past(folder.number), snapshot_format::file_name(number));
+      const auto there = fs_.exists(path);
+      if (!there.ok()) return there.status();
+      if (!*there) continue;  // Not yet moved, or removed by hand: no start minds.
+      const auto facts = read_snapshot(fs_, path, {.store_id = page_.store_id, .number = number}, {}, progress_);
+      if (!facts.ok() && !is_damage(facts.status())) return facts.status();
+      if (!facts.ok()) note(facts.status());
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+DamagedPlace place_of(const absl::Status& status, const DirectoryPage& directory) {
+  const std::map<std::string, std::string> facts = facts_of(status);
+  DamagedPlace place;
+  const auto file = facts.find("file");
+  const auto offset = facts.find("offset");
+  const auto what = facts.find("what");
+  if (file != facts.end()) place.file = directory.below(file->second);
+  if (offset != facts.end()) {
+    const std::string& digits = offset->second;
+    std::from_chars(digits.data(), digits.data() + digits.size(), place.offset);
+  }
+  place.what = what != facts.end() ? what->second : std::string(message_of(status));
+  return place;
+}
+
+absl::StatusOr<Examination> examine(FileSystem& fs, const DirectoryPage& directory, const ExamineOptions& options,
+                                    Progress& progress) {
+  return Examiner(fs, directory, options, progress).run();
+}
+
+}  // namespace kv::tools

@@ -1,0 +1,223 @@
+#include "tools/log_chain.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include <fmt/format.h>
+
+namespace kv::tools {
+namespace {
+
+struct OpenSegment {
+  std::unique_ptr<FileView> file;
+  SegmentHead head;
+};
+
+// What a segment's end must be for its successor to seal it.
+struct Seal {
+  std::uint64_t number = 0;
+  std::uint64_t used = 0;
+  Revision last = 0;
+  Digest128 digest;
+};
+
+absl::StatusOr<OpenSegment> open_segment(FileSystem& fs, const LogPlace& place, std::uint64_t number) {
+  const std::string path = fmt::format("{}/{}", place.folder, segment_name(number));
+  auto file = FileView::open(fs, path);
+  if (errno_of(file.status()) == ENOENT) return damage(path, 0, "named in MANIFEST, but missing");
+  if (!file.ok()) return file.status();
+  auto head = read_segment_head(**file);
+  if (!head.ok()) return head.status();
+  if (head->store_id != place.store_id) return damage(path, 16, "the segment belongs to another store");
+  if (head->number != number)
+    return damage(path, 32, fmt::format("this is segment {} under another name", head->number));
+  return OpenSegment{*std::move(file), *head};
+}
+
+class LogReading {
+ public:
+  LogReading(const LogPlace& place, const VisitRecord& visit, Progress& progress)
+      : place_(place), visit_(visit), progress_(progress) {}
+
+  absl::Status open_all(FileSystem& fs) {
+    std::uint64_t total = 0;
+    for (const std::uint64_t number : place_.numbers) {
+      auto segment = open_segment(fs, place_, number);
+      if (!segment.ok()) return segment.status();
+      total += segment->file->size();
+      segments_.push_back(*std::move(segment));
+    }
+    progress_.begin("reading the log", total);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<LogChain> run() {
+    for (std::size_t i = 0; i < segments_.size(); ++i) {
+      chain_.segments.push_back({.number = place_.numbers[i],
+                                 .path = segments_[i].file->path(),
+                                 .file_bytes = segments_[i].file->size(),
+                                 .started = segments_[i].head.start.has_value()});
+    }
+    for (std::size_t i = 0; i < segments_.size(); ++i) {
+      const auto more = read(i);
+      if (!more.ok()) return more.status();
+      if (!*more) break;
+    }
+    return std::move(chain_);
+  }
+
+ private:
+  std::optional<std::uint64_t> named_used(std::size_t i) const {
+    const auto found = place_.used.find(place_.numbers[i]);
+    return found == place_.used.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  // True when the log goes on behind this segment.
+  absl::StatusOr<bool> read(std::size_t i) {
+    OpenSegment& segment = segments_[i];
+    SegmentSummary& summary = chain_.segments[i];
+    const std::optional<std::uint64_t> strict = named_used(i);
+    if (!segment.head.start) {
+      const std::string_view why =
+          segment.head.start_blank ? "the segment was never started" : "the start block is damaged";
+      if (strict) return damage(summary.path, kIdentityBytes, "the start block of a sealed segment is damaged");
+      summary.used = kIdentityBytes;
+      return ends_here(i, kIdentityBytes, why);
+    }
+    if (absl::Status fits = check_seal(segment); !fits.ok()) return fits;
+    const auto used = used_size(i);
+    if (!used.ok()) return used.status();
+    SegmentWalk walk(*segment.file, segment.head.seed, kSegmentHeaderBytes, *used, segment.head.start->base_revision);
+    const auto header = segment.file->view(0, kSegmentHeaderBytes);
+    if (!header.ok()) return header.status();
+    walk.digest_header(*header);
+    const auto end = walk_through(walk, summary);
+    if (!end.ok()) return end.status();
+    count(i, walk);
+    if (*end == SegmentWalk::Step::kBad) {
+      if (strict)
+        return damage(summary.path, walk.position(), fmt::format("a sealed segment is damaged: {}", walk.why()));
+      return ends_here(i, walk.position(), walk.why());
+    }
+    chain_.sealed = strict.has_value();
+    if (chain_.sealed) chain_.watermark = std::max(chain_.watermark, chain_.last_revision);
+    progress_.advance(segment.file->size());
+    return true;
+  }
+
+  absl::StatusOr<SegmentWalk::Step> walk_through(SegmentWalk& walk, SegmentSummary& summary) {
+    while (true) {
+      const auto step = walk.next();
+      if (!step.ok()) return step.status();
+      if (*step == SegmentWalk::Step::kRecord) {
+        ++summary.records;
+        if (visit_) visit_(walk.record());
+      } else if (*step != SegmentWalk::Step::kBatch) {
+        return *step;
+      }
+    }
+  }
+
+  void count(std::size_t i, const SegmentWalk& walk) {
+    const StartBlock& start = *segments_[i].head.start;
+    SegmentSummary& summary = chain_.segments[i];
+    summary.base = start.base_revision;
+    summary.predecessor_last = start.predecessor_last_revision;
+    summary.last = *walk.last_revision();
+    summary.used = walk.position();
+    before_ = Seal{summary.number, summary.used, summary.last, walk.digest()};
+    chain_.counted = i + 1;
+    chain_.records += summary.records;
+    chain_.last_revision = summary.last;
+    chain_.watermark = std::max(chain_.watermark, walk.watermark());
+    chain_.clock = std::max({chain_.clock, walk.clock(), start.started_ms});
+  }
+
+  // The first segment named has nothing before it that could be compared.
+  absl::Status check_seal(const OpenSegment& segment) const {
+    if (!before_) return absl::OkStatus();
+    const StartBlock& start = *segment.head.start;
+    std::string wrong;
+    if (start.predecessor_number != before_->number) {
+      wrong = fmt::format("it continues segment {}, not segment {}", start.predecessor_number, before_->number);
+    } else if (start.predecessor_used != before_->used) {
+      wrong = fmt::format("it says that segment {} ends at {}, not at {}", before_->number, start.predecessor_used,
+                          before_->used);
+    } else if (start.predecessor_last_revision != before_->last) {
+      wrong = fmt::format("it says that segment {} ends with revision {}, not with {}", before_->number,
+                          start.predecessor_last_revision, before_->last);
+    } else if (start.predecessor_digest != before_->digest) {
+      wrong = fmt::format("segment {} has another digest than it says", before_->number);
+    } else if (start.base_revision < before_->last) {
+      wrong = fmt::format("it begins at revision {}, below {}", start.base_revision, before_->last);
+    }
+    return wrong.empty() ? absl::OkStatus() : damage(segment.file->path(), kIdentityBytes, wrong);
+  }
+
+  // From MANIFEST, else from the successor, else nowhere.
+  absl::StatusOr<std::optional<std::uint64_t>> used_size(std::size_t i) const {
+    if (const auto named = named_used(i)) return named;
+    if (i + 1 == segments_.size() || !segments_[i + 1].head.start) return std::optional<std::uint64_t>();
+    const StartBlock& next = *segments_[i + 1].head.start;
+    if (next.predecessor_number != place_.numbers[i]) {
+      return damage(segments_[i + 1].file->path(), kIdentityBytes,
+                    fmt::format("it continues segment {}, not segment {}", next.predecessor_number, place_.numbers[i]));
+    }
+    return std::optional(next.predecessor_used);
+  }
+
+  // Always false: nothing behind it counts. Damage when something behind it proves that the log went further.
+  absl::StatusOr<bool> ends_here(std::size_t i, std::uint64_t offset, std::string_view why) {
+    chain_.sealed = false;
+    TornTail tail;
+    tail.file = segments_[i].file->path();
+    tail.offset = offset;
+    tail.last_revision = chain_.last_revision;
+    tail.why = why;
+    for (std::size_t later = i; later < segments_.size(); ++later) {
+      FileView& file = *segments_[later].file;
+      const std::uint64_t from = later == i ? offset : kIdentityBytes;
+      if (absl::Status proof = look_for_proof(segments_[later], from, tail); !proof.ok()) return proof;
+      const auto end = end_of_bytes(file, from);
+      if (!end.ok()) return end.status();
+      tail.bytes += *end - from;
+      progress_.advance(file.size());
+    }
+    chain_.end = std::move(tail);
+    return false;
+  }
+
+  absl::Status look_for_proof(OpenSegment& segment, std::uint64_t from, const TornTail& tail) const {
+    while (true) {
+      const auto found = find_batch(*segment.file, segment.head.seed, from);
+      if (!found.ok()) return found.status();
+      if (!*found) return absl::OkStatus();
+      const BatchFacts& batch = **found;
+      if (batch.header.durable_watermark > tail.last_revision) {
+        return damage(tail.file, tail.offset,
+                      fmt::format("damaged behind revision {} ({}): offset {} of {} says that revision {} was on disk",
+                                  tail.last_revision, tail.why, batch.offset, segment.file->path(),
+                                  batch.header.durable_watermark));
+      }
+      from = batch.offset + kBatchAlignment;
+    }
+  }
+
+  const LogPlace& place_;
+  const VisitRecord& visit_;
+  Progress& progress_;
+  std::vector<OpenSegment> segments_;
+  std::optional<Seal> before_;
+  LogChain chain_;
+};
+
+}  // namespace
+
+absl::StatusOr<LogChain> read_log(FileSystem& fs, const LogPlace& place, const VisitRecord& visit, Progress& progress) {
+  LogReading reading(place, visit, progress);
+  if (absl::Status opened = reading.open_all(fs); !opened.ok()) return opened;
+  return reading.run();
+}
+
+}  // namespace kv::tools
