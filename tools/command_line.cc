@@ -20,7 +20,8 @@ struct Command {
 
 constexpr Command kCommands[] = {{"check", check},
                                  {"dump", dump},
-                                 {"digest", digest}};
+                                 {"digest", digest},
+                                 {"repair", repair}};
 
 void add_output(CLI::App& app, std::string& output) {
   app.add_option("--output", output, "human, or json: one object a line [human]")
@@ -49,6 +50,11 @@ void declare(CLI::App& app, Words& words, std::string& output) {
       ->type_name("OFFSET");
   CLI::App* digest = command("digest", "Print the digest of the state that a start would serve");
   digest->add_option("DIR", words.path, "Data directory")->required();
+  CLI::App* repair = command("repair", "Write a sound copy, and list exactly what is lost");
+  repair->add_option("DIR", words.path, "Data directory; it is not touched")->required();
+  repair->add_option("--to", words.to, "Directory to make; it must not be there")->required()->type_name("NEW");
+  repair->add_flag("--stop-at-damage", words.stop_at_damage,
+                   "Keep nothing behind the first damage: the exact state at one revision");
 }
 
 // The word that stands where a command should, when it is none. CLI11 only says that a command is missing.

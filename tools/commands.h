@@ -29,6 +29,7 @@ struct Words {
 ExitCode check(FileSystem& fs, const Words& words, Screen& screen);
 ExitCode dump(FileSystem& fs, const Words& words, Screen& screen);
 ExitCode digest(FileSystem& fs, const Words& words, Screen& screen);
+ExitCode repair(FileSystem& fs, const Words& words, Screen& screen);
 
 // The whole program, on the disk of this machine, with the process's standard output and error.
 int tool_main(std::vector<std::string> arguments);
