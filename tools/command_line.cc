@@ -21,7 +21,8 @@ struct Command {
 constexpr Command kCommands[] = {{"check", check},
                                  {"dump", dump},
                                  {"digest", digest},
-                                 {"repair", repair}};
+                                 {"repair", repair},
+                                 {"disk-check", disk_check}};
 
 void add_output(CLI::App& app, std::string& output) {
   app.add_option("--output", output, "human, or json: one object a line [human]")
@@ -55,6 +56,8 @@ void declare(CLI::App& app, Words& words, std::string& output) {
   repair->add_option("--to", words.to, "Directory to make; it must not be there")->required()->type_name("NEW");
   repair->add_flag("--stop-at-damage", words.stop_at_damage,
                    "Keep nothing behind the first damage: the exact state at one revision");
+  CLI::App* disk = command("disk-check", "Measure what the disk does for durability, and whether it has room");
+  disk->add_option("DIR", words.path, "Where the data is, or will be")->required();
 }
 
 // The word that stands where a command should, when it is none. CLI11 only says that a command is missing.
