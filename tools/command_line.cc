@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {{"check", check},
                                  {"dump", dump},
                                  {"digest", digest},
                                  {"repair", repair},
+                                 {"import-original", import_original},
                                  {"disk-check", disk_check}};
 
 void add_output(CLI::App& app, std::string& output) {
@@ -56,6 +57,12 @@ void declare(CLI::App& app, Words& words, std::string& output) {
   repair->add_option("--to", words.to, "Directory to make; it must not be there")->required()->type_name("NEW");
   repair->add_flag("--stop-at-damage", words.stop_at_damage,
                    "Keep nothing behind the first damage: the exact state at one revision");
+  CLI::App* import = command("import-original", "Make a store of the Go project's snapshots and logs");
+  import->add_option("SNAPSHOTS", words.path, "Its folder of snapshot-*.rdb")->required();
+  import->add_option("LOGS", words.second_path, "Its folder of appendonly-*.aof")->required();
+  import->add_option("--to", words.to, "Directory to make; it must not be there")->required()->type_name("NEW");
+  import->add_flag("--take-likely", words.take_likely,
+                   "Import doubtful lines as they seem to be meant (listed all the same)");
   CLI::App* disk = command("disk-check", "Measure what the disk does for durability, and whether it has room");
   disk->add_option("DIR", words.path, "Where the data is, or will be")->required();
 }

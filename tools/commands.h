@@ -30,6 +30,7 @@ ExitCode check(FileSystem& fs, const Words& words, Screen& screen);
 ExitCode dump(FileSystem& fs, const Words& words, Screen& screen);
 ExitCode digest(FileSystem& fs, const Words& words, Screen& screen);
 ExitCode repair(FileSystem& fs, const Words& words, Screen& screen);
+ExitCode import_original(FileSystem& fs, const Words& words, Screen& screen);
 ExitCode disk_check(FileSystem& fs, const Words& words, Screen& screen);
 
 // The whole program, on the disk of this machine, with the process's standard output and error.
