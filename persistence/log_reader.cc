@@ -105,7 +105,11 @@ absl::StatusOr<std::optional<SegmentReader::Stop>> SegmentReader::read_batch(con
   if (!bytes.ok()) return bytes.status();
   if (position_ + kBatchHeaderBytes > limit_) return Stop::kBad;
   BatchHeader batch;
-  if (!decode(bytes->first<kBatchHeaderBytes>(), seed_, position_, batch)) return Stop::kBad;
+  if (!decode(bytes->first<kBatchHeaderBytes>(), seed_, position_, batch)) {
+    if (!batch_intact(bytes->first<kBatchHeaderBytes>(), seed_, position_)) return Stop::kBad;
+    return log_corruption(path(), position_,
+                          "the batch header is whole, but what it says is not known to this version");
+  }
   if (batch.durable_watermark > last_revision_ || batch.first_revision != last_revision_ + 1) {
     return log_corruption(
         path(), position_,
@@ -138,7 +142,8 @@ absl::StatusOr<std::optional<SegmentReader::Stop>> SegmentReader::read_record(st
   const auto head = view(position_, kRecordHeaderBytes);
   if (!head.ok()) return head.status();
   RecordHeader header;
-  if (!decode(head->first<kRecordHeaderBytes>(), header)) return Stop::kBad;
+  const bool known = decode(head->first<kRecordHeaderBytes>(), header);
+  if (header.record_bytes < kRecordHeaderBytes || header.record_bytes > kRecordBytesMax) return Stop::kBad;
   if (header.record_bytes > end_max - position_) return Stop::kBad;
   const auto bytes = view(position_, header.record_bytes);
   if (!bytes.ok()) return bytes.status();
@@ -148,7 +153,7 @@ absl::StatusOr<std::optional<SegmentReader::Stop>> SegmentReader::read_record(st
   }
   LogRecord record;
   record.clock = batch.clock_ms;
-  if (!decode_body(header, *bytes, mutations_, record)) {
+  if (!known || !decode_body(header, *bytes, mutations_, record)) {
     return log_corruption(path(), position_, "the record is whole but its contents are not known to this version");
   }
   const After after = visit(record, *bytes);
@@ -171,10 +176,10 @@ absl::StatusOr<SegmentReader::Scan> SegmentReader::scan(std::uint64_t from) {
     const auto bytes = view(offset, kBatchHeaderBytes);
     if (!bytes.ok()) return bytes.status();
     BatchHeader batch;
-    if (bytes->size() < kBatchHeaderBytes || !decode(bytes->first<kBatchHeaderBytes>(), seed_, offset, batch) ||
-        batch.durable_watermark <= found.watermark) {
-      continue;
-    }
+    if (bytes->size() < kBatchHeaderBytes || !batch_intact(bytes->first<kBatchHeaderBytes>(), seed_, offset)) continue;
+    // Its checksum is right: that it was on disk is true, whether or not this version knows the rest.
+    static_cast<void>(decode(bytes->first<kBatchHeaderBytes>(), seed_, offset, batch));
+    if (batch.durable_watermark <= found.watermark) continue;
     found.watermark = batch.durable_watermark;
     found.watermark_offset = offset;
   }

@@ -117,8 +117,9 @@ void encode(const BatchHeader& batch, std::uint64_t seed, std::uint64_t offset,
 
 bool decode(std::span<const std::byte, kBatchHeaderBytes> from, std::uint64_t seed, std::uint64_t offset,
             BatchHeader& batch) noexcept {
+  if (!batch_intact(from, seed, offset)) return false;
   ByteReader reader(from);
-  if (reader.number<std::uint32_t>() != kBatchMagic || !block_intact(from, seed + offset)) return false;
+  reader.skip(sizeof kBatchMagic);
   batch.payload_bytes = reader.number<std::uint32_t>();
   batch.first_revision = reader.number<std::uint64_t>();
   batch.durable_watermark = reader.number<std::uint64_t>();
@@ -128,6 +129,11 @@ bool decode(std::span<const std::byte, kBatchHeaderBytes> from, std::uint64_t se
   return reserved == 0 && batch.payload_bytes <= kBatchPayloadBytesMax &&
          (batch.record_count == 0) == (batch.payload_bytes == 0) &&
          batch.record_count <= batch.payload_bytes / kRecordHeaderBytes;
+}
+
+bool batch_intact(std::span<const std::byte, kBatchHeaderBytes> from, std::uint64_t seed,
+                  std::uint64_t offset) noexcept {
+  return load<std::uint32_t>(from.data()) == kBatchMagic && block_intact(from, seed + offset);
 }
 
 void encode(const RecordHeader& record, std::span<std::byte, kRecordHeaderBytes> into) noexcept {

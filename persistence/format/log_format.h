@@ -95,12 +95,17 @@ bool decode(std::span<const std::byte, kStartBlockBytes> from, std::uint64_t see
 
 void encode(const BatchHeader& batch, std::uint64_t seed, std::uint64_t offset,
             std::span<std::byte, kBatchHeaderBytes> into) noexcept;
+// Fills `batch` whenever magic and checksum are right; true only when every field is one that this version writes.
 bool decode(std::span<const std::byte, kBatchHeaderBytes> from, std::uint64_t seed, std::uint64_t offset,
             BatchHeader& batch) noexcept;
+// Magic and checksum alone: written like this, whatever it says.
+bool batch_intact(std::span<const std::byte, kBatchHeaderBytes> from, std::uint64_t seed,
+                  std::uint64_t offset) noexcept;
 
 // Without the checksum, which covers the whole record and needs its place: see seal_record().
 void encode(const RecordHeader& record, std::span<std::byte, kRecordHeaderBytes> into) noexcept;
-// Bounds only: the caller checks that the bytes are there, then the checksum with record_intact().
+// Fills `record`; true when every field is one that this version writes. The caller checks the length's bounds, that
+// the bytes are there, and the checksum with record_intact().
 bool decode(std::span<const std::byte, kRecordHeaderBytes> from, RecordHeader& record) noexcept;
 
 void seal_record(std::span<std::byte> record, std::uint64_t seed, std::uint64_t offset) noexcept;

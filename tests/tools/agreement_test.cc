@@ -4,10 +4,12 @@
 #include "tests/tools/agreement.h"
 
 #include <algorithm>
+#include <span>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include "core/bytes.h"
 #include "persistence/segment_writer.h"
 #include "tests/persistence/storage_fixture.h"
 #include "tests/support/crash_step.h"
@@ -252,6 +254,39 @@ TEST_CASE("agreement: segments swapped, doubled, shortened to their used size, a
   CHECK(agreed(changed, "a foreign batch").start == Start::kServes);
   changed[third].replace(changed[third].size() - 200, 150, files.at(third).substr(128, 150));
   CHECK(agreed(changed, "its own batch again").start == Start::kServes);
+}
+
+// A field of the last batch changed, and the checksum made right again: no accident, but another version's doing.
+std::string rewritten(std::string segment, std::uint64_t number, std::size_t record_at, std::size_t field_at) {
+  const auto bytes = std::as_writable_bytes(std::span(segment));
+  const std::uint64_t seed = segment_seed(load<std::uint64_t>(bytes.data() + 40), number);
+  segment[field_at] = 7;
+  if (field_at < record_at) {
+    const std::size_t batch_at = record_at - kBatchHeaderBytes;
+    const Bytes fields = bytes.subspan(batch_at, kBatchHeaderBytes - 8);
+    store(bytes.data() + batch_at + fields.size(), checksum64(fields, seed + batch_at));
+  } else {
+    const std::size_t record_bytes = load<std::uint32_t>(bytes.data() + record_at + 8);
+    seal_record(bytes.subspan(record_at, record_bytes), seed, record_at);
+  }
+  return segment;
+}
+
+TEST_CASE("agreement: what is whole and unknown is corruption, at the very end of the log too") {
+  RotatedLog log;
+  log.segment();
+  log.batch(1, 0);
+  const Files files = log.files();
+  const std::string name = "aof/0000000000000001.aof";
+  const std::size_t record_at = kSegmentHeaderBytes + kBatchHeaderBytes;
+  REQUIRE(agreed(files, "as written").revision == 1);
+  for (const std::size_t field : {record_at - 12, record_at + 12, record_at + 13, record_at + 14, record_at + 28}) {
+    Files changed = files;
+    changed[name] = rewritten(files.at(name), 1, record_at, field);
+    const Verdict verdict = agreed(changed, fmt::format("a field at {} of a version to come", field));
+    CHECK(verdict.start == Start::kRefuses);
+    CHECK(verdict.why.find("whole") != std::string::npos);
+  }
 }
 
 }  // namespace
