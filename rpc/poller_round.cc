@@ -4,9 +4,12 @@
 
 namespace kv {
 
-PollerRound::PollerRound(grpc::CompletionQueue& queue, unsigned pollers) : missing_(pollers), inside_(pollers) {
-  for (unsigned i = 0; i < pollers; ++i) {
-    Event& event = events_.emplace_back(*this);
+PollerRound::PollerRound(unsigned pollers) : missing_(pollers), inside_(pollers) {
+  for (unsigned i = 0; i < pollers; ++i) events_.emplace_back(*this);
+}
+
+void PollerRound::begin(grpc::CompletionQueue& queue) {
+  for (Event& event : events_) {
     event.alarm.Set(&queue, gpr_time_0(GPR_CLOCK_MONOTONIC), static_cast<Completion*>(&event));
   }
 }

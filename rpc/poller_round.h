@@ -4,8 +4,8 @@
 // Hard part: events do not name their poller. The round sends as many events as there are pollers, and whoever takes
 // one waits until the last one is taken, so that nobody can take two.
 //
-// Threads:  begins and waits on one thread, never a poller's.
-// Lifetime: the queue is open and polled until wait() has returned; the destructor waits.
+// Threads:  made before the pollers start, so that they know the events; begin() and wait() on one thread, no poller's.
+// Lifetime: from begin() until wait() has returned the queue is open and polled by `pollers` threads.
 #pragma once
 
 #include <condition_variable>
@@ -21,11 +21,12 @@ namespace kv {
 
 class PollerRound {
  public:
-  PollerRound(grpc::CompletionQueue& queue, unsigned pollers);
+  explicit PollerRound(unsigned pollers);
   PollerRound(const PollerRound&) = delete;
   PollerRound& operator=(const PollerRound&) = delete;
-  ~PollerRound() { wait(); }
 
+  // Once.
+  void begin(grpc::CompletionQueue& queue);
   void wait();
 
  private:

@@ -16,6 +16,7 @@ Reactor::~Reactor() {
 }
 
 void Reactor::start(unsigned threads) {
+  round_.emplace(threads);
   for (unsigned i = 0; i < threads; ++i) {
     pollers_.emplace_back([this] { poll(); });
     pthread_setname_np(pollers_.back().native_handle(), "reactor");

@@ -7,15 +7,15 @@
 // call on it. Hence the alarm is set under the same lock as the flag that says whether the queue is still open, and
 // only when the list turns non-empty and the last firing was consumed.
 //
-// Threads:  post() from any thread, stop() from any thread but a poller. Completions run on the pollers; with one
-// poller
-//           (the default) one at a time.
+// Threads:  post() from any thread; the round and stop() from one thread that is no poller. Completions run on the
+//           pollers; with one poller (the default) one at a time.
 // Lifetime: outlives every call it accepted. What is posted after stop() runs in the destructor.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -25,6 +25,7 @@
 #include "core/completion.h"
 #include "rpc/call_counts.h"
 #include "rpc/gate.h"
+#include "rpc/poller_round.h"
 
 namespace kv {
 
@@ -41,6 +42,9 @@ class Reactor final : public Scheduler {
   ~Reactor();
 
   void start(unsigned threads);
+  // Between the two every poller has come out of the library at least once. After start(), before stop(), once.
+  void begin_round() { round_->begin(*queue_); }
+  void wait_for_round() { round_->wait(); }
   // Closes the queue, runs what is left on it, joins the pollers. Before: nobody listens for calls and the gate is
   // empty. The second call does nothing.
   void stop() noexcept;
@@ -51,7 +55,6 @@ class Reactor final : public Scheduler {
   grpc::ServerCompletionQueue* queue() noexcept { return queue_.get(); }
   Gate& gate() noexcept { return gate_; }
   CallCounts& counts() noexcept { return counts_; }
-  unsigned pollers() const noexcept { return static_cast<unsigned>(pollers_.size()); }
   unsigned posted_calls_per_method() const noexcept { return bounds_.posted_calls_per_method; }
 
  private:
@@ -77,6 +80,7 @@ class Reactor final : public Scheduler {
   bool wake_set_ = false;  // guarded by mutex_
   bool open_ = true;       // guarded by mutex_
 
+  std::optional<PollerRound> round_;
   std::vector<std::thread> pollers_;
   bool stopped_ = false;
 };

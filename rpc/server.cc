@@ -1,7 +1,6 @@
 #include "rpc/server.h"
 
 #include <algorithm>
-#include <deque>
 #include <thread>
 #include <utility>
 
@@ -14,7 +13,6 @@
 #include "rpc/address.h"
 #include "rpc/library_stop.h"
 #include "rpc/plugins.h"
-#include "rpc/poller_round.h"
 
 namespace kv {
 namespace {
@@ -120,8 +118,7 @@ void RpcServer::drain(SteadyTime deadline, const std::function<void()>& abandon)
     const SteadyTime begin = std::chrono::steady_clock::now();
     LibraryStop stop(*server_->c_server());
     // 2. A poller that was just handing over a call, or listening for the next one, may not know of 1 yet.
-    std::deque<PollerRound> rounds;
-    for (const auto& reactor : reactors_) rounds.emplace_back(*reactor->queue(), reactor->pollers());
+    for (const auto& reactor : reactors_) reactor->begin_round();
     // 3. The calls are answered, or nobody waits for them any longer.
     const bool answered = std::all_of(reactors_.begin(), reactors_.end(),
                                       [&](const auto& reactor) { return reactor->gate().wait_empty_until(deadline); });
@@ -130,7 +127,7 @@ void RpcServer::drain(SteadyTime deadline, const std::function<void()>& abandon)
     // but never while a thread may still be handing over a call of before (docs/decisions.md, "A call that comes while
     // the server stops").
     const bool left = stop.wait_until(begin + kTimeToLeave);
-    for (PollerRound& round : rounds) round.wait();
+    for (const auto& reactor : reactors_) reactor->wait_for_round();
     if (!left) grpc_server_cancel_all_calls(server_->c_server());
   }
   server_->Shutdown();
