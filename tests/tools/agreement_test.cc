@@ -237,7 +237,7 @@ TEST_CASE("agreement: segments swapped, doubled, shortened to their used size, a
   RotatedLog log;
   for (int i = 0; i < 3; ++i) {
     log.segment();
-    log.batch(2, static_cast<Revision>(2 * i));
+    log.batch(2, 2 * static_cast<Revision>(i));
   }
   const Files files = log.files();
   const std::string first = "aof/0000000000000001.aof", second = "aof/0000000000000002.aof",
