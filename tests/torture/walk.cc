@@ -176,6 +176,9 @@ TEST_CASE("switches: all twelve, cut at every call, by a kill and by a power cut
   }
 }
 
+// Calls of the disk after which a cut that is aimed at a step comes: a write makes two or three, a switch some dozens.
+constexpr std::uint64_t kCutWithinCalls = 40;
+
 // One life of a random walk: it ends with a crash, at a call of the disk or between two steps.
 class Walk {
  public:
@@ -199,8 +202,12 @@ class Walk {
       server.use(*disk_);
       if (life == 0) server.start();
       if (life > 0) start_again(server, promise_, [this](const Data& found) { judge(found); });
-      if (below(3) != 0) disk_->power_off_at(disk_->calls() + 1 + below(400), below(300));
-      for (std::uint64_t steps = 1 + below(12); steps > 0 && !ended; --steps) {
+      const std::uint64_t steps = 1 + below(12);
+      // Two lives in three end inside a step: the cut is aimed at one of them, because a count from the start would
+      // mostly lie behind the last. A step may be over sooner than the cut, which then meets a later one or nothing.
+      const std::uint64_t aimed_at = below(3) != 0 ? below(steps) : steps;
+      for (std::uint64_t n = 0; n < steps && !ended; ++n) {
+        if (n == aimed_at) disk_->power_off_at(disk_->calls() + 1 + below(kCutWithinCalls), below(300));
         to.reset();
         in_snapshot = false;
         ended = !step(server, to, in_snapshot);
