@@ -20,6 +20,9 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr std::chrono::milliseconds kTimeToLeave{100};
+// What abandoned calls get to send their answers. Only a client that does not read, or a handler that does not end,
+// uses it up; it comes on top of the stop timeout, so it is short.
+constexpr std::chrono::milliseconds kTimeToAnswer{500};
 
 unsigned queues_for(unsigned wanted) noexcept {
   if (wanted != 0) return wanted;
@@ -92,6 +95,11 @@ absl::Status RpcServer::start() {
   return absl::OkStatus();
 }
 
+bool RpcServer::wait_for_calls_until(SteadyTime deadline) {
+  return std::all_of(reactors_.begin(), reactors_.end(),
+                     [&](const auto& reactor) { return reactor->gate().wait_empty_until(deadline); });
+}
+
 std::vector<Reactor*> RpcServer::reactors() const {
   std::vector<Reactor*> all;
   for (const auto& reactor : reactors_) all.push_back(reactor.get());
@@ -119,10 +127,12 @@ void RpcServer::drain(SteadyTime deadline, const std::function<void()>& abandon)
     LibraryStop stop(*server_->c_server());
     // 2. A poller that was just handing over a call, or listening for the next one, may not know of 1 yet.
     for (const auto& reactor : reactors_) reactor->begin_round();
-    // 3. The calls are answered, or nobody waits for them any longer.
-    const bool answered = std::all_of(reactors_.begin(), reactors_.end(),
-                                      [&](const auto& reactor) { return reactor->gate().wait_empty_until(deadline); });
-    if (!answered && abandon) abandon();
+    // 3. The calls are answered, or nobody waits for them any longer: then they say so, and their answers leave before
+    // the connections do. A caller that is cut off first knows less than it could.
+    if (!wait_for_calls_until(deadline) && abandon) {
+      abandon();
+      wait_for_calls_until(std::chrono::steady_clock::now() + kTimeToAnswer);
+    }
     // 4. Busy clients hang up. An idle one may not look for seconds, and the library would wait for it: it is cut off,
     // but never while a thread may still be handing over a call of before (docs/decisions.md, "A call that comes while
     // the server stops").

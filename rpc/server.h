@@ -65,7 +65,8 @@ class RpcServer {
   void set_health(const std::string& name, bool serving) { health_.set(name, serving); }
 
   // No new calls; returns when every call has left. At the deadline `abandon` is called, once, if calls are still
-  // there: it must see to it that every parked call completes. Without start(), or the second time, it does nothing.
+  // there: it must see to it that every parked call completes. What those answer then reaches their callers, unless it
+  // takes half a second. Without start(), or the second time, it does nothing.
   void drain(std::chrono::steady_clock::time_point deadline, const std::function<void()>& abandon = {});
   // Drains without patience if nobody did, shuts the queues down and joins the pollers. Nothing may post to a reactor
   // while or after it runs.
@@ -74,6 +75,8 @@ class RpcServer {
  private:
   absl::Status build();
   void configure(grpc::ServerBuilder& builder) const;
+  // True when every call has left, false when some are still there at `deadline`.
+  bool wait_for_calls_until(std::chrono::steady_clock::time_point deadline);
 
   const RpcServerOptions options_;
   const std::vector<RpcService*> services_;
