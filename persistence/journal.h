@@ -248,7 +248,8 @@ class Journal {
   // Segment size counts from the next prepared segment on, the policy at once.
   void set_settings(const LogSettings& settings);
 
-  // Waits until `revision` is durable, forcing a sync under every policy. OK at once without a log.
+  // Waits until `revision` is durable, forcing a sync under every policy. OK at once without a log. Segments that were
+  // full by then are closed, and stand in the list below.
   absl::Status sync_through(Revision revision);
 
   // Closed segments, oldest first; forget_segments drops those up to `number` from the list and from log_bytes.

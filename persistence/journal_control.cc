@@ -40,7 +40,10 @@ absl::Status JournalCore::sync_through(Revision revision) {
   if (!logging_) return failure();
   waiters_.want_durable(revision);
   if (waiters_.durable() < revision) strand_.request_sync();
-  return waiters_.block_until_durable(revision);
+  if (absl::Status durable = waiters_.block_until_durable(revision); !durable.ok()) return durable;
+  // What a snapshot covers is trimmed by the list of closed segments: those that this sync closed must be in it by now.
+  strand_.tidy();
+  return failure();
 }
 
 absl::Status JournalCore::open_log(const LogOpening& opening) {

@@ -227,11 +227,15 @@ absl::Status LogStrand::open(std::unique_ptr<SegmentWriter> first, const Segment
   });
 }
 
-absl::StatusOr<SegmentEnd> LogStrand::close() {
+void LogStrand::tidy() {
   run_on(syncs_, [this] {
     tidy_closed();
     return true;
   });
+}
+
+absl::StatusOr<SegmentEnd> LogStrand::close() {
+  tidy();
   return run_on(writes_, [this]() -> absl::StatusOr<SegmentEnd> {
     if (core_.failed()) return core_.failure();
     idle_.cancel();

@@ -53,6 +53,8 @@ class LogStrand {
   absl::Status open(std::unique_ptr<SegmentWriter> first, const SegmentEnd& predecessor, Revision base);
   absl::StatusOr<SegmentEnd> close();
   void set_policy(FsyncPolicy policy, std::chrono::milliseconds interval);
+  // Closed segments that are synced by now are truncated and listed: they may be trimmed.
+  void tidy();
   void stop();
   // The next full disk is final: nobody will wait for it to heal.
   void give_up_on_full_disk() noexcept { give_up_ = true; }

@@ -203,6 +203,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "storage: a snapshot trims the segments that its own sync has closed, however slow the disk is at closing them") {
+  FaultyFileSystem disk;
+  std::atomic<bool> slow{false};
+  std::promise<void> named;
+  const std::shared_future<void> published = named.get_future().share();
+  disk.on_call([&](DiskCall call, const std::string& path) {
+    if (!slow) return;
+    if (call == DiskCall::kRename && path.find(".snap") != path.npos) named.set_value();
+    // Slower than everything else that a snapshot waits for.
+    if (call == DiskCall::kTruncate && path.find(".aof") != path.npos)
+      published.wait_for(std::chrono::milliseconds(100));
+  });
+  StorageFixture server(Mode::kAof);
+  server.give("log-segment-size", "1MiB");
+  server.give("fsync", "never");
+  server.use(disk);
+  server.start();
+  slow = true;
+  server.put_many("a", 30, 100'000);
+  REQUIRE(server.snapshot().ok());
+  slow = false;
+  CHECK(server.storage().journal().closed_segments().empty());
+  CHECK(server.manifest().segments.ranges().front().first == server.storage().journal().figures().current_segment);
+}
+
 TEST_CASE("storage: a published snapshot's log is on disk through its cut, under every fsync policy") {
   for (const char* policy : {"always", "interval", "never"}) {
     for (const Mode mode : {Mode::kAof, Mode::kHybrid}) {
