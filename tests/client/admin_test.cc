@@ -1,7 +1,7 @@
 // The commands of the admin service: status, snapshot, snapshots, rewrite-log, config get and config set.
 #include <catch2/catch.hpp>
 
-#include "client/admin_settings.h"
+#include "client/cli/admin_settings.h"
 #include "core/absl_text.h"
 #include "tests/client/desk.h"
 #include "tests/client/fake_server.h"

@@ -3,11 +3,11 @@
 
 #include <catch2/catch.hpp>
 
-#include "client/client_options.h"
-#include "client/commands.h"
-#include "client/completion.h"
-#include "client/config_arguments.h"
-#include "client/history.h"
+#include "client/cli/command_line.h"
+#include "client/cli/commands.h"
+#include "client/cli/config_arguments.h"
+#include "client/cli/history.h"
+#include "client/cli/tab_offer.h"
 #include "client/target.h"
 #include "core/absl_text.h"
 
@@ -46,16 +46,15 @@ Environment environment_of(Variables variables) {
   };
 }
 
-ClientOptions options_of(Words arguments, Variables variables = {}, const std::string& program = "kvstore_client") {
-  const auto options = parse_client_options(program, std::move(arguments), environment_of(std::move(variables)));
+CommandLine options_of(Words arguments, Variables variables = {}, const std::string& program = "kvstore_client") {
+  const auto options = parse_command_line(program, std::move(arguments), environment_of(std::move(variables)));
   CAPTURE(options.status().ToString());
   REQUIRE(options.ok());
   return *options;
 }
 
 std::string option_refusal(Words arguments, Variables variables = {}) {
-  const auto options =
-      parse_client_options("kvstore_client", std::move(arguments), environment_of(std::move(variables)));
+  const auto options = parse_command_line("kvstore_client", std::move(arguments), environment_of(std::move(variables)));
   REQUIRE_FALSE(options.ok());
   return std::string(message_of(options.status()));
 }
@@ -159,8 +158,8 @@ TEST_CASE("options: everything from the command on belongs to the command") {
 }
 
 TEST_CASE("options: each is read, and each wrong one is named") {
-  const ClientOptions options = options_of({"--timeout=250ms", "--output", "json", "--durability", "os", "--color",
-                                            "never", "--no-input", "--keep-going", "keys"});
+  const CommandLine options = options_of({"--timeout=250ms", "--output", "json", "--durability", "os", "--color",
+                                          "never", "--no-input", "--keep-going", "keys"});
   CHECK(options.timeout == 250ms);
   CHECK(options.output == OutputFormat::kJson);
   CHECK(options.level == WriteLevel::kOs);
@@ -179,7 +178,7 @@ TEST_CASE("options: each is read, and each wrong one is named") {
 }
 
 TEST_CASE("options: the words of grpc_health_probe ask for health") {
-  const ClientOptions options = options_of({"-addr=db:7", "-connect-timeout", "2s", "-service=kvstore.writes"});
+  const CommandLine options = options_of({"-addr=db:7", "-connect-timeout", "2s", "-service=kvstore.writes"});
   CHECK(options.target == "db:7");
   CHECK(options.timeout == 2s);
   CHECK(options.command == Words{"health", "kvstore.writes"});

@@ -13,10 +13,10 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
-#include "client/connection.h"
-#include "client/line.h"
-#include "client/runner.h"
-#include "client/session.h"
+#include "client/cli/connection.h"
+#include "client/cli/line.h"
+#include "client/cli/runner.h"
+#include "client/cli/session.h"
 
 namespace kv {
 

@@ -48,16 +48,26 @@ std::size_t FakeServer::calls() {
   return calls_;
 }
 
+std::set<std::string> FakeServer::peers() {
+  const std::scoped_lock lock(mutex_);
+  return peers_;
+}
+
 std::optional<grpc::Status> FakeServer::intercept(grpc::ServerContext* context) {
   {
     const std::scoped_lock lock(mutex_);
     ++calls_;
+    peers_.insert(context->peer());
     const auto level = context->client_metadata().find("kvstore-durability");
     last_durability_ =
         level == context->client_metadata().end() ? "" : std::string(level->second.data(), level->second.size());
   }
   while (hangs && !context->IsCancelled()) std::this_thread::yield();
   if (hangs) return grpc::Status::CANCELLED;
+  if (failures > 0) {
+    --failures;
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not now");
+  }
   return answer;
 }
 

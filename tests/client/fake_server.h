@@ -4,10 +4,12 @@
 // Threads: start(), stop() and the members from the test's thread; the calls run on gRPC's threads.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include <grpcpp/server.h>
@@ -32,12 +34,14 @@ class FakeServer final : public kvstore::KeyValueStore::Service {
   bool switch_goes_on = false;         // Config answers before it is done.
   std::optional<grpc::Status> answer;  // Of every call, instead of the real one.
   bool hangs = false;                  // Until the call is given up by its caller.
+  std::atomic<int> failures{0};        // So many calls of the old service fail with UNAVAILABLE first.
   FakeAdmin admin;
 
   std::map<std::string, std::string> data();
   kvstore::ConfigRequest last_config();
   std::string last_durability();  // The metadata `kvstore-durability` of the last write.
   std::size_t calls();
+  std::set<std::string> peers();  // Whose calls came: one for each connection.
 
  private:
   grpc::Status Set(grpc::ServerContext* context, const kvstore::SetRequest* request,
@@ -62,6 +66,7 @@ class FakeServer final : public kvstore::KeyValueStore::Service {
   kvstore::ConfigRequest last_config_;
   std::string last_durability_;
   std::size_t calls_ = 0;
+  std::set<std::string> peers_;
 };
 
 }  // namespace kv

@@ -1,10 +1,10 @@
-#include "client/line.h"
+#include "client/cli/line.h"
 
 #include <random>
 
 #include <catch2/catch.hpp>
 
-#include "client/text.h"
+#include "client/cli/text.h"
 #include "core/absl_text.h"
 
 using namespace kv;

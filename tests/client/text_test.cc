@@ -1,8 +1,8 @@
-#include "client/text.h"
+#include "client/cli/text.h"
 
 #include <catch2/catch.hpp>
 
-#include "client/glob.h"
+#include "client/cli/glob.h"
 
 using namespace kv;
 using namespace std::string_literals;

@@ -1,0 +1,83 @@
+#include "client/cli/commands.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace kv {
+namespace {
+
+constexpr CommandInfo kCommands[] = {
+    {Verb::kSet, "set", "set <key> <value>", "store a value under a key",
+     "Words of the value that are not quoted are joined by one blank. On the shell's command line the value may be\n"
+     "- (standard input) or @FILE (the bytes of a file).\n",
+     2, kAnyNumber},
+    {Verb::kGet, "get", "get <key>", "show the value of a key", "", 1, 1},
+    {Verb::kDel, "del", "del <key>", "delete a key, or several", "Several keys are deleted one after the other.\n", 1,
+     kAnyNumber},
+    {Verb::kKeys, "keys", "keys [pattern]", "list the keys, or those that match a pattern",
+     "In a pattern, * stands for any text, ? for one character, [a-z] for one of a set, [!a-z] for one outside it.\n",
+     0, 1},
+    {Verb::kConfig, "config", "config <storage_mode> [snapshot_interval] [max_snapshots] [aof_max_size]",
+     "change the storage mode, show the settings or change them",
+     "  config NON_PERSISTENT\n"
+     "  config SNAPSHOT <snapshot_interval> <max_snapshots>\n"
+     "  config AOF <aof_max_size>\n"
+     "  config HYBRID <snapshot_interval> <max_snapshots> <aof_max_size>\n"
+     "The interval is in seconds (or 90s, 5m, 1h), the size in bytes (or 512KiB, 10MiB). A mode without numbers takes\n"
+     "the defaults: 300 seconds, 5 snapshots, 10 MiB.\n"
+     "  config get [name]...\n"
+     "  config set <name>=<value>... [--check] [--wait] [--snapshot-first] [--if-version <number>]\n"
+     "Names are those of the server's flags: config set fsync=interval fsync-interval=200ms. --check only says "
+     "whether\n"
+     "it could be done; --wait waits until a new mode's promise holds; --snapshot-first takes a last snapshot on the\n"
+     "way to NON_PERSISTENT; --if-version does it only while the settings are at the version that config get shows.\n",
+     1, kAnyNumber},
+    {Verb::kExit, "exit", "exit", "leave the interactive client (also Ctrl-D)", "", 0, kAnyNumber},
+    {Verb::kStatus, "status", "status", "show what the server and its storage are doing",
+     "Revisions: of the last write, handed to the kernel (os), on disk, in the newest snapshot.\n", 0, 0},
+    {Verb::kSnapshot, "snapshot", "snapshot [--no-wait]", "take a snapshot and wait until it counts",
+     "What is larger than the timeout allows goes on after it: give --timeout, or --no-wait.\n", 0, 1},
+    {Verb::kSnapshots, "snapshots", "snapshots", "list the snapshots, oldest first", "", 0, 0},
+    {Verb::kRewriteLog, "rewrite-log", "rewrite-log [--no-wait]", "compact the log behind a new snapshot",
+     "Whole files of the log that the snapshot covers go; the one that is being written stays.\n", 0, 1},
+    {Verb::kHealth, "health", "health [service]", "ask the server whether it serves",
+     "Services: kvstore.KeyValueStore, kvstore.writes, kvstore.persistence; none means the server as a whole.\n", 0, 1},
+    {Verb::kHelp, "help", "help [command]", "show the commands, or one of them", "", 0, 1},
+    {Verb::kVersion, "version", "version", "show the version of this client", "", 0, 0},
+};
+
+}  // namespace
+
+std::span<const CommandInfo> commands() { return kCommands; }
+
+std::string in_lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+const CommandInfo* find_command(std::string_view word) {
+  const std::string name = in_lower_case(word);
+  const auto found = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                  [&](const CommandInfo& command) { return command.name == name; });
+  return found == std::end(kCommands) ? nullptr : found;
+}
+
+std::string help_text() {
+  std::string text = "Commands:\n";
+  for (const CommandInfo& command : kCommands) text += fmt::format("  {:<11} {}\n", command.name, command.summary);
+  text +=
+      "Keys and values with blanks go in quotes: set \"my key\" 'two  blanks'. In double quotes and in bare words\n"
+      "\\n \\r \\t \\xNN stand for bytes that cannot be typed, and \\\\ for a backslash.\n";
+  return text;
+}
+
+std::string help_text(const CommandInfo& command) {
+  return fmt::format("Usage: {}\n{}{}.\n{}", command.usage, static_cast<char>(command.summary.front() - 'a' + 'A'),
+                     command.summary.substr(1), command.details);
+}
+
+}  // namespace kv

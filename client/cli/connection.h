@@ -1,0 +1,100 @@
+// The server as the commands see it: one call at a time, given up when a person interrupts it.
+//
+// It sits on the library (client/client.h) and adds what is the command line's own: the timeout and level of every
+// call, the interruption, and what the old service can only say beside its messages.
+//
+// Threads:  one at a time. Lifetime: no thread of ours outlives the object.
+// Errors:   client/attempts.h.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/client.h"
+
+namespace kv {
+
+// How safe a write must be before it is answered; kDefault is what the server's mode and fsync policy give.
+enum class WriteLevel { kDefault, kMemory, kOs, kDisk };
+
+struct ConnectionOptions {
+  std::string target;                       // As parse_target() returns it.
+  std::chrono::milliseconds timeout{5000};  // Of one call, connecting included.
+  WriteLevel level = WriteLevel::kDefault;  // Of every write.
+  std::function<bool()> interrupted = {};   // Asked a few times a second while a call waits; may be empty.
+};
+
+// What the server told about a write beside its answer; empty from servers that do not tell.
+struct WriteReceipt {
+  std::optional<std::uint64_t> revision;
+  std::string level;
+};
+
+struct Deletion {
+  bool existed = false;
+  WriteReceipt receipt;
+};
+
+struct KeyList {
+  std::vector<std::string> keys;  // In the server's order, which means nothing.
+  std::uint64_t omitted = 0;      // Keys that are not UTF-8: the old service cannot carry them.
+};
+
+// The mode that was asked for is recorded in any case; false: the switch goes on after the answer.
+struct ModeChange {
+  bool complete = true;
+};
+
+class Connection {
+ public:
+  explicit Connection(ConnectionOptions options);
+
+  absl::StatusOr<WriteReceipt> set(std::string_view key, std::string_view value);
+  // Absent: no such key. A server that does not send `kvstore-found` cannot tell a missing value from an empty one:
+  // then empty means missing, as it did to the original client.
+  absl::StatusOr<std::optional<std::string>> get(std::string_view key);
+  absl::StatusOr<Deletion> remove(std::string_view key);
+  absl::StatusOr<KeyList> keys();
+  absl::StatusOr<ModeChange> config(const kvstore::ConfigRequest& request);
+  // "SERVING", "NOT_SERVING", "UNKNOWN" or "SERVICE_UNKNOWN" of grpc.health.v1; NOT_FOUND for a name it does not know.
+  absl::StatusOr<std::string> health(std::string_view service);
+
+  // Any unary method, message for message: connection.ask(methods::kGetStatus, {}).
+  template <class Request, class Response>
+  absl::StatusOr<Response> ask(UnaryMethod<Request, Response> method,
+                               typename UnaryMethod<Request, Response>::Request request,
+                               CallMetadata* metadata = nullptr) {
+    std::stop_source stop;
+    return interruptible(client_.call(method, std::move(request), call_options(stop), metadata), stop);
+  }
+
+  const std::string& target() const { return options_.target; }
+
+ private:
+  CallOptions call_options(const std::stop_source& stop) const;
+  CallMetadata write_metadata() const;
+  bool interrupted() const { return options_.interrupted && options_.interrupted(); }
+
+  template <class T>
+  T interruptible(Task<T> task, std::stop_source& stop) {
+    constexpr std::chrono::milliseconds kSlice{50};  // How long an interruption may go unseen.
+    Awaited<T> answer;
+    start(std::move(task), [&answer](T value) { answer.set(std::move(value)); });
+    while (!answer.there_within(kSlice)) {
+      if (interrupted()) stop.request_stop();
+    }
+    return answer.take();
+  }
+
+  const ConnectionOptions options_;
+  Client client_;
+};
+
+}  // namespace kv

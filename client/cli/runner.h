@@ -1,0 +1,53 @@
+// Runs one command: checks its words, makes the call, prints the answer, says how it ended.
+//
+// Threads: one. Lifetime: connection and printer outlive the runner.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "client/cli/commands.h"
+#include "client/cli/connection.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/printer.h"
+
+namespace kv {
+
+class Runner {
+ public:
+  // `one_shot`: the words come from the shell's command line, where `set K -` and `set K @FILE` name the value's
+  // source.
+  Runner(Connection& connection, Printer& printer, bool one_shot)
+      : connection_(connection), printer_(printer), one_shot_(one_shot) {}
+
+  // words[0] is the command. No words: nothing to do.
+  ExitCode run(const std::vector<std::string>& words);
+
+ private:
+  using Arguments = std::span<const std::string>;
+
+  ExitCode dispatch(const CommandInfo& command, Arguments arguments);
+  ExitCode set(Arguments arguments);
+  ExitCode get(const std::string& key);
+  ExitCode del(Arguments keys);
+  ExitCode keys(Arguments pattern);
+  ExitCode config(Arguments arguments);
+  ExitCode health(Arguments service);
+  // The admin service (admin_commands.cc).
+  ExitCode config_get(Arguments names);
+  ExitCode config_set(Arguments pairs);
+  ExitCode status();
+  ExitCode snapshot(Arguments arguments);
+  ExitCode snapshots();
+  ExitCode rewrite_log(Arguments arguments);
+  ExitCode help(Arguments command);
+  ExitCode misused(std::string_view line);
+  ExitCode failed(std::string_view verb, const absl::Status& status);
+
+  Connection& connection_;
+  Printer& printer_;
+  const bool one_shot_;
+};
+
+}  // namespace kv

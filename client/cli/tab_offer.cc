@@ -1,0 +1,96 @@
+#include "client/cli/tab_offer.h"
+
+#include <algorithm>
+
+#include "client/cli/admin_settings.h"
+#include "client/cli/commands.h"
+#include "client/cli/config_arguments.h"
+
+namespace kv {
+namespace {
+
+constexpr std::string_view kBlanks = " \t";
+
+std::vector<std::string> names_of_commands() {
+  std::vector<std::string> names;
+  for (const CommandInfo& command : commands()) names.emplace_back(command.name);
+  return names;
+}
+
+std::vector<std::string> words_of(std::string_view line) {
+  std::vector<std::string> words;
+  for (std::size_t begin = line.find_first_not_of(kBlanks); begin != line.npos;) {
+    const std::size_t end = std::min(line.find_first_of(kBlanks, begin), line.size());
+    words.push_back(in_lower_case(line.substr(begin, end - begin)));
+    begin = line.find_first_not_of(kBlanks, end);
+  }
+  return words;
+}
+
+// After `config get` and `config set`: as many settings as one likes.
+std::vector<std::string> choices_of_settings(const std::string& verb) {
+  if (verb != "get" && verb != "set") return {};
+  std::vector<std::string> names;
+  for (const std::string_view name : setting_names()) names.push_back(std::string(name) + (verb == "set" ? "=" : ""));
+  if (verb == "set") names.insert(names.end(), {"--check", "--wait", "--snapshot-first", "--if-version"});
+  return names;
+}
+
+// The words that may stand where the cursor is.
+std::vector<std::string> choices(std::string_view before_word) {
+  const std::vector<std::string> before = words_of(before_word);
+  if (before.empty()) return names_of_commands();
+  const CommandInfo* command = find_command(before.front());
+  if (command == nullptr) return {};
+  if (command->verb == Verb::kConfig && before.size() > 1) return choices_of_settings(before[1]);
+  if (before.size() > 1) return {};
+  switch (command->verb) {
+    case Verb::kHelp:
+      return names_of_commands();
+    case Verb::kSnapshot:
+    case Verb::kRewriteLog:
+      return {"--no-wait"};
+    case Verb::kConfig: {
+      std::vector<std::string> words(std::begin(kModeWords), std::end(kModeWords));
+      words.insert(words.end(), {"get", "set"});
+      return words;
+    }
+    default:
+      return {};
+  }
+}
+
+// In the letters of the first one: SNAPSHOT and set begin alike.
+std::string common_start(const std::vector<std::string>& words) {
+  std::string common = words.front();
+  for (const std::string& word : words) {
+    const auto differs = std::mismatch(common.begin(), common.end(), word.begin(), word.end(), [](char a, char b) {
+                           return in_lower_case({&a, 1}) == in_lower_case({&b, 1});
+                         }).first;
+    common.erase(differs, common.end());
+  }
+  return common;
+}
+
+}  // namespace
+
+TabOffer complete(std::string_view line) {
+  const std::size_t blank = line.find_last_of(" \t");
+  const std::size_t start = blank == line.npos ? 0 : blank + 1;
+  const std::string typed = in_lower_case(line.substr(start));
+  const bool in_capitals = typed.empty() || typed != line.substr(start);
+  std::vector<std::string> matching = choices(line.substr(0, start));
+  std::erase_if(matching, [&](const std::string& word) { return !in_lower_case(word).starts_with(typed); });
+  if (matching.empty()) return {};
+  const std::string common = common_start(matching);
+  TabOffer offer{common.substr(typed.size()), {}};
+  if (!in_capitals) offer.insert = in_lower_case(offer.insert);  // As the person began it.
+  if (matching.size() == 1) {
+    if (!common.ends_with('=')) offer.insert += ' ';  // A value follows without one.
+  } else if (offer.insert.empty()) {
+    offer.candidates = std::move(matching);
+  }
+  return offer;
+}
+
+}  // namespace kv

@@ -1,0 +1,43 @@
+// The client library: calls of the server as tasks, over one or several connections.
+//
+// A call is a Task: await it in a coroutine, wait() for it, or start() it with a callback (client/wait.h). It begins
+// when it is awaited. docs/client-library.md shows all three.
+//
+// Threads:  any, as many calls at a time as one likes. What follows a call runs on the client's threads.
+// Lifetime: the destructor gives up what is under way and returns when all of it has ended, callbacks included; it runs
+//           on none of the client's own threads. A task that was never begun may go at any time.
+// Errors:   client/attempts.h.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "client/attempts.h"
+#include "client/call_options.h"
+#include "client/methods.h"
+#include "client/transport.h"
+#include "client/unary_call.h"
+#include "client/wait.h"
+
+namespace kv {
+
+class Client {
+ public:
+  explicit Client(const ClientOptions& options) : transport_(options) {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Any unary method (client/methods.h). `metadata` may be null; it outlives the task.
+  template <class Request, class Response>
+  Task<absl::StatusOr<Response>> call(UnaryMethod<Request, Response> method, Request request, CallOptions options = {},
+                                      CallMetadata* metadata = nullptr) {
+    return call_unary(transport_, transport_.next_endpoint(), method, std::move(request), std::move(options), false,
+                      metadata);
+  }
+
+ private:
+  Transport transport_;
+};
+
+}  // namespace kv
