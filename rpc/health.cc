@@ -8,7 +8,7 @@
 #include <grpcpp/impl/rpc_service_method.h>
 
 #include "core/error.h"
-#include "rpc/status.h"
+#include "rpc/stream_call.h"
 
 namespace kv {
 namespace {
@@ -19,20 +19,13 @@ constexpr char kWatchName[] = "/grpc.health.v1.Health/Watch";
 
 }  // namespace
 
-// One open Watch call. Everything below the writer_ is guarded by the board's lock.
-class HealthWatch final : public Call {
+// One open Watch call. Its members are guarded by the board's lock.
+class HealthWatch final : public ServerStream {
  public:
-  HealthWatch(Reactor& reactor, HealthService& board) : Call(reactor), writer_(&context_), board_(board) {}
+  HealthWatch(Reactor& reactor, HealthService& board) : ServerStream(reactor), board_(board) {}
   ~HealthWatch() {
     const std::lock_guard lock(board_.mutex_);
     board_.watches_.erase(this);
-  }
-
-  auto accept() {
-    return OnCompletion([this](Completion& accepted) {
-      grpc::ServerCompletionQueue* queue = reactor_.queue();
-      board_.methods_.request_watch(&context_, &bytes_, &writer_, queue, queue, &accepted);
-    });
   }
 
   void join(std::string name) {
@@ -41,13 +34,11 @@ class HealthWatch final : public Call {
     board_.watches_.insert(this);
   }
 
-  auto write(const grpc::ByteBuffer& bytes) {
-    return OnCompletion([this, &bytes](Completion& written) { writer_.Write(bytes, &written); });
-  }
+  // A last message may be told while the server stops.
+  using ServerStream::write;
 
   // Resumes on home() with the next state to tell, or with nothing when the watch is to end.
   auto next() { return Next{*this}; }
-  auto finish(grpc::Status status) { return Finish{*this, std::move(status)}; }
 
   void wake() noexcept {  // lock held
     if (std::exchange(parked_, false)) reactor_.post(resume_);
@@ -71,16 +62,6 @@ class HealthWatch final : public Call {
     }
     HealthWatch& watch;
   };
-  struct Finish {
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) {
-      watch.resume_at_end(waiter);
-      watch.writer_.Finish(status, &watch.sent());
-    }
-    void await_resume() const noexcept {}
-    HealthWatch& watch;
-    grpc::Status status;
-  };
   struct Resume final : Completion {
     void complete(bool) noexcept override { waiter.resume(); }
     std::coroutine_handle<> waiter;
@@ -93,7 +74,6 @@ class HealthWatch final : public Call {
   bool news() const { return told_ != board_.find(name_); }
   bool ended() const { return over() || board_.stopping_; }
 
-  grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
   HealthService& board_;
   std::string name_;
   std::optional<Health> told_;
@@ -150,7 +130,7 @@ Answer<Health> HealthService::check(const HealthRequest& request) const {
 
 Detached HealthService::serve_watch(Reactor& reactor, HealthService& board) {
   HealthWatch watch(reactor, board);
-  const bool accepted = co_await watch.accept();
+  const bool accepted = co_await watch.accept(board.methods_, &Methods::request_watch);
   if (!accepted) co_return;  // The server is stopping.
   serve_watch(reactor, board);
 
@@ -169,7 +149,7 @@ Detached HealthService::serve_watch(Reactor& reactor, HealthService& board) {
       if (!written) break;
     }
   }
-  co_await watch.finish(to_grpc(status));
+  co_await watch.finish(status);
 }
 
 void HealthService::listen(Reactor& reactor) {

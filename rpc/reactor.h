@@ -25,6 +25,7 @@
 #include "core/completion.h"
 #include "rpc/call_counts.h"
 #include "rpc/gate.h"
+#include "rpc/open_streams.h"
 #include "rpc/poller_round.h"
 
 namespace kv {
@@ -55,6 +56,7 @@ class Reactor final : public Scheduler {
   grpc::ServerCompletionQueue* queue() noexcept { return queue_.get(); }
   Gate& gate() noexcept { return gate_; }
   CallCounts& counts() noexcept { return counts_; }
+  OpenStreams& streams() noexcept { return streams_; }
   unsigned posted_calls_per_method() const noexcept { return bounds_.posted_calls_per_method; }
 
  private:
@@ -72,6 +74,7 @@ class Reactor final : public Scheduler {
   const Bounds bounds_;
   Gate gate_;
   CallCounts counts_;
+  OpenStreams streams_;
   Wake wake_{*this};
 
   std::mutex mutex_;

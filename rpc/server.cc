@@ -23,6 +23,8 @@ constexpr std::chrono::milliseconds kTimeToLeave{100};
 // What abandoned calls get to send their answers. Only a client that does not read, or a handler that does not end,
 // uses it up; it comes on top of the stop timeout, so it is short.
 constexpr std::chrono::milliseconds kTimeToAnswer{500};
+// A stream whose peer does not read cannot be told of a stop; this long it may still begin to.
+constexpr std::chrono::milliseconds kTimeToRead{1000};
 
 unsigned queues_for(unsigned wanted) noexcept {
   if (wanted != 0) return wanted;
@@ -127,13 +129,18 @@ void RpcServer::drain(SteadyTime deadline, const std::function<void()>& abandon)
     LibraryStop stop(*server_->c_server());
     // 2. A poller that was just handing over a call, or listening for the next one, may not know of 1 yet.
     for (const auto& reactor : reactors_) reactor->begin_round();
-    // 3. The calls are answered, or nobody waits for them any longer: then they say so, and their answers leave before
+    // 3. Streams end at their next message, and those that wait for somebody to read are cut off.
+    for (const auto& reactor : reactors_) reactor->streams().stop();
+    if (!wait_for_calls_until(std::min(deadline, begin + kTimeToRead))) {
+      for (const auto& reactor : reactors_) reactor->streams().cut_off_stuck();
+    }
+    // 4. The calls are answered, or nobody waits for them any longer: then they say so, and their answers leave before
     // the connections do. A caller that is cut off first knows less than it could.
     if (!wait_for_calls_until(deadline) && abandon) {
       abandon();
       wait_for_calls_until(std::chrono::steady_clock::now() + kTimeToAnswer);
     }
-    // 4. Busy clients hang up. An idle one may not look for seconds, and the library would wait for it: it is cut off,
+    // 5. Busy clients hang up. An idle one may not look for seconds, and the library would wait for it: it is cut off,
     // but never while a thread may still be handing over a call of before (docs/decisions.md, "A call that comes while
     // the server stops").
     const bool left = stop.wait_until(begin + kTimeToLeave);

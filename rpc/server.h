@@ -1,7 +1,7 @@
 // A gRPC server that knows no keys: it owns the library's server, the reactors and the order in which they begin and
 // end.
 //
-// Hard part: the end (docs/ARCHITECTURE.md, "Stop"). drain() tells the library to stop, waits for the calls to leave,
+// Hard part: the end. drain() tells the library and the open streams to stop, waits for the calls to leave,
 // and at the deadline asks the owner to complete every call that is still parked. Clients that do not hang up by
 // themselves are cut off last (docs/decisions.md, "A call that comes while the server stops"). The library's own stop
 // returns when the connections are gone: calls may still be parked then, and even wait in a queue unseen, so the gates
