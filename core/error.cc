@@ -56,6 +56,8 @@ Meaning meaning(Reason reason) noexcept {
       return {kAborted, "CONFIG_VERSION_MISMATCH"};
     case Reason::kTransitionInProgress:
       return {kAborted, "TRANSITION_IN_PROGRESS"};
+    case Reason::kIncrementOverflow:
+      return {kOutOfRange, "INCREMENT_OVERFLOW"};
     case Reason::kRevisionInFuture:
       return {kOutOfRange, "REVISION_IN_FUTURE"};
     case Reason::kMemoryLimit:

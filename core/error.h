@@ -38,6 +38,7 @@ enum class Reason {
   kConfigVersionMismatch,
   kTransitionInProgress,
   // OUT_OF_RANGE
+  kIncrementOverflow,
   kRevisionInFuture,
   // RESOURCE_EXHAUSTED
   kMemoryLimit,

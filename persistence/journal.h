@@ -62,6 +62,8 @@ class Ticket {
   Level default_level() const noexcept { return default_level_; }
   // Whether an explicit level can be promised now; else DURABILITY_UNAVAILABLE, and nothing has been applied.
   absl::Status check_level(Level level) const;
+  // Whether a record of these mutations is no larger than what was admitted.
+  bool holds(std::span<const Mutation> mutations) const noexcept;
 
  private:
   friend class Admission;

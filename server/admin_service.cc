@@ -39,6 +39,8 @@ absl::StatusOr<Level> level_of(v1::Durability durability, const Journal& journal
       return Level::kOs;
     case v1::DURABILITY_DISK:
       return Level::kDisk;
+    case v1::DURABILITY_QUORUM:
+      return error(Reason::kDurabilityUnavailable, "this is one server, there is no quorum");
     default:
       return refuse_field("durability", fmt::format("is {}, which is no level", static_cast<int>(durability)));
   }

@@ -1,7 +1,6 @@
 #include "server/engine.h"
 
 #include <algorithm>
-#include <array>
 #include <new>
 
 #include <fmt/format.h>
@@ -15,12 +14,11 @@ namespace {
 
 // A record of removals is closed at this size, however many keys are due.
 constexpr std::size_t kExpireRecordBytes = 256 << 10;
+// What an Append is admitted for beyond the value it has seen, so that others who append meanwhile rarely make it come
+// again.
+constexpr std::size_t kAppendSlack = 4 << 10;
 
-// A change of one key costs at most its own mutation and the removal of a due entry that it finds.
-std::size_t record_bytes_at_most(std::string_view key, std::string_view value) {
-  return record_bytes_of(mutation_bytes_at_most(key.size(), value.size()) + mutation_bytes_at_most(key.size(), 0),
-                         false);
-}
+absl::Status no_memory() { return error(Reason::kMemoryLimit, "no memory for this; nothing was changed"); }
 
 absl::StatusOr<Level> level_of(const Ticket& ticket, std::optional<Level> asked) {
   if (!asked) return ticket.default_level();
@@ -29,40 +27,6 @@ absl::StatusOr<Level> level_of(const Ticket& ticket, std::optional<Level> asked)
 }
 
 Mutation removal(MutationKind kind, std::string_view key) { return {.kind = kind, .key = key, .value = {}}; }
-
-// One change under its shard's lock, numbered and published. Everything that can fail has been done before it begins.
-Revision append_set(Store& store, Clock& clock, Journal& journal, Ticket ticket, const HashedKey& key,
-                    const HashedValue& value, UnixMillis expire_at, bool& existed) {
-  WriteLock shard = store.write(key);
-  const Entry* old = shard.find_even_due(key);
-  const bool due = old != nullptr && old->due(clock.now());
-  existed = old != nullptr && !due;
-  PreparedPut prepared = shard.prepare_put(key, value, ValueType::kString, expire_at);
-  const std::array<Mutation, 2> mutations = {
-      removal(MutationKind::kExpire, key.key),
-      Mutation{.kind = MutationKind::kSet, .expire_at = expire_at, .key = key.key, .value = value.value}};
-  const Revision revision = journal.append(std::move(ticket), std::span(mutations).subspan(due ? 0 : 1));
-  if (due) shard.erase(*old, revision);
-  shard.publish(std::move(prepared), revision);
-  return revision;
-}
-
-struct Removed {
-  Revision revision = 0;  // of the removal, or of what the miss shows
-  bool existed = false;
-  bool changed = false;
-};
-
-Removed append_removal(Store& store, Clock& clock, Journal& journal, Ticket ticket, const HashedKey& key) {
-  WriteLock shard = store.write(key);
-  const Entry* old = shard.find_even_due(key);
-  if (old == nullptr) return {.revision = shard.last_removal()};
-  const bool due = old->due(clock.now());
-  const Mutation mutation = removal(due ? MutationKind::kExpire : MutationKind::kDelete, key.key);
-  const Revision revision = journal.append(std::move(ticket), std::span(&mutation, 1));
-  shard.erase(*old, revision);
-  return {.revision = revision, .existed = !due, .changed = true};
-}
 
 // Measures stages, for those who asked.
 class Laps {
@@ -123,56 +87,88 @@ absl::Status Engine::check_entry(std::string_view key, std::string_view value) c
                {{"field", "value"}, {"limit", std::to_string(limits_.entry_bytes_max)}});
 }
 
-Task<absl::StatusOr<Written>> Engine::set(SetOperation operation, Caller& caller) {
-  const HashedKey key(operation.key);
-  const HashedValue value(operation.value);
-  Laps laps(operation.timed);
-  absl::StatusOr<Ticket> ticket =
-      co_await journal_->admit(record_bytes_at_most(operation.key, operation.value), caller.home());
-  if (!ticket.ok()) co_return ticket.status();
-  const absl::StatusOr<Level> level = level_of(*ticket, operation.level);
-  if (!level.ok()) co_return level.status();
-  if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
-
-  Written written{.level = *level};
-  written.times.admission = laps.lap();
-  try {
-    written.revision =
-        append_set(store_, clock_, *journal_, *std::move(ticket), key, value, operation.expire_at, written.existed);
-  } catch (const std::bad_alloc&) {
-    co_return error(Reason::kMemoryLimit, "no memory for this entry; nothing was changed");
-  }
-  laps.lap();
-  const absl::Status reached = co_await journal_->wait_written(written.revision, *level, caller.home());
-  if (!reached.ok()) co_return reached;
-  written.times.durability = laps.lap();
-  co_return written;
+absl::Status Engine::check(const Operation& operation) const {
+  if (operation.kind == OperationKind::kSet || operation.kind == OperationKind::kAppend)
+    return check_entry(operation.key, operation.value);
+  if (const absl::Status checked = check_key(operation.key); !checked.ok()) return checked;
+  if (operation.min_revision <= applied()) return absl::OkStatus();
+  return error(Reason::kRevisionInFuture,
+               fmt::format("revision {} is asked for, the newest is {}", operation.min_revision, applied()),
+               {{"field", "min_revision"}, {"revision", std::to_string(applied())}});
 }
 
-Task<absl::StatusOr<Written>> Engine::remove(DeleteOperation operation, Caller& caller) {
+Outcome Engine::get(const Operation& operation, OutcomeSink& sink) const {
   const HashedKey key(operation.key);
-  Laps laps(operation.timed);
-  absl::StatusOr<Ticket> ticket = co_await journal_->admit(record_bytes_at_most(operation.key, {}), caller.home());
-  if (!ticket.ok()) co_return ticket.status();
-  const absl::StatusOr<Level> level = level_of(*ticket, operation.level);
-  if (!level.ok()) co_return level.status();
-  if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
-
-  Written written{.level = *level};
-  written.times.admission = laps.lap();
   const Revision visible_before = visible();
-  const Removed removed = append_removal(store_, clock_, *journal_, *std::move(ticket), key);
-  written.revision = std::max(removed.revision, visible_before);
-  written.existed = removed.existed;
-  laps.lap();
-  absl::Status reached;
-  if (removed.changed || operation.level) {
-    reached = co_await journal_->wait_written(removed.revision, *level, caller.home());
-  } else if (must_wait(removed.revision)) {
-    reached = co_await journal_->wait_readable(removed.revision, caller.home());
+  Outcome outcome;
+  try {
+    const ReadLock lock = store_.read(key);
+    look(find_key(lock, key, clock_.now()), operation, visible_before, sink, outcome);
+  } catch (const std::bad_alloc&) {
+    outcome.error = no_memory();
   }
+  return outcome;
+}
+
+std::size_t Engine::present_bytes(const Operation& operation, const HashedKey& key) const {
+  if (operation.kind != OperationKind::kAppend) return 0;
+  const ReadLock lock = store_.read(key);
+  const Entry* entry = find_key(lock, key, clock_.now()).seen().entry;
+  return entry == nullptr ? 0 : entry->value().size();
+}
+
+bool Engine::apply_alone(const Operation& operation, const HashedKey& key, const HashedValue& value, Ticket ticket,
+                         Level level, OutcomeSink* sink, Outcome& outcome) {
+  Decision decision;
+  try {
+    WriteLock shard = store_.write(key);
+    const WriteContext context{*journal_, limits_.entry_bytes_max, clock_.now(), level};
+    if (!apply(shard, operation, key, value, ticket, context, sink, decision)) return false;
+  } catch (const std::bad_alloc&) {
+    decision.outcome.error = no_memory();
+  }
+  outcome = std::move(decision.outcome);
+  if (expiries_ != nullptr && decision.expire_at != kNoExpiry && outcome.revision != 0)
+    expiries_->note(decision.expire_at);
+  return true;
+}
+
+// Resumes on `home`.
+Task<absl::Status> Engine::answerable(const Operation& operation, const Outcome& outcome, Scheduler& home) {
+  if (outcome.revision != 0) co_return co_await journal_->wait_written(outcome.revision, outcome.level, home);
+  if (operation.options.level) co_return co_await journal_->wait_reached(outcome.shown, outcome.level, home);
+  if (!must_wait(outcome.shown)) co_return absl::OkStatus();
+  co_return co_await journal_->wait_readable(outcome.shown, home);
+}
+
+Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& caller, OutcomeSink* sink) {
+  const HashedKey key(operation.key);
+  const HashedValue value(operation.value);
+  Laps laps(operation.options.timed);
+  Written written;
+  Outcome outcome;
+  Revision visible_before = 0;
+  std::size_t room = present_bytes(operation, key) + kAppendSlack;
+  bool applied = false;
+  while (!applied) {
+    absl::StatusOr<Ticket> ticket = co_await journal_->admit(record_bytes_at_most(operation, room), caller.home());
+    if (!ticket.ok()) co_return ticket.status();
+    const absl::StatusOr<Level> level = level_of(*ticket, operation.options.level);
+    if (!level.ok()) co_return level.status();
+    if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
+    written.times.admission += laps.lap();
+    written.level = *level;
+    visible_before = visible();
+    applied = apply_alone(operation, key, value, *std::move(ticket), *level, sink, outcome);
+    room = limits_.entry_bytes_max;  // Somebody made the value longer meanwhile: this is enough for any.
+  }
+  laps.lap();
+  const absl::Status reached = co_await answerable(operation, outcome, caller.home());
   if (!reached.ok()) co_return reached;
+  if (!outcome.error.ok()) co_return outcome.error;
   written.times.durability = laps.lap();
+  written.applied = outcome.applied;
+  written.revision = outcome.revision != 0 ? outcome.revision : std::max(outcome.shown, visible_before);
   co_return written;
 }
 

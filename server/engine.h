@@ -14,11 +14,9 @@
 // Source:   docs/durability.md.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +26,9 @@
 #include "core/task.h"
 #include "persistence/journal.h"
 #include "persistence/storage.h"
+#include "server/executor.h"
 #include "server/limits.h"
+#include "server/operation.h"
 #include "store/store.h"
 
 namespace kv {
@@ -44,20 +44,6 @@ class Caller {
   ~Caller() = default;
 };
 
-struct SetOperation {
-  std::string_view key;
-  std::string_view value;
-  UnixMillis expire_at = kNoExpiry;
-  std::optional<Level> level;  // empty: what mode and policy give
-  bool timed = false;
-};
-
-struct DeleteOperation {
-  std::string_view key;
-  std::optional<Level> level;
-  bool timed = false;
-};
-
 // Where the time of an operation went; zeros unless it asked for that.
 struct StageTimes {
   std::chrono::nanoseconds admission{0};
@@ -67,8 +53,17 @@ struct StageTimes {
 struct Written {
   Revision revision = 0;  // of the change, or, when nothing changed, at which that was seen
   Level level = Level::kMemory;
-  bool existed = false;  // before the change
+  bool applied = false;  // Outcome::applied
   StageTimes times = {};
+};
+
+// Hears of every expiry that a write sets.
+class ExpiryListener {
+ public:
+  virtual void note(UnixMillis expire_at) noexcept = 0;
+
+ protected:
+  ~ExpiryListener() = default;
 };
 
 struct KeyListing {
@@ -86,6 +81,8 @@ class Engine {
 
   // Once, after the load: from here on expire() works.
   void attach(Journal& journal) noexcept { journal_ = &journal; }
+  // Once, before serving; null: nobody listens.
+  void tell_expiries_to(ExpiryListener* listener) noexcept { expiries_ = listener; }
   // From LOADING to serving, once; then to stopping, once, from where nothing is accepted any more.
   void start_serving() noexcept;
   void stop_serving() noexcept { state_.store(State::kStopping, std::memory_order_release); }
@@ -96,6 +93,8 @@ class Engine {
   const Limits& limits() const noexcept { return limits_; }
   absl::Status check_key(std::string_view key) const;
   absl::Status check_entry(std::string_view key, std::string_view value) const;
+  // Sizes, and whether a Get asks for a revision that there is. Only while ready().
+  absl::Status check(const Operation& operation) const;
 
   // Only while ready(). Calls visit(const Entry*) under the shard's lock, with null for a miss, and returns the
   // revision that the answer shows: it may be sent once must_wait() is false or until_readable() gave OK.
@@ -114,9 +113,13 @@ class Engine {
     return journal_->default_level() == Level::kDisk ? journal_->durable() : journal_->applied();
   }
 
-  // Check sizes first.
-  Task<absl::StatusOr<Written>> set(SetOperation operation, Caller& caller);
-  Task<absl::StatusOr<Written>> remove(DeleteOperation operation, Caller& caller);
+  // A Get. Only while ready(); check() first. The sink has the answer unless the outcome is an error; it may be sent
+  // once must_wait(outcome.shown) is false or until_readable() gave OK, and so may the error.
+  Outcome get(const Operation& operation, OutcomeSink& sink) const;
+
+  // A write of one key, as a record of its own, answered at its level; check() first. `sink` may be null. An error that
+  // what was found brings (NOT_AN_INTEGER) waits like any answer.
+  Task<absl::StatusOr<Written>> write(const Operation& operation, Caller& caller, OutcomeSink* sink = nullptr);
   // Every key that is UTF-8, shard by shard: each shard is seen at one moment, and other calls run between two shards.
   // RESPONSE_TOO_LARGE when names and their framing would exceed `bytes_max`.
   Task<absl::StatusOr<KeyListing>> keys(std::size_t bytes_max, Caller& caller);
@@ -133,23 +136,24 @@ class Engine {
   Clock& clock_;
   const Limits limits_;
   const LoadProgress& progress_;
+  // What apply() needs to know of the key before its shard is locked: an Append's record holds the whole value.
+  std::size_t present_bytes(const Operation& operation, const HashedKey& key) const;
+  // Under the shard's lock. False: the ticket is too small.
+  bool apply_alone(const Operation& operation, const HashedKey& key, const HashedValue& value, Ticket ticket,
+                   Level level, OutcomeSink* sink, Outcome& outcome);
+  Task<absl::Status> answerable(const Operation& operation, const Outcome& outcome, Scheduler& home);
+
   Journal* journal_ = nullptr;  // set before state_ says serving
+  ExpiryListener* expiries_ = nullptr;
   std::atomic<State> state_{State::kLoading};
 };
 
 template <class Visit>
 Revision Engine::read(const HashedKey& key, Visit&& visit) const {
-  // At time zero nothing is due: the entry is found whatever its expiry, because a miss by expiry shows its version.
-  constexpr UnixMillis kBeforeAnyExpiry = 0;
   const ReadLock lock = store_.read(key);
-  const Entry* entry = lock.find(key, kBeforeAnyExpiry);
-  if (entry == nullptr) {
-    visit(static_cast<const Entry*>(nullptr));
-    return lock.last_removal();
-  }
-  const bool due = entry->expire_at() != kNoExpiry && entry->due(clock_.now());
-  visit(due ? nullptr : entry);
-  return due ? std::max(entry->version(), lock.last_removal()) : entry->version();
+  const FoundKey found = find_key(lock, key, clock_.now());
+  visit(found.seen().entry);
+  return found.shown;
 }
 
 }  // namespace kv

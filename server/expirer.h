@@ -22,7 +22,7 @@
 
 namespace kv {
 
-class Expirer final : private Scheduler {
+class Expirer final : public ExpiryListener, private Scheduler {
  public:
   explicit Expirer(Engine& engine) : engine_(engine) {}
   ~Expirer() { stop(); }
@@ -32,7 +32,7 @@ class Expirer final : private Scheduler {
   void start();
   void stop();
   // Somebody set an expiry: the thread may have to wake earlier than it planned.
-  void note(UnixMillis expire_at) noexcept;
+  void note(UnixMillis expire_at) noexcept override;
 
   std::uint64_t expired_total() const noexcept { return expired_total_.load(std::memory_order_relaxed); }
 

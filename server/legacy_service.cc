@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/utf8.h"
+#include "server/calling_client.h"
 #include "server/legacy_config.h"
 #include "server/settings_change_wait.h"
 
@@ -19,15 +20,13 @@ using std::chrono::nanoseconds;
 // The old client gives Config one second, the way there and back included.
 constexpr std::chrono::milliseconds kConfigPatience{500};
 
-class CallingClient final : public Caller {
- public:
-  explicit CallingClient(Call& call) : call_(call) {}
-  Scheduler& home() noexcept override { return call_.home(); }
-  absl::Status still_wanted() noexcept override { return call_.still_wanted(); }
-
- private:
-  Call& call_;
-};
+Operation operation_of(OperationKind kind, std::string_view key, const CallOptions& options) {
+  Operation operation;
+  operation.kind = kind;
+  operation.key = key;
+  operation.options = {.level = options.level, .timed = options.want_timing};
+  return operation;
+}
 
 // What the library refuses for its string fields is the key's fault, and has a word of its own.
 template <class Request>
@@ -116,8 +115,9 @@ Answer<LegacyService::Empty> LegacyService::set(Call& call, kvstore::SetRequest&
 Task<absl::StatusOr<LegacyService::Empty>> LegacyService::set_and_wait(Call& call, const kvstore::SetRequest& request,
                                                                        CallOptions options) {
   CallingClient client(call);
-  const SetOperation operation{request.key(), request.value(), kNoExpiry, options.level, options.want_timing};
-  const absl::StatusOr<Written> written = co_await engine_.set(operation, client);
+  Operation operation = operation_of(OperationKind::kSet, request.key(), options);
+  operation.value = request.value();
+  const absl::StatusOr<Written> written = co_await engine_.write(operation, client);
   if (!written.ok()) co_return written.status();
   add_written(call, options, *written);
   co_return Empty();
@@ -171,12 +171,12 @@ Answer<kvstore::DelResponse> LegacyService::del(Call& call, kvstore::DelRequest&
 Task<absl::StatusOr<kvstore::DelResponse>> LegacyService::del_and_wait(Call& call, const kvstore::DelRequest& request,
                                                                        CallOptions options) {
   CallingClient client(call);
-  const DeleteOperation operation{request.key(), options.level, options.want_timing};
-  const absl::StatusOr<Written> written = co_await engine_.remove(operation, client);
+  const Operation operation = operation_of(OperationKind::kDelete, request.key(), options);
+  const absl::StatusOr<Written> written = co_await engine_.write(operation, client);
   if (!written.ok()) co_return written.status();
   add_written(call, options, *written);
   kvstore::DelResponse response;
-  response.set_success(written->existed);
+  response.set_success(written->applied);
   co_return response;
 }
 

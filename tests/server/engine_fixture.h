@@ -34,6 +34,17 @@ class TestCaller final : public Caller {
   Scheduler& home_;
 };
 
+inline Operation set_operation(std::string_view key, std::string_view value, UnixMillis expire_at = kNoExpiry,
+                               std::optional<Level> level = {}) {
+  Operation operation;
+  operation.kind = OperationKind::kSet;
+  operation.key = key;
+  operation.value = value;
+  if (expire_at != kNoExpiry) operation.expiry = {ExpiryPolicy::Kind::kAt, expire_at};
+  operation.options.level = level;
+  return operation;
+}
+
 struct EngineFixture {
   explicit EngineFixture(std::optional<FsyncPolicy> log = {}, FileSystem& fs = posix_file_system(), Limits limits = {},
                          std::string log_directory = {})
@@ -58,12 +69,19 @@ struct EngineFixture {
     return result;
   }
 
+  absl::StatusOr<Written> write(const Operation& operation, OutcomeSink* sink = nullptr) {
+    return run_task(engine.write(operation, caller, sink));
+  }
   absl::StatusOr<Written> set(std::string_view key, std::string_view value, UnixMillis expire_at = kNoExpiry,
                               std::optional<Level> level = {}) {
-    return run_task(engine.set({key, value, expire_at, level}, caller));
+    return write(set_operation(key, value, expire_at, level));
   }
   absl::StatusOr<Written> remove(std::string_view key, std::optional<Level> level = {}) {
-    return run_task(engine.remove({key, level}, caller));
+    Operation operation;
+    operation.kind = OperationKind::kDelete;
+    operation.key = key;
+    operation.options.level = level;
+    return write(operation);
   }
   // The value, or nothing for a miss.
   std::optional<std::string> get(std::string_view key) {

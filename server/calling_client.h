@@ -1,0 +1,20 @@
+// A call as the engine sees whoever asks.
+// Lifetime: the call outlives it.
+#pragma once
+
+#include "rpc/call.h"
+#include "server/engine.h"
+
+namespace kv {
+
+class CallingClient final : public Caller {
+ public:
+  explicit CallingClient(Call& call) : call_(call) {}
+  Scheduler& home() noexcept override { return call_.home(); }
+  absl::Status still_wanted() noexcept override { return call_.still_wanted(); }
+
+ private:
+  Call& call_;
+};
+
+}  // namespace kv
