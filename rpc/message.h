@@ -4,12 +4,38 @@
 // Errors:  a peer's bytes never do more than fail to parse; how many they are was bounded by the library's limit.
 #pragma once
 
+#include <cstddef>
+#include <string_view>
+
 #include <google/protobuf/message_lite.h>
 #include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
 
 #include "absl/status/status.h"
 
 namespace kv {
+
+// A message as its bytes, for methods that read and write them by hand: a Request or Response of serve_unary() like a
+// generated one.
+class WireMessage {
+ public:
+  std::string_view bytes() const noexcept { return {reinterpret_cast<const char*>(slice_.begin()), slice_.size()}; }
+
+  // Room of `size` bytes, to be written from its end backwards. Throws std::bad_alloc. Gives that end.
+  char* reserve(std::size_t size);
+  // Of what was reserved the last `size` bytes are the message.
+  void keep_last(std::size_t size) noexcept;
+
+ private:
+  friend bool parse(grpc::ByteBuffer& bytes, WireMessage& message);
+  friend absl::Status serialize(const WireMessage& message, grpc::ByteBuffer& bytes);
+  grpc::Slice slice_;
+};
+
+// Any bytes are one; false only when the buffer itself cannot be read.
+bool parse(grpc::ByteBuffer& bytes, WireMessage& message);
+absl::Status serialize(const WireMessage& message, grpc::ByteBuffer& bytes);
+absl::Status unparsable(const WireMessage& message);
 
 // False when the bytes are not such a message. What was read up to the bad place stays in `message`.
 bool parse(grpc::ByteBuffer& bytes, google::protobuf::MessageLite& message);
@@ -19,5 +45,6 @@ absl::Status serialize(const google::protobuf::MessageLite& message, grpc::ByteB
 
 // MESSAGE_INVALID, naming the type.
 absl::Status unparsable(const google::protobuf::MessageLite& message);
+absl::Status unparsable(std::string_view type);
 
 }  // namespace kv

@@ -24,7 +24,8 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kHealthPeriod{200};
 constexpr milliseconds kEndPatience{2000};
-constexpr std::array kHealthNames = {"", "kvstore.KeyValueStore", "kvstore.writes", "kvstore.persistence"};
+constexpr std::array kServedNames = {"", "kvstore.KeyValueStore", "kvstore.v1.KeyValueService"};
+constexpr std::array kPromiseNames = {"kvstore.writes", "kvstore.persistence"};
 
 RpcServerOptions rpc_options(const Options& options) {
   RpcServerOptions result;
@@ -63,8 +64,9 @@ Application::Application(CommandLine line)
       engine_(store_, clock_, options_.limits, progress_),
       events_(std::make_unique<EventThread>()),
       legacy_(engine_, *events_, options_.legacy_config),
+      key_values_(engine_),
       admin_(engine_, fixed_config_of(line_)),
-      rpc_(rpc_options(options_), {&legacy_, &admin_}),
+      rpc_(rpc_options(options_), {&legacy_, &key_values_, &admin_}),
       expirer_(engine_),
       metrics_(store_, [this] { return rpc_.totals(); }) {}
 
@@ -112,7 +114,7 @@ absl::Status Application::listen() {
     log_info("metrics and probes on port {} of {}", http_->port(), options_.http_listen);
   }
   if (const absl::Status started = rpc_.start(); !started.ok()) return started;
-  for (const char* name : kHealthNames) rpc_.set_health(name, false);
+  set_all_unhealthy();
   return absl::OkStatus();
 }
 
@@ -138,19 +140,24 @@ void Application::begin_serving() {
   if (const absl::Status swept = expirer_.sweep_now(); !swept.ok()) {
     log_warning("keys that are due stay hidden, their removal is not logged yet: {}", message_of(swept));
   }
+  engine_.tell_expiries_to(&expirer_);
   expirer_.start();
   legacy_.start_serving(*storage_);
   admin_.start_serving(*storage_);
   metrics_.show(*storage_, expirer_);
   engine_.start_serving();
-  rpc_.set_health("", true);
-  rpc_.set_health("kvstore.KeyValueStore", true);
+  for (const char* name : kServedNames) rpc_.set_health(name, true);
   {
     std::lock_guard lock(health_mutex_);
     watching_health_ = true;
   }
   watch_health();
   for (const std::string& address : rpc_.addresses()) log_info("serving on {}", address);
+}
+
+void Application::set_all_unhealthy() {
+  for (const char* name : kServedNames) rpc_.set_health(name, false);
+  for (const char* name : kPromiseNames) rpc_.set_health(name, false);
 }
 
 void Application::watch_health() {
@@ -214,7 +221,7 @@ int Application::stop() {
   {
     std::lock_guard lock(health_mutex_);
     watching_health_ = false;
-    for (const char* name : kHealthNames) rpc_.set_health(name, false);
+    set_all_unhealthy();
   }
   engine_.stop_serving();
   rpc_.drain(begin + options_.stop_timeout, [this] {

@@ -23,6 +23,7 @@
 #include "server/event_thread.h"
 #include "server/expirer.h"
 #include "server/http_listener.h"
+#include "server/key_value_service.h"
 #include "server/legacy_service.h"
 #include "server/metrics.h"
 #include "server/options.h"
@@ -53,6 +54,7 @@ class Application {
   absl::Status listen();
   absl::Status load();
   void begin_serving();
+  void set_all_unhealthy();
   void watch_health();
   void wait_for_stop();
   int stop();
@@ -69,6 +71,7 @@ class Application {
   Engine engine_;
   std::unique_ptr<EventThread> events_;
   LegacyService legacy_;
+  KeyValueService key_values_;
   AdminService admin_;
   RpcServer rpc_;
   std::unique_ptr<Storage> storage_;

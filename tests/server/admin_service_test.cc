@@ -196,7 +196,8 @@ TEST_CASE("admin: a revision that no write was given cannot be waited for, and a
   const auto future = f.wait_durable(2);
   CHECK(future.status.error_code() == StatusCode::OUT_OF_RANGE);
   CHECK(future.reason() == "REVISION_IN_FUTURE");
-  for (const int number : {4, 99, -1}) {
+  CHECK(f.wait_durable(1, v1::DURABILITY_QUORUM).reason() == "DURABILITY_UNAVAILABLE");
+  for (const int number : {5, 99, -1}) {
     const auto unknown = f.wait_durable(1, static_cast<v1::Durability>(number));
     CHECK(unknown.status.error_code() == StatusCode::INVALID_ARGUMENT);
     CHECK(unknown.reason() == "FIELD_INVALID");
