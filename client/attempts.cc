@@ -44,6 +44,14 @@ bool outcome_unknown(const absl::Status& error) {
   return outcome != facts.end() && outcome->second == kUnknown;
 }
 
+absl::Status with_outcome_unknown(const absl::Status& error) {
+  if (has_reason(error, Reason::kOutcomeUnknown)) return error;
+  const std::string text = fmt::format("{}; whether the write took effect is not known", message_of(error));
+  absl::Status open(error.code(), to_absl(text));
+  error.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { open.SetPayload(url, payload); });
+  return with_fact(std::move(open), std::string(kOutcome), std::string(kUnknown));
+}
+
 std::optional<std::string> CallMetadata::trailer(std::string_view name) const {
   const auto found =
       std::find_if(trailers.begin(), trailers.end(), [&](const auto& each) { return each.first == name; });
@@ -145,11 +153,7 @@ Task<bool> Attempts::sleep(milliseconds delay) {
 }
 
 absl::Status Attempts::verdict(const absl::Status& failure) const {
-  if (!doubt_ || kind_.effect != Effect::kWrite || has_reason(failure, Reason::kOutcomeUnknown)) return failure;
-  absl::Status open(failure.code(),
-                    to_absl(fmt::format("{}; whether the write took effect is not known", message_of(failure))));
-  failure.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { open.SetPayload(url, payload); });
-  return with_fact(std::move(open), std::string(kOutcome), std::string(kUnknown));
+  return doubt_ && kind_.effect == Effect::kWrite ? with_outcome_unknown(failure) : failure;
 }
 
 }  // namespace kv

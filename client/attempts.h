@@ -31,6 +31,8 @@ inline constexpr std::string_view kInterruptedWord = "INTERRUPTED";
 
 // A write that ended with this error may have been done, or may yet be.
 bool outcome_unknown(const absl::Status& error);
+// The error of a write, with that said.
+absl::Status with_outcome_unknown(const absl::Status& error);
 
 // What goes and comes beside the messages. Names in lower case.
 struct CallMetadata {

@@ -16,6 +16,7 @@
 #include "client/attempts.h"
 #include "client/call_options.h"
 #include "client/methods.h"
+#include "client/request_id.h"
 #include "client/transport.h"
 #include "client/unary_call.h"
 #include "client/wait.h"
@@ -24,19 +25,44 @@ namespace kv {
 
 class Client {
  public:
-  explicit Client(const ClientOptions& options) : transport_(options) {}
+  explicit Client(const ClientOptions& options) : request_ids_(options.request_ids), transport_(options) {}
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Any unary method (client/methods.h). `metadata` may be null; it outlives the task.
+  // Any unary method (client/methods.h). `metadata` may be null; it outlives the task. A write of kvstore.v1 gets the
+  // level of the options, and a request id, unless its message has them already.
   template <class Request, class Response>
   Task<absl::StatusOr<Response>> call(UnaryMethod<Request, Response> method, Request request, CallOptions options = {},
                                       CallMetadata* metadata = nullptr) {
-    return call_unary(transport_, transport_.next_endpoint(), method, std::move(request), std::move(options), false,
-                      metadata);
+    bool repeatable = false;
+    if constexpr (IsWrite<Request>) {
+      prepare_write(request, options.durability, request_ids_);
+      repeatable = !request.options().request_id().empty();
+    }
+    return call_unary(transport_, transport_.next_endpoint(), method, std::move(request), std::move(options),
+                      repeatable, metadata);
+  }
+
+  // The most common ones; the messages above say everything else.
+  Task<absl::StatusOr<kvstore::v1::GetResponse>> get(std::string key, CallOptions options = {}) {
+    kvstore::v1::GetRequest request;
+    request.set_key(std::move(key));
+    return call(methods::kGet, std::move(request), std::move(options));
+  }
+  Task<absl::StatusOr<kvstore::v1::SetResponse>> set(std::string key, std::string value, CallOptions options = {}) {
+    kvstore::v1::SetRequest request;
+    request.set_key(std::move(key));
+    request.set_value(std::move(value));
+    return call(methods::kSet, std::move(request), std::move(options));
+  }
+  Task<absl::StatusOr<kvstore::v1::DeleteResponse>> remove(std::string key, CallOptions options = {}) {
+    kvstore::v1::DeleteRequest request;
+    request.set_key(std::move(key));
+    return call(methods::kDelete, std::move(request), std::move(options));
   }
 
  private:
+  const bool request_ids_;
   Transport transport_;
 };
 

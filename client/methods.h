@@ -8,6 +8,8 @@
 
 #include "kvstore/kvstore.pb.h"
 #include "kvstore/v1/admin_service.pb.h"
+#include "kvstore/v1/key_value.pb.h"
+#include "kvstore/v1/key_value_service.pb.h"
 
 namespace kv {
 
@@ -35,6 +37,13 @@ inline constexpr UnaryMethod<kvstore::KeysRequest, kvstore::KeysResponse> kOldKe
                                                                                    Effect::kRead};
 inline constexpr UnaryMethod<kvstore::ConfigRequest, kvstore::ConfigResponse> kOldConfig{
     "/kvstore.KeyValueStore/Config", Effect::kWrite};
+
+inline constexpr UnaryMethod<kvstore::v1::GetRequest, kvstore::v1::GetResponse> kGet{"/kvstore.v1.KeyValueService/Get",
+                                                                                     Effect::kRead};
+inline constexpr UnaryMethod<kvstore::v1::SetRequest, kvstore::v1::SetResponse> kSet{"/kvstore.v1.KeyValueService/Set",
+                                                                                     Effect::kWrite};
+inline constexpr UnaryMethod<kvstore::v1::DeleteRequest, kvstore::v1::DeleteResponse> kDelete{
+    "/kvstore.v1.KeyValueService/Delete", Effect::kWrite};
 
 inline constexpr UnaryMethod<kvstore::v1::GetStatusRequest, kvstore::v1::GetStatusResponse> kGetStatus{
     "/kvstore.v1.AdminService/GetStatus", Effect::kRead};

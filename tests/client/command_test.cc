@@ -6,7 +6,9 @@
 #include "client/cli/command_line.h"
 #include "client/cli/commands.h"
 #include "client/cli/config_arguments.h"
+#include "client/cli/expiry_text.h"
 #include "client/cli/history.h"
+#include "client/cli/shell_completion.h"
 #include "client/cli/tab_offer.h"
 #include "client/target.h"
 #include "core/absl_text.h"
@@ -162,7 +164,7 @@ TEST_CASE("options: each is read, and each wrong one is named") {
                                           "never", "--no-input", "--keep-going", "keys"});
   CHECK(options.timeout == 250ms);
   CHECK(options.output == OutputFormat::kJson);
-  CHECK(options.level == WriteLevel::kOs);
+  CHECK(options.level == kvstore::v1::DURABILITY_OS);
   CHECK(options.color == ColorChoice::kNever);
   CHECK((options.no_input && options.keep_going && !options.quiet));
   CHECK(options_of({"keys"}, {{"KVSTORE_TIMEOUT", "2s"}}).timeout == 2s);
@@ -194,4 +196,27 @@ TEST_CASE("history: the file is in the state folder of the person") {
   CHECK(history_path(environment_of({{"XDG_STATE_HOME", "/s"}, {"HOME", "/h"}})) == "/s/kvstore/history");
   CHECK(history_path(environment_of({{"XDG_STATE_HOME", "s"}, {"HOME", "/h"}})) == "/h/.local/state/kvstore/history");
   CHECK(history_path(environment_of({})).empty());
+}
+
+TEST_CASE("expiry: times are read and said as people do") {
+  CHECK(parse_ttl("90s")->ttl().seconds() == 90);
+  CHECK(parse_ttl("250ms")->ttl().nanos() == 250'000'000);
+  CHECK_FALSE(parse_ttl("never").ok());
+  CHECK(about(250ms) == "250ms");
+  CHECK(about(42s) == "42s");
+  CHECK(about(200s) == "3m 20s");
+  CHECK(about(52h) == "2d 4h");
+  CHECK(moment(timestamp_of(1'893'456'000'250)) == "2030-01-01T00:00:00.250Z");
+  CHECK(unix_millis(timestamp_of(-1)) == -1);
+}
+
+TEST_CASE("completion: each shell gets a script with every command, and no other shell gets one") {
+  for (const std::string_view shell : kShells) {
+    const auto script = shell_completion(shell);
+    REQUIRE(script);
+    for (const CommandInfo& command : commands()) CHECK(script->find(command.name) != script->npos);
+    CHECK(script->find("NON_PERSISTENT") != script->npos);
+    CHECK(script->find("snapshot-interval") != script->npos);
+  }
+  CHECK_FALSE(shell_completion("csh"));
 }

@@ -46,7 +46,7 @@ struct Use {
   bool terminal = true;
   bool one_shot = false;
   bool quiet = false;
-  WriteLevel level = WriteLevel::kDefault;
+  kvstore::v1::Durability level = kvstore::v1::DURABILITY_UNSPECIFIED;
   std::chrono::milliseconds timeout = std::chrono::seconds(5);
 };
 

@@ -18,6 +18,7 @@ void FakeServer::start() {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.RegisterService(this);
   builder.RegisterService(&admin);
+  builder.RegisterService(&v1);
   server_ = builder.BuildAndStart();
   if (!server_) throw std::runtime_error("the fake server cannot bind");
   port_ = port;
@@ -31,6 +32,16 @@ void FakeServer::stop() {
 std::map<std::string, std::string> FakeServer::data() {
   const std::scoped_lock lock(mutex_);
   return data_;
+}
+
+void FakeServer::put(const std::string& key, const std::string& value) {
+  const std::scoped_lock lock(mutex_);
+  data_[key] = value;
+}
+
+bool FakeServer::erase(const std::string& key) {
+  const std::scoped_lock lock(mutex_);
+  return data_.erase(key) > 0;
 }
 
 kvstore::ConfigRequest FakeServer::last_config() {

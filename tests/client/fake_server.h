@@ -1,5 +1,5 @@
-// A server of the old service in this process: a map, the trailers of ours on request, and failures on request; beside
-// it the admin service, with answers made by the test.
+// A server in this process: the old service and the new one over one map, and failures on request; beside them the
+// admin service, with answers made by the test.
 //
 // Threads: start(), stop() and the members from the test's thread; the calls run on gRPC's threads.
 #pragma once
@@ -16,6 +16,7 @@
 
 #include "kvstore/kvstore.grpc.pb.h"
 #include "tests/client/fake_admin.h"
+#include "tests/client/fake_v1.h"
 
 namespace kv {
 
@@ -34,14 +35,20 @@ class FakeServer final : public kvstore::KeyValueStore::Service {
   bool switch_goes_on = false;         // Config answers before it is done.
   std::optional<grpc::Status> answer;  // Of every call, instead of the real one.
   bool hangs = false;                  // Until the call is given up by its caller.
-  std::atomic<int> failures{0};        // So many calls of the old service fail with UNAVAILABLE first.
+  std::atomic<int> failures{0};        // So many calls fail with UNAVAILABLE first.
   FakeAdmin admin;
+  FakeV1 v1{*this};
 
   std::map<std::string, std::string> data();
+  void put(const std::string& key, const std::string& value);
+  bool erase(const std::string& key);
   kvstore::ConfigRequest last_config();
   std::string last_durability();  // The metadata `kvstore-durability` of the last write.
   std::size_t calls();
   std::set<std::string> peers();  // Whose calls came: one for each connection.
+
+  // For the services. Absent: go on with the real answer.
+  std::optional<grpc::Status> intercept(grpc::ServerContext* context);
 
  private:
   grpc::Status Set(grpc::ServerContext* context, const kvstore::SetRequest* request,
@@ -55,8 +62,6 @@ class FakeServer final : public kvstore::KeyValueStore::Service {
   grpc::Status Config(grpc::ServerContext* context, const kvstore::ConfigRequest* request,
                       kvstore::ConfigResponse* response) override;
 
-  // Absent: go on with the real answer.
-  std::optional<grpc::Status> intercept(grpc::ServerContext* context);
   void add_trailer(grpc::ServerContext* context, const std::string& name, const std::string& value) const;
 
   int port_ = 0;

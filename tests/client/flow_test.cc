@@ -50,7 +50,7 @@ TEST_CASE("client: wrong words show the original's usage lines and make no call"
       {"get a b", "Usage: get <key>\n"},
       {"del", "Usage: del <key>\n"},
       {"config", "Usage: config <storage_mode> [snapshot_interval] [max_snapshots] [aof_max_size]\n"},
-      {"incr k", "Unknown command. Available commands: set, get, del, keys, config, exit\n"},
+      {"fetch k", "Unknown command. Available commands: set, get, del, keys, config, exit\n"},
   };
   for (const auto& [line, answer] : cases) {
     CHECK(desk.type(line) == ExitCode::kUsage);
@@ -66,8 +66,80 @@ TEST_CASE("client: an empty value is not a missing one, where the server tells")
   desk.type(R"(set empty "")");
   CHECK(desk.type("get empty") == ExitCode::kDone);
   CHECK(desk.out == "Value: \n");
+  server.v1.absent = true;
+  CHECK(desk.type("get empty") == ExitCode::kDone);  // The old service of ours says it in a trailer.
   server.sends_trailers = false;
   CHECK(desk.type("get empty") == ExitCode::kMissing);
+}
+
+TEST_CASE("client: a server that has only the old service is used as it always was") {
+  FakeServer server;
+  server.v1.absent = true;
+  server.sends_trailers = false;
+  Desk desk(server.target(), {.level = kvstore::v1::DURABILITY_OS});
+  CHECK(desk.type("set k v") == ExitCode::kDone);
+  CHECK(server.last_durability() == "os");
+  desk.type("get k");
+  CHECK(desk.out == "Value: v\n");
+  CHECK(desk.type("del k") == ExitCode::kDone);
+  CHECK(desk.type("del k") == ExitCode::kMissing);
+  CHECK(server.calls() == 4);
+  CHECK(desk.type("cas --absent k v") == ExitCode::kFailed);
+  CHECK(desk.error.starts_with("Cas failed: "));
+}
+
+TEST_CASE("client: a key that is no text is stored, shown and deleted like any other") {
+  FakeServer server;
+  Desk desk(server.target());
+  CHECK(desk.type(R"(set \xff v)") == ExitCode::kDone);
+  CHECK(server.data().at("\xff") == "v");
+  CHECK(desk.type(R"(get \xff)") == ExitCode::kDone);
+  CHECK(desk.type(R"(del \xff)") == ExitCode::kDone);
+  CHECK(server.data().empty());
+}
+
+TEST_CASE("cas: a value is set while the key holds what was expected, and shown otherwise") {
+  FakeServer server;
+  Desk desk(server.target());
+  CHECK(desk.type("cas --absent k 1") == ExitCode::kDone);
+  CHECK(desk.out == "Cas operation successful\n");
+  CHECK(desk.type("cas k 2 3") == ExitCode::kMissing);
+  CHECK(desk.out == "Not applied: version 7, value 1\n");
+  CHECK(desk.type("cas k 1 2") == ExitCode::kDone);
+  CHECK(desk.type("cas --version 7 k 3") == ExitCode::kMissing);
+  CHECK(desk.type("cas --version=8 k -- --x") == ExitCode::kDone);
+  CHECK(server.data().at("k") == "--x");
+  CHECK(desk.type("cas none 1 2") == ExitCode::kMissing);
+  CHECK(desk.out == "Not applied: there is no such key\n");
+  Desk json(server.target(), {.format = OutputFormat::kJson});
+  json.type("cas k 1 2");
+  CHECK(json.out == "{\"key\":\"k\",\"applied\":false,\"found\":true,\"value\":\"--x\",\"version\":9}\n");
+  json.type("cas k -- --x 2");
+  CHECK(json.out == "{\"key\":\"k\",\"applied\":true,\"revision\":10,\"durability\":\"disk\"}\n");
+}
+
+TEST_CASE("cas: wrong words are named, and no call is made") {
+  FakeServer server;
+  Desk desk(server.target());
+  const std::pair<const char*, const char*> cases[] = {
+      {"cas k 1", "Usage: cas <key> <expected> <value>\n"},
+      {"cas --absent k 1 2", "Usage: cas <key> <expected> <value>\n"},
+      {"cas --absent --version 1 k v", "--version and --absent exclude each other\n"},
+      {"cas --ttl 5s --keep-ttl k 1 2", "--ttl and --keep-ttl exclude each other\n"},
+      {"cas --ttl 5 k 1 2", "'5' is no duration such as 250ms, 90s, 5m, 12h or 30d\n"},
+      {"cas --ttl 0s k 1 2", "'0s' is no duration such as 250ms, 90s, 5m, 12h or 30d\n"},
+      {"cas --version x k v", "'x' is no version\n"},
+      {"cas k v --version", "--version lacks its value\n"},
+      {"cas --absent=1 k v", "--absent takes no value\n"},
+      {"cas --absent --absent k v", "--absent is given twice\n"},
+      {"cas --soon k 1 2", "unknown option --soon\n"},
+  };
+  for (const auto& [line, answer] : cases) {
+    CAPTURE(line);
+    CHECK(desk.type(line) == ExitCode::kUsage);
+    CHECK(desk.error == answer);
+  }
+  CHECK(server.calls() == 0);
 }
 
 TEST_CASE("client: any bytes go there and back, escaped on a terminal and exact elsewhere") {
@@ -127,7 +199,9 @@ TEST_CASE("client: JSON is one object a line, base64 where bytes are not text") 
   desk.type("keys");
   CHECK(desk.out == "{\"key\":\"b\"}\n{\"key\":\"k\"}\n");
   desk.type("del k none");
-  CHECK(desk.out == "{\"key\":\"k\",\"deleted\":true,\"revision\":8}\n{\"key\":\"none\",\"deleted\":false}\n");
+  CHECK(desk.out ==
+        "{\"key\":\"k\",\"deleted\":true,\"revision\":9,\"durability\":\"disk\"}\n"
+        "{\"key\":\"none\",\"deleted\":false}\n");
   desk.type("config aof 100");
   CHECK(desk.out == "{\"mode\":\"AOF\",\"complete\":true}\n");
   server.answer = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "EMPTY_KEY: a key has at least one byte");
@@ -156,11 +230,9 @@ TEST_CASE("client: raw is the data alone, quiet is no word about success") {
 
 TEST_CASE("client: what the server says beside its answer is passed on") {
   FakeServer server;
-  Desk desk(server.target(), {.level = WriteLevel::kMemory});
+  Desk desk(server.target(), {.level = kvstore::v1::DURABILITY_MEMORY});
   desk.type("set k v");
-  CHECK(server.last_durability() == "memory");
-  desk.type("get k");
-  CHECK(server.last_durability().empty());
+  CHECK(server.v1.last_options().durability() == kvstore::v1::DURABILITY_MEMORY);
   server.omits_a_key = true;
   desk.type("keys");
   CHECK(desk.error == "1 more keys are not UTF-8 and cannot be listed by this call\n");

@@ -98,6 +98,43 @@ TEST_CASE("library: a read is asked again after UNAVAILABLE, a write without an 
   CHECK(server.calls() == 9);
 }
 
+TEST_CASE("library: a write with an id is repeated with the same one, and every write has its own") {
+  FakeServer server;
+  ClientOptions options = options_for(server);
+  options.request_ids = true;
+  Client client(options);
+  server.v1.lost_answers = 2;
+  const auto stored = wait(client.set("k", "v", patient(4)));
+  REQUIRE(stored.ok());
+  CHECK(server.calls() == 3);
+  REQUIRE(server.v1.request_ids().size() == 1);
+  CHECK(server.v1.request_ids().begin()->size() == 16);
+  REQUIRE(wait(client.remove("k")).ok());
+  CHECK(server.v1.request_ids().size() == 2);
+  kvstore::v1::SetRequest request;
+  request.set_key("k");
+  request.mutable_options()->set_request_id("chosen by caller");
+  REQUIRE(wait(client.call(methods::kSet, request)).ok());
+  CHECK(server.v1.request_ids().count("chosen by caller") == 1);
+}
+
+TEST_CASE("library: a doubt of the first attempt outlives what the later ones are told") {
+  FakeServer server;
+  ClientOptions options = options_for(server);
+  options.request_ids = true;
+  Client client(options);
+  server.v1.lost_answers = 1;
+  std::promise<absl::Status> end;
+  CallOptions call = patient(2);
+  call.retry.delay = call.retry.delay_max = 300ms;
+  start(client.set("k", "v", call), [&](const auto& stored) { end.set_value(stored.status()); });
+  while (server.v1.lost_answers > 0) std::this_thread::yield();
+  server.stop();  // The second attempt reaches nobody: that one had surely no effect.
+  const absl::Status status = end.get_future().get();
+  CHECK(absl::IsUnavailable(status));
+  CHECK(outcome_unknown(status));
+}
+
 TEST_CASE("library: a refusal that is the server's last word is not asked again") {
   FakeServer server;
   Client client(options_for(server));
