@@ -63,7 +63,7 @@ absl::StatusOr<const Row*> row_of(std::string_view word) {
   for (const Row& row : kRows) {
     if (row.name == name) return &row;
   }
-  return refuse(fmt::format("Unknown setting {}. Settings: {}", quoted(word), joined(setting_names())));
+  return refuse(fmt::format("Unknown setting {}. Settings: {}", kv::quoted(word), joined(setting_names())));
 }
 
 const FieldDescriptor& field_of(const Row& row) {
@@ -99,12 +99,13 @@ absl::Status set_choice(const Row& row, const std::string& text, v1::Config& con
     }
     known += fmt::format("{}{}", known.empty() ? "" : ", ", row.form == Form::kChoice ? word : in_lower_case(word));
   }
-  return refuse(fmt::format("{} must be one of {}, not {}", row.name, known, quoted(text)));
+  return refuse(fmt::format("{} must be one of {}, not {}", row.name, known, kv::quoted(text)));
 }
 
 absl::Status set_duration(const Row& row, const std::string& text, v1::Config& config) {
   const auto time = parse_duration(text);
-  if (!time.ok()) return refuse(fmt::format("{} must be a duration such as 90s or 5m, not {}", row.name, quoted(text)));
+  if (!time.ok())
+    return refuse(fmt::format("{} must be a duration such as 90s or 5m, not {}", row.name, kv::quoted(text)));
   google::protobuf::Duration duration;
   duration.set_seconds(*time / std::chrono::seconds(1));
   duration.set_nanos(static_cast<std::int32_t>((*time % std::chrono::seconds(1)).count() * 1'000'000));
@@ -120,7 +121,7 @@ absl::Status set_number(const Row& row, const std::string& text, v1::Config& con
   const bool narrow = field.cpp_type() == FieldDescriptor::CPPTYPE_UINT32;
   if (!number.ok() || (narrow && *number > std::numeric_limits<std::uint32_t>::max())) {
     return refuse(fmt::format("{} must be a {}, not {}", row.name,
-                              row.form == Form::kSize ? "size such as 512KiB or 10MiB" : "number", quoted(text)));
+                              row.form == Form::kSize ? "size such as 512KiB or 10MiB" : "number", kv::quoted(text)));
   }
   if (narrow) {
     config.GetReflection()->SetUInt32(&config, &field, static_cast<std::uint32_t>(*number));

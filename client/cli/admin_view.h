@@ -8,13 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "client/cli/answer.h"
 #include "kvstore/v1/admin_service.pb.h"
 
 namespace kv {
-
-using Json = nlohmann::ordered_json;
 
 Json view_of(const kvstore::v1::GetStatusResponse& status, const kvstore::v1::Config& config);
 Json view_of(const kvstore::v1::SnapshotInfo& snapshot);

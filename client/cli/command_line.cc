@@ -60,8 +60,9 @@ absl::Status choose(const std::optional<std::string>& word, std::string_view fla
   return refuse(fmt::format("{}: '{}' is none of {}", flag, *word, known));
 }
 
-constexpr Choice<WriteLevel> kLevels[] = {
-    {"memory", WriteLevel::kMemory}, {"os", WriteLevel::kOs}, {"disk", WriteLevel::kDisk}};
+constexpr Choice<kvstore::v1::Durability> kLevels[] = {{"memory", kvstore::v1::DURABILITY_MEMORY},
+                                                       {"os", kvstore::v1::DURABILITY_OS},
+                                                       {"disk", kvstore::v1::DURABILITY_DISK}};
 constexpr Choice<OutputFormat> kFormats[] = {
     {"human", OutputFormat::kHuman}, {"json", OutputFormat::kJson}, {"raw", OutputFormat::kRaw}};
 constexpr Choice<ColorChoice> kColors[] = {

@@ -24,7 +24,7 @@ enum class ColorChoice { kAuto, kAlways, kNever };
 struct CommandLine {
   std::string target;
   std::chrono::milliseconds timeout{5000};
-  WriteLevel level = WriteLevel::kDefault;
+  kvstore::v1::Durability level = kvstore::v1::DURABILITY_UNSPECIFIED;
   OutputFormat output = OutputFormat::kAutomatic;
   ColorChoice color = ColorChoice::kAuto;
   bool no_input = false;

@@ -34,6 +34,17 @@ constexpr CommandInfo kCommands[] = {
      "way to NON_PERSISTENT; --if-version does it only while the settings are at the version that config get shows.\n",
      1, kAnyNumber},
     {Verb::kExit, "exit", "exit", "leave the interactive client (also Ctrl-D)", "", 0, kAnyNumber},
+    {Verb::kCas, "cas", "cas <key> <expected> <value>", "set a value only if the key holds another",
+     "  cas <key> <expected> <value>\n"
+     "  cas --version <number> <key> <value>\n"
+     "  cas --absent <key> <value>\n"
+     "Done only while the key holds the expected value, is at that version, or is not there; else the present value "
+     "is\n"
+     "shown and the exit code is 3. --ttl <duration> gives the key a time to live, --keep-ttl keeps the one it has;\n"
+     "without them it has none. Options stand before a word -- when a key or a value begins with two dashes.\n",
+     2, kAnyNumber},
+    {Verb::kTtl, "ttl", "ttl <key>", "show when a key expires",
+     "The time left is reckoned with the clock of this machine.\n", 1, 1},
     {Verb::kStatus, "status", "status", "show what the server and its storage are doing",
      "Revisions: of the last write, handed to the kernel (os), on disk, in the newest snapshot.\n", 0, 0},
     {Verb::kSnapshot, "snapshot", "snapshot [--no-wait]", "take a snapshot and wait until it counts",
@@ -44,6 +55,10 @@ constexpr CommandInfo kCommands[] = {
     {Verb::kHealth, "health", "health [service]", "ask the server whether it serves",
      "Services: kvstore.KeyValueStore, kvstore.writes, kvstore.persistence; none means the server as a whole.\n", 0, 1},
     {Verb::kHelp, "help", "help [command]", "show the commands, or one of them", "", 0, 1},
+    {Verb::kCompletion, "completion", "completion bash|zsh|fish", "print a script that completes words in your shell",
+     "  source <(kvstore_client completion bash)     in ~/.bashrc; the same with zsh in ~/.zshrc\n"
+     "  kvstore_client completion fish | source      in config.fish\n",
+     1, 1},
     {Verb::kVersion, "version", "version", "show the version of this client", "", 0, 0},
 };
 

@@ -23,12 +23,15 @@ enum class Verb {
   kKeys,
   kConfig,
   kExit,
+  kCas,
+  kTtl,
   kStatus,
   kSnapshot,
   kSnapshots,
   kRewriteLog,
   kHealth,
   kHelp,
+  kCompletion,
   kVersion,
 };
 

@@ -47,7 +47,7 @@ const ModeRow* find_mode(std::string_view word) {
 absl::StatusOr<std::uint64_t> positive(std::string_view name, const std::string& text,
                                        std::optional<std::uint64_t> value, std::uint64_t max) {
   if (value && *value >= 1 && *value <= max) return *value;
-  return refuse(fmt::format("{} must be a positive number up to {}, not {}", name, max, quoted(text)));
+  return refuse(fmt::format("{} must be a positive number up to {}, not {}", name, max, kv::quoted(text)));
 }
 
 std::optional<std::uint64_t> number(const std::string& text) {
@@ -74,7 +74,7 @@ absl::StatusOr<kvstore::ConfigRequest> parse_config(std::span<const std::string>
   const ModeRow* mode = find_mode(arguments.front());
   if (mode == nullptr) {
     return refuse(fmt::format("Unknown storage mode {}. Available modes: SNAPSHOT, AOF, HYBRID, NON_PERSISTENT",
-                              quoted(arguments.front())));
+                              kv::quoted(arguments.front())));
   }
   kvstore::ConfigRequest request;
   request.set_storage_mode(mode->mode);

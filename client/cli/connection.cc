@@ -5,22 +5,10 @@
 namespace kv {
 namespace {
 
+namespace v1 = kvstore::v1;
+
 // A key list may be large; the server bounds it by its own setting. Nobody waits for a question about limits first.
 constexpr std::size_t kAnswerBytesMax = std::size_t{1} << 30;
-
-const char* level_word(WriteLevel level) {
-  switch (level) {
-    case WriteLevel::kDefault:
-      return nullptr;
-    case WriteLevel::kMemory:
-      return "memory";
-    case WriteLevel::kOs:
-      return "os";
-    case WriteLevel::kDisk:
-      return "disk";
-  }
-  return nullptr;
-}
 
 CallMetadata read_metadata() { return {{{"kvstore-want-trailers", "1"}}, {}}; }
 
@@ -35,22 +23,77 @@ WriteReceipt receipt_of(const CallMetadata& metadata) {
   return {number_trailer(metadata, "kvstore-revision"), metadata.trailer("kvstore-durability").value_or("")};
 }
 
+WriteReceipt receipt_of(const v1::WriteResult& write) {
+  return {write.revision(), std::string(level_word(write.durability()))};
+}
+
 }  // namespace
+
+std::string_view level_word(v1::Durability level) {
+  switch (level) {
+    case v1::DURABILITY_MEMORY:
+      return "memory";
+    case v1::DURABILITY_OS:
+      return "os";
+    case v1::DURABILITY_DISK:
+      return "disk";
+    default:
+      return "";
+  }
+}
 
 Connection::Connection(ConnectionOptions options)
     : options_(std::move(options)), client_({.target = options_.target, .answer_bytes_max = kAnswerBytesMax}) {}
 
 CallOptions Connection::call_options(const std::stop_source& stop) const {
-  return {.timeout = options_.timeout, .stop = stop.get_token()};
+  return {.timeout = options_.timeout, .durability = options_.level, .stop = stop.get_token()};
 }
 
 CallMetadata Connection::write_metadata() const {
   CallMetadata metadata = read_metadata();
-  if (const char* word = level_word(options_.level)) metadata.sent.emplace_back("kvstore-durability", word);
+  const std::string_view word = level_word(options_.level);
+  if (!word.empty()) metadata.sent.emplace_back("kvstore-durability", word);
   return metadata;
 }
 
 absl::StatusOr<WriteReceipt> Connection::set(std::string_view key, std::string_view value) {
+  const auto ask_new = [&]() -> absl::StatusOr<WriteReceipt> {
+    v1::SetRequest request;
+    request.set_key(std::string(key));
+    request.set_value(std::string(value));
+    const auto done = ask(methods::kSet, std::move(request));
+    if (!done.ok()) return done.status();
+    return receipt_of(done->write());
+  };
+  return ask_either(ask_new, [&] { return old_set(key, value); });
+}
+
+absl::StatusOr<std::optional<std::string>> Connection::get(std::string_view key) {
+  const auto ask_new = [&]() -> absl::StatusOr<std::optional<std::string>> {
+    v1::GetRequest request;
+    request.set_key(std::string(key));
+    auto response = ask(methods::kGet, std::move(request));
+    if (!response.ok()) return response.status();
+    if (!response->has_entry()) return std::optional<std::string>();
+    return std::optional(std::move(*response->mutable_entry()->mutable_value()));
+  };
+  return ask_either(ask_new, [&] { return old_get(key); });
+}
+
+absl::StatusOr<Deletion> Connection::remove(std::string_view key) {
+  const auto ask_new = [&]() -> absl::StatusOr<Deletion> {
+    v1::DeleteRequest request;
+    request.set_key(std::string(key));
+    const auto response = ask(methods::kDelete, std::move(request));
+    if (!response.ok()) return response.status();
+    return Deletion{response->deleted(), receipt_of(response->write())};
+  };
+  return ask_either(ask_new, [&] { return old_remove(key); });
+}
+
+// ---- The old service --------------------------------------------------------------------------------------------
+
+absl::StatusOr<WriteReceipt> Connection::old_set(std::string_view key, std::string_view value) {
   kvstore::SetRequest request;
   request.set_key(std::string(key));
   request.set_value(std::string(value));
@@ -60,7 +103,7 @@ absl::StatusOr<WriteReceipt> Connection::set(std::string_view key, std::string_v
   return receipt_of(metadata);
 }
 
-absl::StatusOr<std::optional<std::string>> Connection::get(std::string_view key) {
+absl::StatusOr<std::optional<std::string>> Connection::old_get(std::string_view key) {
   kvstore::GetRequest request;
   request.set_key(std::string(key));
   CallMetadata metadata = read_metadata();
@@ -71,7 +114,7 @@ absl::StatusOr<std::optional<std::string>> Connection::get(std::string_view key)
   return std::optional(std::move(*response->mutable_value()));
 }
 
-absl::StatusOr<Deletion> Connection::remove(std::string_view key) {
+absl::StatusOr<Deletion> Connection::old_remove(std::string_view key) {
   kvstore::DelRequest request;
   request.set_key(std::string(key));
   CallMetadata metadata = write_metadata();

@@ -1,7 +1,9 @@
 // The server as the commands see it: one call at a time, given up when a person interrupts it.
 //
 // It sits on the library (client/client.h) and adds what is the command line's own: the timeout and level of every
-// call, the interruption, and what the old service can only say beside its messages.
+// call, the interruption, and what the old service can only say beside its messages. set, get and del are calls of
+// kvstore.v1, which takes any bytes as a key; of a server that has only the old service they are its calls, from the
+// first UNIMPLEMENTED on.
 //
 // Threads:  one at a time. Lifetime: no thread of ours outlives the object.
 // Errors:   client/attempts.h.
@@ -21,14 +23,14 @@
 
 namespace kv {
 
-// How safe a write must be before it is answered; kDefault is what the server's mode and fsync policy give.
-enum class WriteLevel { kDefault, kMemory, kOs, kDisk };
+// "memory", "os", "disk"; empty for none of them.
+std::string_view level_word(kvstore::v1::Durability level);
 
 struct ConnectionOptions {
-  std::string target;                       // As parse_target() returns it.
-  std::chrono::milliseconds timeout{5000};  // Of one call, connecting included.
-  WriteLevel level = WriteLevel::kDefault;  // Of every write.
-  std::function<bool()> interrupted = {};   // Asked a few times a second while a call waits; may be empty.
+  std::string target;                                                   // As parse_target() returns it.
+  std::chrono::milliseconds timeout{5000};                              // Of one call, connecting included.
+  kvstore::v1::Durability level = kvstore::v1::DURABILITY_UNSPECIFIED;  // Of every write.
+  std::function<bool()> interrupted = {};  // Asked a few times a second while a call waits; may be empty.
 };
 
 // What the server told about a write beside its answer; empty from servers that do not tell.
@@ -57,8 +59,8 @@ class Connection {
   explicit Connection(ConnectionOptions options);
 
   absl::StatusOr<WriteReceipt> set(std::string_view key, std::string_view value);
-  // Absent: no such key. A server that does not send `kvstore-found` cannot tell a missing value from an empty one:
-  // then empty means missing, as it did to the original client.
+  // Absent: no such key. The original server cannot tell a missing value from an empty one: then empty means missing,
+  // as it did to the original client.
   absl::StatusOr<std::optional<std::string>> get(std::string_view key);
   absl::StatusOr<Deletion> remove(std::string_view key);
   absl::StatusOr<KeyList> keys();
@@ -78,6 +80,20 @@ class Connection {
   const std::string& target() const { return options_.target; }
 
  private:
+  // Asks in the new service, or in the old one where there is no other.
+  template <class Ask, class AskOld>
+  auto ask_either(Ask ask_new, AskOld ask_old) -> decltype(ask_new()) {
+    if (!old_server_) {
+      auto answer = ask_new();
+      if (!absl::IsUnimplemented(answer.status())) return answer;
+      old_server_ = true;
+    }
+    return ask_old();
+  }
+  absl::StatusOr<WriteReceipt> old_set(std::string_view key, std::string_view value);
+  absl::StatusOr<std::optional<std::string>> old_get(std::string_view key);
+  absl::StatusOr<Deletion> old_remove(std::string_view key);
+
   CallOptions call_options(const std::stop_source& stop) const;
   CallMetadata write_metadata() const;
   bool interrupted() const { return options_.interrupted && options_.interrupted(); }
@@ -95,6 +111,7 @@ class Connection {
 
   const ConnectionOptions options_;
   Client client_;
+  bool old_server_ = false;
 };
 
 }  // namespace kv

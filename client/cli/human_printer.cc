@@ -36,6 +36,12 @@ class HumanPrinter final : public Printer {
 
   void missing(std::string_view) override { absent("Key not found"); }
 
+  void answer(const Answer& answer) override {
+    if (answer.kind == Answer::Kind::kMiss) return absent(answer.human);
+    if (answer.kind == Answer::Kind::kSuccess) return done(answer.human + "\n");
+    console_.out(answer.human + "\n");
+  }
+
   void deleted(std::string_view key, const Deletion& deletion, bool several) override {
     const std::string which = several ? kv::quoted(key) + ": " : "";
     if (deletion.existed) return done(which + "Delete operation successful\n");

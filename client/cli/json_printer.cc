@@ -13,14 +13,6 @@
 namespace kv {
 namespace {
 
-void put_bytes(Json& object, const std::string& name, std::string_view bytes) {
-  if (is_utf8(bytes)) {
-    object[name] = bytes;
-  } else {
-    object[name + "_base64"] = base64(bytes);
-  }
-}
-
 Json with_key(std::string_view key) {
   Json object = Json::object();
   put_bytes(object, "key", key);
@@ -62,6 +54,11 @@ class JsonPrinter final : public Printer {
     Json object = with_key(key);
     object["found"] = false;
     print(object);
+  }
+
+  void answer(const Answer& answer) override {
+    if (answer.kind == Answer::Kind::kSuccess) return done(answer.json);
+    print(answer.json);
   }
 
   void deleted(std::string_view key, const Deletion& deletion, bool) override {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/cli/answer.h"
 #include "client/cli/connection.h"
 #include "client/cli/console.h"
 
@@ -33,6 +34,7 @@ class Printer {
   virtual void stored(std::string_view key, const WriteReceipt& receipt) = 0;
   virtual void value(std::string_view key, std::string_view value) = 0;
   virtual void missing(std::string_view key) = 0;
+  virtual void answer(const Answer& answer) = 0;
   // `several`: one of several keys of one command, so that the answer must say which.
   virtual void deleted(std::string_view key, const Deletion& deletion, bool several) = 0;
   virtual void keys(const KeyList& list) = 0;

@@ -26,6 +26,11 @@ class RawPrinter final : public Printer {
 
   void missing(std::string_view) override { console_.note("Key not found"); }
 
+  void answer(const Answer& answer) override {
+    if (answer.kind == Answer::Kind::kMiss) return console_.note(answer.human);
+    if (!answer.raw.empty()) console_.out(answer.raw + "\n");
+  }
+
   void deleted(std::string_view key, const Deletion& deletion, bool several) override {
     if (deletion.existed) return;
     console_.note(several ? kv::quoted(key) + ": Key not found" : "Key not found");

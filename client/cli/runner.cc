@@ -7,10 +7,10 @@
 #include "client/cli/config_arguments.h"
 #include "client/cli/glob.h"
 #include "client/cli/input.h"
+#include "client/cli/shell_completion.h"
 #include "core/absl_text.h"
 
 namespace kv {
-namespace {
 
 std::string joined_by_blanks(std::span<const std::string> words) {
   std::string text;
@@ -20,8 +20,6 @@ std::string joined_by_blanks(std::span<const std::string> words) {
   }
   return text;
 }
-
-}  // namespace
 
 ExitCode Runner::run(const std::vector<std::string>& words) {
   if (words.empty()) return ExitCode::kDone;
@@ -47,6 +45,10 @@ ExitCode Runner::dispatch(const CommandInfo& command, Arguments arguments) {
       return keys(arguments);
     case Verb::kConfig:
       return config(arguments);
+    case Verb::kCas:
+      return cas(arguments);
+    case Verb::kTtl:
+      return ttl(arguments.front());
     case Verb::kStatus:
       return status();
     case Verb::kSnapshot:
@@ -59,6 +61,8 @@ ExitCode Runner::dispatch(const CommandInfo& command, Arguments arguments) {
       return health(arguments);
     case Verb::kHelp:
       return help(arguments);
+    case Verb::kCompletion:
+      return completion(arguments.front());
     case Verb::kVersion:
       printer_.version(KV_VERSION);
       return ExitCode::kDone;
@@ -78,13 +82,22 @@ ExitCode Runner::failed(std::string_view verb, const absl::Status& status) {
   return exit_code_of(status);
 }
 
+ExitCode Runner::read_value(std::string_view verb, std::string* value) {
+  if (!one_shot_) return ExitCode::kDone;
+  auto bytes = value_of_word(*value);
+  if (!bytes.ok()) return failed(verb, bytes.status());
+  *value = *std::move(bytes);
+  return ExitCode::kDone;
+}
+
 ExitCode Runner::set(Arguments arguments) {
   const std::string& key = arguments.front();
   const Arguments words = arguments.subspan(1);
-  absl::StatusOr<std::string> value = joined_by_blanks(words);
-  if (one_shot_ && words.size() == 1) value = value_of_word(words.front());
-  if (!value.ok()) return failed("Set", value.status());
-  const auto receipt = connection_.set(key, *value);
+  std::string value = joined_by_blanks(words);
+  if (words.size() == 1) {
+    if (const ExitCode read = read_value("Set", &value); read != ExitCode::kDone) return read;
+  }
+  const auto receipt = connection_.set(key, value);
   if (!receipt.ok()) return failed("Set", receipt.status());
   printer_.stored(key, *receipt);
   return ExitCode::kDone;
@@ -143,6 +156,13 @@ ExitCode Runner::health(Arguments service) {
   printer_.health(name, *status);
   if (*status == "SERVING") return ExitCode::kDone;
   return *status == "SERVICE_UNKNOWN" ? ExitCode::kUsage : ExitCode::kRefused;
+}
+
+ExitCode Runner::completion(std::string_view shell) {
+  const auto script = shell_completion(shell);
+  if (!script) return misused(fmt::format("Usage: {}", find_command("completion")->usage));
+  printer_.text(*script);
+  return ExitCode::kDone;
 }
 
 ExitCode Runner::help(Arguments name) {

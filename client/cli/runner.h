@@ -34,6 +34,9 @@ class Runner {
   ExitCode keys(Arguments pattern);
   ExitCode config(Arguments arguments);
   ExitCode health(Arguments service);
+  // value_commands.cc
+  ExitCode cas(Arguments arguments);
+  ExitCode ttl(const std::string& key);
   // The admin service (admin_commands.cc).
   ExitCode config_get(Arguments names);
   ExitCode config_set(Arguments pairs);
@@ -42,6 +45,9 @@ class Runner {
   ExitCode snapshots();
   ExitCode rewrite_log(Arguments arguments);
   ExitCode help(Arguments command);
+  ExitCode completion(std::string_view shell);
+  // Of `-` and `@FILE` on the shell's command line, what they stand for.
+  ExitCode read_value(std::string_view verb, std::string* value);
   ExitCode misused(std::string_view line);
   ExitCode failed(std::string_view verb, const absl::Status& status);
 
@@ -49,5 +55,8 @@ class Runner {
   Printer& printer_;
   const bool one_shot_;
 };
+
+// The words of a value that was not quoted.
+std::string joined_by_blanks(std::span<const std::string> words);
 
 }  // namespace kv

@@ -5,6 +5,7 @@
 #include "client/cli/admin_settings.h"
 #include "client/cli/commands.h"
 #include "client/cli/config_arguments.h"
+#include "client/cli/shell_completion.h"
 
 namespace kv {
 namespace {
@@ -47,6 +48,8 @@ std::vector<std::string> choices(std::string_view before_word) {
   switch (command->verb) {
     case Verb::kHelp:
       return names_of_commands();
+    case Verb::kCompletion:
+      return {std::begin(kShells), std::end(kShells)};
     case Verb::kSnapshot:
     case Verb::kRewriteLog:
       return {"--no-wait"};

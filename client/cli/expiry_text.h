@@ -1,0 +1,29 @@
+// Times at which keys expire, as people write and read them.
+//
+// Threads: free functions. Errors: INVALID_ARGUMENT; the message is the line to show.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <google/protobuf/timestamp.pb.h>
+
+#include "absl/status/statusor.h"
+#include "kvstore/v1/types.pb.h"
+
+namespace kv {
+
+// "250ms", "90s", "30d".
+absl::StatusOr<kvstore::v1::Expiry> parse_ttl(std::string_view word);
+
+std::int64_t unix_millis(const google::protobuf::Timestamp& time);
+google::protobuf::Timestamp timestamp_of(std::int64_t unix_millis);
+// "2030-01-31T08:00:00.250Z".
+std::string moment(const google::protobuf::Timestamp& time);
+
+// About so long, in at most two units: "250ms", "42s", "3m 20s", "2d 4h".
+std::string about(std::chrono::milliseconds duration);
+
+}  // namespace kv
