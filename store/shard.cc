@@ -20,12 +20,12 @@ std::size_t capacity_for(std::size_t keys) noexcept {
 
 }  // namespace
 
-const Entry* Shard::find(const HashedKey& key, UnixMillis now) const noexcept {
+const Entry* Shard::find(const TableKey& key, UnixMillis now) const noexcept {
   const Entry* entry = find_even_due(key);
   return entry != nullptr && !entry->due(now) ? entry : nullptr;
 }
 
-const Entry* Shard::find_even_due(const HashedKey& key) const noexcept {
+const Entry* Shard::find_even_due(const TableKey& key) const noexcept {
   const auto found = table.find(key);
   return found == table.end() ? nullptr : found->entry.get();
 }
@@ -61,7 +61,7 @@ PreparedPut Shard::prepare(const HashedKey& key, const HashedValue& value, Value
   const Entry* old = find_even_due(key);
   PreparedPut prepared;
   prepared.hash_ = key.hash;
-  prepared.key_hash_ = content_hash(key.key);
+  prepared.key_hash_ = key.order;
   prepared.value_hash_ = value.hash;
   prepared.block_ = EntryBuilder::build({
       .key = key.key,
@@ -113,8 +113,10 @@ void Shard::put(EntryPointer entry, std::uint64_t hash, std::uint64_t entry_sum)
   const UnixMillis expire_at = entry->expire_at();
   UnixMillis hint = kNoExpiry;  // the time under which the index knows the key already
   count_in(*entry, entry_sum);
-  revision_hint->note(entry->version());
-  const HashedKey key(entry->key(), hash);
+  const Revision revision = entry->version();
+  newest = std::max(newest, revision);
+  revision_hint->note(revision);
+  const TableKey key(entry->key(), hash);
   bool inserted = false;
   const auto place = table.lazy_emplace(key, [&](const auto& construct) {
     construct(Slot{std::move(entry)});
@@ -126,17 +128,19 @@ void Shard::put(EntryPointer entry, std::uint64_t hash, std::uint64_t entry_sum)
   } else {
     hint = place->entry->expire_at();
     count_out(*place->entry);
-    place->entry = std::move(entry);
+    EntryPointer old = std::exchange(place->entry, std::move(entry));
+    if (watches != nullptr) keep_for_walks(std::move(old), revision);
   }
   if (expire_at != kNoExpiry && (hint == kNoExpiry || hint > expire_at)) expiry.add(expire_at, hash);
   if (hint != kNoExpiry) expiry.bound(expiring_keys, [this](std::uint64_t wanted) { return find_hash(wanted); });
 }
 
 void Shard::erase(const Entry& entry, Revision revision) noexcept {
-  const auto found = table.find(HashedKey(entry.key()));
+  const auto found = table.find(TableKey(entry.key(), table_hash(entry.key())));
   assert(found != table.end() && found->entry.get() == &entry);
   const bool expired = entry.expires();
   count_out(entry);
+  if (watches != nullptr) keep_for_walks(std::move(found->entry), revision);
   table.erase(found);
   last_removal = std::max(last_removal, revision);
   if (expired) expiry.bound(expiring_keys, [this](std::uint64_t wanted) { return find_hash(wanted); });
@@ -155,6 +159,7 @@ void Shard::trim() noexcept {
 }
 
 void Shard::clear() noexcept {
+  assert(watches == nullptr);
   for (const Slot& slot : table) count_out(*slot.entry);
   table.clear();
   table.rehash(0);  // Of an empty table: frees it.

@@ -17,6 +17,7 @@
 #include "store/entry_builder.h"
 #include "store/expiry_index.h"
 #include "store/shard_lock.h"
+#include "store/shard_watch.h"
 #include "store/store.h"
 
 namespace kv {
@@ -26,6 +27,16 @@ struct Slot {
   mutable EntryPointer entry;
 };
 
+std::uint64_t table_hash(std::string_view key) noexcept;
+
+// A key as the table looks for it.
+struct TableKey {
+  TableKey(const HashedKey& key) noexcept : key(key.key), hash(key.hash) {}
+  TableKey(std::string_view key, std::uint64_t hash) noexcept : key(key), hash(hash) {}
+  std::string_view key;
+  std::uint64_t hash;
+};
+
 // A key known by its hash alone; finds one of the entries with that hash.
 struct KeyHash {
   std::uint64_t hash;
@@ -33,18 +44,16 @@ struct KeyHash {
 
 struct SlotHash {
   using is_transparent = void;
-  std::size_t operator()(const Slot& slot) const noexcept { return HashedKey(slot.entry->key()).hash; }
-  std::size_t operator()(const HashedKey& key) const noexcept { return key.hash; }
+  std::size_t operator()(const Slot& slot) const noexcept { return table_hash(slot.entry->key()); }
+  std::size_t operator()(const TableKey& key) const noexcept { return key.hash; }
   std::size_t operator()(KeyHash key) const noexcept { return key.hash; }
 };
 
 struct SlotEqual {
   using is_transparent = void;
   bool operator()(const Slot& a, const Slot& b) const noexcept { return a.entry->key() == b.entry->key(); }
-  bool operator()(const Slot& slot, const HashedKey& key) const noexcept { return slot.entry->key() == key.key; }
-  bool operator()(const Slot& slot, KeyHash key) const noexcept {
-    return HashedKey(slot.entry->key()).hash == key.hash;
-  }
+  bool operator()(const Slot& slot, const TableKey& key) const noexcept { return slot.entry->key() == key.key; }
+  bool operator()(const Slot& slot, KeyHash key) const noexcept { return table_hash(slot.entry->key()) == key.hash; }
 };
 
 // A revision that is at most 2^20 below the highest one in any shard: a bound for what a new entry must be able to
@@ -68,8 +77,8 @@ struct alignas(64) Shard {
 
   Shard() noexcept : table(0, SlotHash(), SlotEqual(), CountingAllocator<Slot>(&memory)), expiry(&memory) {}
 
-  const Entry* find(const HashedKey& key, UnixMillis now) const noexcept;
-  const Entry* find_even_due(const HashedKey& key) const noexcept;
+  const Entry* find(const TableKey& key, UnixMillis now) const noexcept;
+  const Entry* find_even_due(const TableKey& key) const noexcept;
 
   // Room for `unpublished` changes, this one included.
   PreparedPut prepare(const HashedKey& key, const HashedValue& value, ValueType type, UnixMillis expire_at,
@@ -77,6 +86,8 @@ struct alignas(64) Shard {
   void publish(PreparedPut&& prepared, Revision revision) noexcept;
   void load(const LoadedEntry& loaded, const HashedKey& key, const HashedValue& value);
   void erase(const Entry& entry, Revision revision) noexcept;
+  // Hands an entry that was just replaced to the walks that may still want it (store/walk.h).
+  void keep_for_walks(EntryPointer old, Revision replaced) noexcept;
 
   void reserve_slots(std::size_t count);
   // Gives back memory that the present number of keys does not need; voids what was reserved.
@@ -94,6 +105,8 @@ struct alignas(64) Shard {
   std::uint64_t data_bytes = 0;
   std::uint64_t digest = 0;
   Revision last_removal = 0;
+  Revision newest = 0;            // of all entries that were ever in the table
+  ShardWatch* watches = nullptr;  // of the walks under way
   RevisionHint* revision_hint = nullptr;
 
  private:
@@ -113,7 +126,7 @@ struct Store::State {
   Shard& shard_of(const HashedKey& key) const noexcept;
 
   const std::size_t shard_count;
-  const unsigned shard_shift;  // the highest bits of a hash choose the shard, the lowest its place in the table
+  const unsigned shard_shift;  // the highest bits of a key's order choose the shard
   alignas(64) RevisionHint revision_hint;
   const std::unique_ptr<Shard[]> shards;
 };

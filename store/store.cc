@@ -24,8 +24,9 @@ const std::uint64_t table_seed = random_seed();
 
 }  // namespace
 
-HashedKey::HashedKey(std::string_view text) noexcept : key(text), hash(checksum64(as_bytes(text), table_seed)) {}
-HashedKey::HashedKey(std::string_view text, std::uint64_t known_hash) noexcept : key(text), hash(known_hash) {}
+std::uint64_t table_hash(std::string_view key) noexcept { return checksum64(as_bytes(key), table_seed); }
+
+HashedKey::HashedKey(std::string_view text) noexcept : key(text), hash(table_hash(text)), order(content_hash(text)) {}
 
 HashedValue::HashedValue(std::string_view text) noexcept : value(text), hash(content_hash(text)) {}
 
@@ -56,7 +57,7 @@ Store::State::State(std::size_t count)
 }
 
 Shard& Store::State::shard_of(const HashedKey& key) const noexcept {
-  return shards[(key.hash >> shard_shift) & (shard_count - 1)];
+  return shards[(key.order >> shard_shift) & (shard_count - 1)];
 }
 
 Store::Store(StoreOptions options) : state_(std::make_unique<State>(options.shard_count)) {

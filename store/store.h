@@ -41,12 +41,12 @@ struct StoreTotals {
   friend bool operator==(const StoreTotals&, const StoreTotals&) = default;
 };
 
-// A key with its hash, computed before any lock is taken. A view: the caller keeps the bytes.
+// A key with its hashes, computed before any lock is taken. A view: the caller keeps the bytes.
 struct HashedKey {
   explicit HashedKey(std::string_view key) noexcept;
-  HashedKey(std::string_view key, std::uint64_t hash) noexcept;  // a hash that is known already
   std::string_view key;
-  std::uint64_t hash;  // seeded anew in every process; not for files
+  std::uint64_t hash;   // its place in a table: seeded anew in every process; not for files
+  std::uint64_t order;  // content_hash, the same everywhere: its highest bits choose the shard (store/walk.h)
 };
 
 // A value with what the digest needs of it. Make it before taking the lock: a large value takes its time.
@@ -194,6 +194,7 @@ class Store {
 
  private:
   friend class LockedAll;
+  friend class StoreWalk;
   struct State;
   std::unique_ptr<State> state_;
 };
