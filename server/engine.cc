@@ -6,8 +6,6 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "core/units.h"
-#include "core/utf8.h"
 
 namespace kv {
 namespace {
@@ -42,11 +40,6 @@ class Laps {
   const bool on_;
   MonotonicTime last_;
 };
-
-// Names, as a message of repeated strings holds them.
-std::size_t framed_bytes(std::size_t key_bytes) {
-  return key_bytes + 2 + (key_bytes >= 128 ? 1 : 0) + (key_bytes >= 16384 ? 1 : 0);
-}
 
 }  // namespace
 
@@ -172,41 +165,8 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
   co_return written;
 }
 
-Task<absl::StatusOr<KeyListing>> Engine::keys(std::size_t bytes_max, Caller& caller) {
-  KeyListing listing;
-  std::size_t bytes = 0;
-  for (std::size_t shard = 0; shard < store_.shard_count() && bytes <= bytes_max; ++shard) {
-    if (shard != 0) {
-      // Back of the queue: a long listing must not hold up every other call of this reactor.
-      co_await OnCompletion([&caller](Completion& turn) { caller.home().post(turn); });
-      if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
-    }
-    store_.read_shard(shard).for_each(clock_.now(), [&](const Entry& entry) {
-      if (bytes > bytes_max) return;
-      if (!is_utf8(entry.key())) {
-        ++listing.omitted;
-        return;
-      }
-      bytes += framed_bytes(entry.key().size());
-      if (bytes <= bytes_max) listing.keys.emplace_back(entry.key());
-    });
-  }
-  if (bytes > bytes_max) {
-    co_return error(Reason::kResponseTooLarge,
-                    fmt::format("the names of all keys have more than {} bytes; list them in parts with Scan",
-                                format_size(bytes_max)),
-                    {{"limit", std::to_string(bytes_max)}});
-  }
-  // Nothing in the list is newer than what is applied now, its removals and expiries included.
-  listing.revision = journal_->applied();
-  if (must_wait(listing.revision)) {
-    const absl::Status readable = co_await journal_->wait_readable(listing.revision, caller.home());
-    if (!readable.ok()) co_return readable;
-  }
-  co_return listing;
-}
-
-Task<absl::StatusOr<std::size_t>> Engine::expire(std::size_t shard, std::size_t keys_max, Scheduler& home) {
+Task<absl::StatusOr<std::size_t>> Engine::expire(std::size_t shard, std::size_t keys_max, Scheduler& home,
+                                                 LatenessCounts* lateness) {
   std::vector<std::string> due;
   store_.collect_due(shard, clock_.now(), keys_max, due);
   if (due.empty()) co_return std::size_t{0};
@@ -234,7 +194,10 @@ Task<absl::StatusOr<std::size_t>> Engine::expire(std::size_t shard, std::size_t 
   }
   if (entries.empty()) co_return std::size_t{0};
   const Revision revision = journal_->append(*std::move(ticket), mutations);
-  for (const Entry* entry : entries) lock.erase(*entry, revision);
+  for (const Entry* entry : entries) {
+    if (lateness != nullptr) lateness->count(std::chrono::milliseconds(now - entry->expire_at()));
+    lock.erase(*entry, revision);
+  }
   co_return entries.size();
 }
 

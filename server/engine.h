@@ -27,8 +27,10 @@
 #include "persistence/journal.h"
 #include "persistence/storage.h"
 #include "server/executor.h"
+#include "server/lateness.h"
 #include "server/limits.h"
 #include "server/operation.h"
+#include "server/walk_thread.h"
 #include "store/store.h"
 
 namespace kv {
@@ -120,13 +122,16 @@ class Engine {
   // A write of one key, as a record of its own, answered at its level; check() first. `sink` may be null. An error that
   // what was found brings (NOT_AN_INTEGER) waits like any answer.
   Task<absl::StatusOr<Written>> write(const Operation& operation, Caller& caller, OutcomeSink* sink = nullptr);
-  // Every key that is UTF-8, shard by shard: each shard is seen at one moment, and other calls run between two shards.
+  // Every key that is UTF-8, shard by shard: each shard is seen at one moment.
   // RESPONSE_TOO_LARGE when names and their framing would exceed `bytes_max`.
   Task<absl::StatusOr<KeyListing>> keys(std::size_t bytes_max, Caller& caller);
-  // Logs and publishes the removal of up to `keys_max` due keys of one shard; gives how many.
-  Task<absl::StatusOr<std::size_t>> expire(std::size_t shard, std::size_t keys_max, Scheduler& home);
+  // Logs and publishes the removal of up to `keys_max` due keys of one shard; gives how many. `lateness` may be null.
+  Task<absl::StatusOr<std::size_t>> expire(std::size_t shard, std::size_t keys_max, Scheduler& home,
+                                           LatenessCounts* lateness = nullptr);
 
   Store& store() noexcept { return store_; }
+  Journal& journal() noexcept { return *journal_; }
+  WalkThread& walks() noexcept { return walks_; }
   Clock& clock() noexcept { return clock_; }
 
  private:
@@ -146,6 +151,7 @@ class Engine {
   Journal* journal_ = nullptr;  // set before state_ says serving
   ExpiryListener* expiries_ = nullptr;
   std::atomic<State> state_{State::kLoading};
+  WalkThread walks_;
 };
 
 template <class Visit>

@@ -86,7 +86,7 @@ Detached Expirer::sweep_shards(absl::Status& result, bool& done) {
     while (true) {
       const UnixMillis next = engine_.store().next_expiry(shard);
       if (next == kNoExpiry || next > engine_.clock().now()) break;
-      const absl::StatusOr<std::size_t> expired = co_await engine_.expire(shard, kKeysPerRecord, *this);
+      const absl::StatusOr<std::size_t> expired = co_await engine_.expire(shard, kKeysPerRecord, *this, &lateness_);
       if (!expired.ok()) {
         result = expired.status();
         break;

@@ -6,7 +6,8 @@
 //
 // Threads:  note() from any thread; start(), stop() and sweep_now() from one.
 // Lifetime: the engine outlives it; stop() (or the destructor) before the journal ends.
-// Units:    a removal is at most `lateness_max` late while the log accepts.
+// Units:    milliseconds. The thread looks again 5 ms after a sweep at the earliest, so a removal is at most 10 ms late
+//           while the log accepts and few fall due at once; a burst is worked off in records of 128 keys.
 #pragma once
 
 #include <atomic>
@@ -34,6 +35,8 @@ class Expirer final : public ExpiryListener, private Scheduler {
   // Somebody set an expiry: the thread may have to wake earlier than it planned.
   void note(UnixMillis expire_at) noexcept override;
 
+  // How late those were removed; what fell due while the server was down counts too.
+  const LatenessCounts& lateness() const noexcept { return lateness_; }
   std::uint64_t expired_total() const noexcept { return expired_total_.load(std::memory_order_relaxed); }
 
  private:
@@ -46,6 +49,7 @@ class Expirer final : public ExpiryListener, private Scheduler {
 
   Engine& engine_;
   std::atomic<std::uint64_t> expired_total_{0};
+  LatenessCounts lateness_;
   std::atomic<UnixMillis> planned_{0};  // when the thread will wake by itself; 0 while it works
 
   std::mutex mutex_;

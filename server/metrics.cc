@@ -119,6 +119,22 @@ void collect_storage(const Storage& storage, std::vector<MetricFamily>& families
   families.push_back(labelled("alarms", "Alarms that are raised.", MetricType::Gauge, alarms));
 }
 
+void collect_lateness(const LatenessCounts& lateness, std::vector<MetricFamily>& families) {
+  MetricFamily result =
+      family("expiry_lateness_seconds", "From a key's time until its removal is logged.", MetricType::Histogram);
+  prometheus::ClientMetric::Histogram& histogram = result.metric.emplace_back().histogram;
+  std::uint64_t below = 0;
+  for (std::size_t bucket = 0; bucket <= LatenessCounts::kBounds.size(); ++bucket) {
+    below += lateness.in_bucket(bucket);
+    const bool last = bucket == LatenessCounts::kBounds.size();
+    histogram.bucket.push_back({below, last ? std::numeric_limits<double>::infinity()
+                                            : static_cast<double>(LatenessCounts::kBounds[bucket]) / 1e3});
+  }
+  histogram.sample_count = below;
+  histogram.sample_sum = static_cast<double>(lateness.sum_millis()) / 1e3;
+  families.push_back(std::move(result));
+}
+
 }  // namespace
 
 void Metrics::show(const Storage& storage, const Expirer& expirer) {
@@ -143,6 +159,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
     collect_storage(*storage_, families);
     families.push_back(single("expired_total", "Keys removed because their time had come.", MetricType::Counter,
                               static_cast<double>(expirer_->expired_total())));
+    collect_lateness(expirer_->lateness(), families);
   }
   return families;
 }

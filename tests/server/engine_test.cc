@@ -233,6 +233,8 @@ TEST_CASE("expirer: what fell due while nobody served is removed before serving,
   REQUIRE(expirer.sweep_now().ok());
   CHECK(f.store.totals().keys == 100);
   CHECK(expirer.expired_total() == 200);
+  CHECK(expirer.lateness().sum_millis() == 199 * 200 / 2);  // From 199 ms down to none.
+  CHECK(expirer.lateness().in_bucket(0) == 2);              // 0 and 1 ms
   CHECK(f.journal.applied() > before);
   CHECK(f.journal.applied() - before <= 8 * 2);  // In batches, not one record a key.
 }

@@ -276,7 +276,8 @@ TEST_CASE("process: without gRPC, HTTP tells life, readiness, version and figure
   CHECK_THAT(http_get(port, "/version"), Contains("kvstore_server "));
   CHECK_THAT(http_get(port, "/nothing"), Contains("404"));
   const std::string metrics = http_get(port, "/metrics");
-  CHECK_THAT(metrics, Contains("kvstore_keys 1") && Contains("kvstore_build_info{version=") &&
+  CHECK_THAT(metrics, Contains("kvstore_keys 1") && Contains("kvstore_expiry_lateness_seconds_count 0") &&
+                          Contains("kvstore_build_info{version=") &&
                           Contains("kvstore_rpc_requests_total{method=\"kvstore.KeyValueStore/Set\",code=\"OK\"} 1") &&
                           Contains("kvstore_revision{level=\"disk\"} 1") && Contains("kvstore_writes_accepted 1"));
 }
