@@ -52,6 +52,10 @@ Meaning meaning(Reason reason) noexcept {
       return {kFailedPrecondition, "DURABILITY_UNAVAILABLE"};
     case Reason::kConfigRestartRequired:
       return {kFailedPrecondition, "CONFIG_RESTART_REQUIRED"};
+    case Reason::kIndexDisabled:
+      return {kFailedPrecondition, "INDEX_DISABLED"};
+    case Reason::kConfirmationRequired:
+      return {kFailedPrecondition, "CONFIRMATION_REQUIRED"};
     case Reason::kConfigVersionMismatch:
       return {kAborted, "CONFIG_VERSION_MISMATCH"};
     case Reason::kTransitionInProgress:
@@ -66,6 +70,8 @@ Meaning meaning(Reason reason) noexcept {
       return {kResourceExhausted, "DISK_LIMIT"};
     case Reason::kResponseTooLarge:
       return {kResourceExhausted, "RESPONSE_TOO_LARGE"};
+    case Reason::kScanExpired:
+      return {kResourceExhausted, "SCAN_EXPIRED"};
     case Reason::kOverloaded:
       return {kResourceExhausted, "OVERLOADED"};
     case Reason::kLoading:

@@ -34,6 +34,8 @@ enum class Reason {
   kNotAnInteger,
   kDurabilityUnavailable,
   kConfigRestartRequired,
+  kIndexDisabled,
+  kConfirmationRequired,
   // ABORTED
   kConfigVersionMismatch,
   kTransitionInProgress,
@@ -44,6 +46,7 @@ enum class Reason {
   kMemoryLimit,
   kDiskLimit,
   kResponseTooLarge,
+  kScanExpired,
   kOverloaded,
   // UNAVAILABLE
   kLoading,

@@ -143,6 +143,7 @@ void Application::begin_serving() {
   engine_.tell_expiries_to(&expirer_);
   expirer_.start();
   legacy_.start_serving(*storage_);
+  key_values_.start_serving(*storage_);
   admin_.start_serving(*storage_);
   metrics_.show(*storage_, expirer_);
   engine_.start_serving();

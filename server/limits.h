@@ -9,6 +9,8 @@ struct Limits {
   std::size_t key_bytes_max = std::size_t{64} << 10;
   std::size_t entry_bytes_max = (std::size_t{4} << 20) - (std::size_t{4} << 10);  // key and value together
   std::size_t legacy_keys_bytes_max = std::size_t{64} << 20;
+  std::size_t scan_budget_bytes = std::size_t{64} << 20;  // of old entries that one scan may make the server keep
+  unsigned scans_max = 16;                                // under way at once
 };
 
 }  // namespace kv

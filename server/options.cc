@@ -73,6 +73,8 @@ absl::StatusOr<Options> options_of(const GivenSettings& settings) {
   options.limits.key_bytes_max = read.size("max-key-bytes");
   options.limits.entry_bytes_max = read.size("max-entry-bytes");
   options.limits.legacy_keys_bytes_max = read.size("legacy-keys-max-bytes");
+  options.limits.scan_budget_bytes = read.size("scan-budget");
+  options.limits.scans_max = static_cast<unsigned>(read.count("max-scans", 16));
   options.message_bytes_max =
       std::max(read.size("max-message-bytes"), options.limits.entry_bytes_max + kMessageOverheadBytes);
   options.completion_queues = read.count("completion-queues", std::clamp<std::size_t>(cores / 2, 1, 16));

@@ -1,0 +1,212 @@
+#include "server/many_calls.h"
+
+#include <algorithm>
+#include <new>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "server/calling_client.h"
+#include "server/entry_message.h"
+#include "server/range_deleter.h"
+#include "server/range_request.h"
+#include "server/unknown_fields.h"
+
+namespace kv {
+
+namespace v1 = kvstore::v1;
+
+namespace {
+
+constexpr std::size_t kChunkBytes = 256 << 10;
+constexpr int kChunkKeys = 256;           // looked up in one go
+constexpr std::size_t kResultBytes = 24;  // of a miss
+// Of an answer at one revision, which is held whole before it is sent.
+constexpr int kConsistentKeysMax = 1024;
+constexpr std::size_t kConsistentBytesMax = 64 << 20;
+
+std::size_t bytes_of(const v1::GetResponse& result) {
+  return kResultBytes + (result.has_entry() ? kEntryMessageBytes + result.entry().value().size() : 0);
+}
+
+void fill(v1::GetResponse& result, const Entry* entry, bool omit_value) {
+  result.clear_entry();
+  if (entry == nullptr) return;
+  describe(*entry, *result.mutable_entry());
+  if (!omit_value) set_value(*entry, *result.mutable_entry());
+}
+
+// Whether the entry is the one that the result shows.
+bool still_shows(const v1::GetResponse& result, const Entry* entry) {
+  if (entry == nullptr || !result.has_entry()) return entry == nullptr && !result.has_entry();
+  return entry->version() == result.entry().version();
+}
+
+absl::Status no_memory() { return error(Reason::kMemoryLimit, "no memory for the answer"); }
+
+absl::Status too_large() {
+  return error(Reason::kResponseTooLarge,
+               fmt::format("the values of one revision have more than {} bytes; ask for fewer keys, or scan them",
+                           kConsistentBytesMax),
+               {{"limit", std::to_string(kConsistentBytesMax)}});
+}
+
+}  // namespace
+
+// ---- MultiGet ---------------------------------------------------------------------------------------------------
+
+absl::Status ManyCalls::check(const v1::MultiGetRequest& request) const {
+  if (const absl::Status ready = engine_.ready(); !ready.ok()) return ready;
+  if (const absl::Status known = refuse_unknown_fields(request); !known.ok()) return known;
+  for (int i = 0; i < request.keys_size(); ++i) {
+    const absl::Status checked = engine_.check_key(request.keys(i));
+    if (!checked.ok()) return with_fact(checked, "index", std::to_string(i));
+  }
+  if (!request.consistent() || request.keys_size() <= kConsistentKeysMax) return absl::OkStatus();
+  return error(
+      Reason::kTooManyOperations,
+      fmt::format("{} keys at one revision are asked for, the limit is {}", request.keys_size(), kConsistentKeysMax),
+      {{"field", "keys"}, {"limit", std::to_string(kConsistentKeysMax)}});
+}
+
+Task<absl::Status> ManyCalls::multi_get(ServerStream& stream, const v1::MultiGetRequest& request) {
+  const absl::Status checked = check(request);
+  if (!checked.ok()) co_return checked;
+  if (request.consistent()) co_return co_await get_at_once(stream, request);
+  co_return co_await get_in_chunks(stream, request);
+}
+
+Task<absl::Status> ManyCalls::get_in_chunks(ServerStream& stream, const v1::MultiGetRequest& request) {
+  int next = 0;
+  while (next < request.keys_size()) {
+    v1::MultiGetResponse chunk;
+    chunk.set_first_index(static_cast<std::uint32_t>(next));
+    const Revision seen_before = engine_.visible();
+    Revision shown = 0;
+    std::size_t bytes = 0;
+    try {
+      while (next < request.keys_size() && chunk.results_size() < kChunkKeys && bytes < kChunkBytes) {
+        v1::GetResponse& result = *chunk.add_results();
+        const Revision at = engine_.read(HashedKey(request.keys(next)),
+                                         [&](const Entry* entry) { fill(result, entry, request.omit_values()); });
+        // One too many, and it does not fit: it comes first in the next chunk.
+        if (bytes != 0 && bytes + bytes_of(result) > kChunkBytes) {
+          chunk.mutable_results()->RemoveLast();
+          break;
+        }
+        shown = std::max(shown, at);
+        bytes += bytes_of(result);
+        ++next;
+      }
+    } catch (const std::bad_alloc&) {
+      co_return no_memory();
+    }
+    const Revision revision = std::max(shown, seen_before);
+    chunk.set_revision(revision);
+    for (v1::GetResponse& result : *chunk.mutable_results()) result.set_revision(revision);
+    const absl::Status sent = co_await send(stream, chunk, shown);
+    if (!sent.ok()) co_return sent;
+    if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;
+    // By way of another thread: so this one looks at its sockets in between.
+    co_await engine_.walks().turn();
+    co_await resume_on(stream.home());
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ManyCalls::get_at_once(ServerStream& stream, const v1::MultiGetRequest& request) {
+  std::vector<v1::GetResponse> results;
+  Revision revision = 0;
+  try {
+    // 1. Each by itself.
+    std::vector<HashedKey> keys(request.keys().begin(), request.keys().end());
+    std::vector<std::size_t> shards;
+    std::size_t bytes = 0;
+    for (const HashedKey& key : keys) {
+      v1::GetResponse& result = results.emplace_back();
+      engine_.read(key, [&](const Entry* entry) { fill(result, entry, request.omit_values()); });
+      shards.push_back(engine_.store().shard_of(key));
+      bytes += bytes_of(result);
+      if (bytes > kConsistentBytesMax) co_return too_large();
+    }
+    // 2. All shards, each once and in the order of everybody else. Nothing changes from here on.
+    std::sort(shards.begin(), shards.end());
+    shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+    std::vector<ReadLock> locks;
+    locks.reserve(shards.size());
+    for (const std::size_t shard : shards) locks.push_back(engine_.store().read_shard(shard));
+    const UnixMillis now = engine_.clock().now();
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto shard = std::lower_bound(shards.begin(), shards.end(), engine_.store().shard_of(keys[i]));
+      const Entry* entry = locks[static_cast<std::size_t>(shard - shards.begin())].find(keys[i], now);
+      if (still_shows(results[i], entry)) continue;
+      bytes -= bytes_of(results[i]);
+      fill(results[i], entry, request.omit_values());
+      bytes += bytes_of(results[i]);
+      if (bytes > kConsistentBytesMax) co_return too_large();
+    }
+    revision = engine_.applied();
+  } catch (const std::bad_alloc&) {
+    co_return no_memory();
+  }
+  // 3. In chunks.
+  std::size_t next = 0;
+  while (next < results.size()) {
+    v1::MultiGetResponse chunk;
+    chunk.set_first_index(static_cast<std::uint32_t>(next));
+    chunk.set_revision(revision);
+    for (std::size_t bytes = 0;
+         next < results.size() && (bytes == 0 || bytes + bytes_of(results[next]) <= kChunkBytes);) {
+      bytes += bytes_of(results[next]);
+      results[next].set_revision(revision);
+      *chunk.add_results() = std::move(results[next++]);
+    }
+    const absl::Status sent = co_await send(stream, chunk, revision);
+    if (!sent.ok()) co_return sent;
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ManyCalls::send(ServerStream& stream, const v1::MultiGetResponse& chunk, Revision shown) {
+  if (engine_.must_wait(shown)) {
+    const absl::Status readable = co_await engine_.until_readable(shown, stream.home());
+    if (!readable.ok()) co_return readable;
+  }
+  co_return co_await stream.send(chunk);
+}
+
+// ---- DeleteRange ------------------------------------------------------------------------------------------------
+
+Answer<v1::DeleteRangeResponse> ManyCalls::delete_range(Call& call, const v1::DeleteRangeRequest& request) {
+  using Result = absl::StatusOr<v1::DeleteRangeResponse>;
+  if (const absl::Status ready = engine_.ready(); !ready.ok()) return Result(ready);
+  if (const absl::Status known = refuse_unknown_fields(request); !known.ok()) return Result(known);
+  return delete_and_wait(call, request);
+}
+
+Task<absl::StatusOr<v1::DeleteRangeResponse>> ManyCalls::delete_and_wait(Call& call,
+                                                                         const v1::DeleteRangeRequest& request) {
+  absl::StatusOr<KeyRange> range = key_range_of(request.range());
+  if (!range.ok()) co_return range.status();
+  const absl::StatusOr<std::optional<Level>> level = level_of(request.options());
+  if (!level.ok()) co_return level.status();
+  if (range->is_everything() && !request.confirm_all() && !request.dry_run()) {
+    co_return error(Reason::kConfirmationRequired, "this range is every key: say so with confirm_all",
+                    {{"field", "confirm_all"}});
+  }
+  CallingClient client(call);
+  const RangeDeletion deletion{*std::move(range), *level, request.dry_run()};
+  RangeDeleter deleter(engine_, deletion, client);
+  const absl::StatusOr<RangeDeleted> deleted = co_await deleter.run();
+  if (!deleted.ok()) co_return deleted.status();
+  v1::DeleteRangeResponse response;
+  response.set_deleted(deleted->keys);
+  if (!request.dry_run()) {
+    response.mutable_write()->set_revision(deleted->revision);
+    response.mutable_write()->set_durability(static_cast<v1::Durability>(static_cast<int>(deleted->level)));
+  }
+  co_return response;
+}
+
+}  // namespace kv

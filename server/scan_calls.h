@@ -1,0 +1,53 @@
+// kvstore.v1.KeyValueService.Scan: the keys of a range, in chunks, while everybody else goes on writing.
+//
+// Hard part: three speeds. The walk through the store runs on the thread for walks, a chunk leaves by the caller's
+// reactor when its reader takes it, and under fsync ALWAYS it may have to wait for the disk. Nothing runs ahead: one
+// chunk is made, waited for and sent before the next one is begun, so a slow reader holds a chunk and no lock.
+//
+// Threads:  the handlers run on the reactors' pollers; start_serving() once, before the engine says ready().
+// Lifetime: the engine outlives it, it outlives the reactors.
+// Errors:   as docs/api/v1.md lists them. OVERLOADED above scans_max: each scan costs every writer a look.
+#pragma once
+
+#include <atomic>
+
+#include "kvstore/v1/key_value_service.pb.h"
+#include "persistence/storage.h"
+#include "rpc/server_stream.h"
+#include "server/engine.h"
+#include "server/scan_token.h"
+
+namespace kv {
+
+class ScanCalls {
+ public:
+  explicit ScanCalls(Engine& engine) : engine_(engine) {}
+
+  // For serve_stream().
+  struct Handler {
+    ScanCalls* calls;
+    Task<absl::Status> operator()(ServerStream& stream, kvstore::v1::ScanRequest& request) const {
+      return calls->scan(stream, request);
+    }
+  };
+  Handler handler() { return {this}; }
+  void start_serving(const Storage& storage);
+
+  unsigned scans() const noexcept { return scans_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Plan;
+  class Chunk;
+
+  absl::StatusOr<Plan> plan_of(const kvstore::v1::ScanRequest& request) const;
+  Task<absl::Status> scan(ServerStream& stream, const kvstore::v1::ScanRequest& request);
+  Task<absl::Status> walk_and_send(ServerStream& stream, const Plan& plan, StoreWalk& walk);
+  // Resumes on the reactor.
+  Task<absl::Status> send(ServerStream& stream, Chunk& chunk, Revision shown);
+
+  Engine& engine_;
+  std::uint64_t store_ = 0;  // of tokens
+  std::atomic<unsigned> scans_{0};
+};
+
+}  // namespace kv

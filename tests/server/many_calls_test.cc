@@ -1,0 +1,249 @@
+#include <atomic>
+#include <thread>
+
+#include <catch2/catch.hpp>
+
+#include "core/error.h"
+#include "server/range_deleter.h"
+#include "tests/server/range_fixture.h"
+
+using namespace kv;
+using grpc::StatusCode;
+
+TEST_CASE("multi get: answers come in the order of the request, doubles and misses included") {
+  RangeFixture f;
+  REQUIRE(f.set("a", "1").ok());
+  REQUIRE(f.set("b", "").ok());
+  v1::MultiGetRequest request;
+  for (const char* key : {"b", "missing", "a", "a"}) request.add_keys(key);
+  request.set_consistent(GENERATE(false, true));
+  const auto [status, chunks] = f.multi_get(request);
+  REQUIRE(status.ok());
+  REQUIRE(chunks.size() == 1);
+  const v1::MultiGetResponse& chunk = chunks.front();
+  REQUIRE(chunk.results_size() == 4);
+  CHECK(chunk.first_index() == 0);
+  CHECK(chunk.revision() == 2);
+  CHECK(chunk.results(0).has_entry());
+  CHECK(chunk.results(0).entry().value().empty());
+  CHECK_FALSE(chunk.results(1).has_entry());
+  CHECK(chunk.results(2).entry().value() == "1");
+  CHECK(chunk.results(2).entry().version() == 1);
+  CHECK(chunk.results(2).entry().key().empty());
+  CHECK(chunk.results(3).entry().value() == "1");
+  CHECK(chunk.results(3).revision() == 2);
+}
+
+TEST_CASE("multi get: without values only what is known of the keys comes") {
+  RangeFixture f;
+  REQUIRE(f.set("a", "value").ok());
+  v1::MultiGetRequest request;
+  request.add_keys("a");
+  request.set_omit_values(true);
+  request.set_consistent(GENERATE(false, true));
+  const auto [status, chunks] = f.multi_get(request);
+  REQUIRE(status.ok());
+  CHECK(chunks.front().results(0).entry().value().empty());
+  CHECK(chunks.front().results(0).entry().version() == 1);
+}
+
+TEST_CASE("multi get: many keys come in chunks that follow each other, each below what a client takes by default") {
+  RangeFixture f;
+  const std::string value(GENERATE(10, 3000, 4'000'000), 'v');
+  for (int i = 0; i < 10; ++i) REQUIRE(f.set(std::to_string(i), value).ok());
+  v1::MultiGetRequest request;
+  const int keys = value.size() > 100'000 ? 12 : 1000;
+  for (int i = 0; i < keys; ++i) request.add_keys(std::to_string(i % 12));
+  request.set_consistent(GENERATE(false, true));
+  const auto [status, chunks] = f.multi_get(request);
+  REQUIRE(status.ok());
+  int next = 0;
+  for (const v1::MultiGetResponse& chunk : chunks) {
+    REQUIRE(chunk.first_index() == static_cast<std::uint32_t>(next));
+    REQUIRE(chunk.ByteSizeLong() < (4 << 20));
+    for (const v1::GetResponse& result : chunk.results()) {
+      REQUIRE(result.has_entry() == (next % 12 < 10));
+      if (result.has_entry()) REQUIRE(result.entry().value() == value);
+      ++next;
+    }
+  }
+  CHECK(next == keys);
+}
+
+TEST_CASE("multi get: no keys are no chunks, a bad key refuses all and is named") {
+  RangeFixture f;
+  CHECK(f.multi_get({}).second.empty());
+  v1::MultiGetRequest request;
+  request.add_keys("good");
+  request.add_keys("");
+  const auto [status, chunks] = f.multi_get(request);
+  CHECK_THAT(status.error_message(), Catch::Matchers::StartsWith("EMPTY_KEY"));
+  CHECK(chunks.empty());
+}
+
+TEST_CASE("multi get: a consistent answer has bounds, and says them") {
+  RangeFixture f;
+  v1::MultiGetRequest request;
+  request.set_consistent(true);
+  for (int i = 0; i < 1025; ++i) request.add_keys("k");
+  CHECK_THAT(f.multi_get(request).first.error_message(), Catch::Matchers::StartsWith("TOO_MANY_OPERATIONS"));
+  request.mutable_keys()->RemoveLast();
+  CHECK(f.multi_get(request).first.ok());
+  REQUIRE(f.set("k", std::string(4'000'000, 'v')).ok());
+  const grpc::Status status = f.multi_get(request).first;
+  CHECK(status.error_code() == StatusCode::RESOURCE_EXHAUSTED);
+  CHECK_THAT(status.error_message(), Catch::Matchers::StartsWith("RESPONSE_TOO_LARGE"));
+}
+
+TEST_CASE("multi get: a consistent answer shows one revision, whatever is written meanwhile") {
+  RangeFixture f;
+  // One writer counts up a, then b, then c, and so on: at any revision no later key is ahead of an earlier one.
+  constexpr int kKeys = 20;
+  std::vector<std::string> keys;
+  for (int i = 0; i < kKeys; ++i) keys.push_back("key " + std::to_string(i));
+  std::atomic<bool> stopping{false};
+  std::atomic<int> rounds{0};
+  std::thread writer([&] {
+    for (int value = 0; !stopping; ++value) {
+      for (const std::string& key : keys) {
+        const std::string text = std::to_string(value);
+        (void)run_task(f.engine.write(operation_of(OperationKind::kSet, key, text), f.caller));
+      }
+      ++rounds;
+    }
+  });
+  v1::MultiGetRequest request;
+  request.set_consistent(true);
+  for (const std::string& key : keys) request.add_keys(key);
+  while (rounds == 0) std::this_thread::yield();
+  for (int i = 0; i < 100; ++i) {
+    const auto [status, chunks] = f.multi_get(request);
+    REQUIRE(status.ok());
+    const v1::MultiGetResponse& chunk = chunks.front();
+    const int first = std::stoi(chunk.results(0).entry().value());
+    const int last = std::stoi(chunk.results(kKeys - 1).entry().value());
+    REQUIRE(first - last <= 1);
+    for (int k = 1; k < kKeys; ++k) {
+      const int before = std::stoi(chunk.results(k - 1).entry().value());
+      const int here = std::stoi(chunk.results(k).entry().value());
+      REQUIRE(before >= here);
+      REQUIRE(chunk.results(k).entry().version() <= chunk.revision());
+    }
+  }
+  stopping = true;
+  writer.join();
+}
+
+TEST_CASE("delete range: what lies in the range goes, all else stays, and the answer counts") {
+  RangeFixture f(FsyncPolicy::kAlways);
+  f.fill(700, "a ");
+  f.fill(10, "b ");
+  v1::DeleteRangeRequest request;
+  request.mutable_range()->set_prefix("a ");
+  request.set_dry_run(true);
+  const auto counted = f.delete_range(request);
+  CHECK(counted.response.deleted() == 700);
+  CHECK_FALSE(counted.response.has_write());
+  CHECK(f.store.totals().keys == 710);
+
+  request.set_dry_run(false);
+  const auto deleted = f.delete_range(request);
+  REQUIRE(deleted.ok());
+  CHECK(deleted.response.deleted() == 700);
+  CHECK(deleted.response.write().durability() == v1::DURABILITY_DISK);
+  CHECK(deleted.response.write().revision() == f.journal.applied());
+  CHECK(f.journal.durable() == f.journal.applied());
+  CHECK(f.store.totals().keys == 10);
+
+  const auto again = f.delete_range(request);
+  CHECK(again.response.deleted() == 0);
+  CHECK(again.response.write().revision() == 0);
+}
+
+TEST_CASE("delete range: every key needs a confirmation, however it is said") {
+  RangeFixture f;
+  f.fill(20);
+  v1::DeleteRangeRequest request;
+  const std::string start = GENERATE(std::string(), std::string(1, '\0'));
+  request.mutable_range()->set_start(start);
+  const auto refused = f.delete_range(request);
+  CHECK(refused.status.error_code() == StatusCode::FAILED_PRECONDITION);
+  CHECK(refused.reason() == "CONFIRMATION_REQUIRED");
+  CHECK(f.store.totals().keys == 20);
+  request.set_dry_run(true);
+  CHECK(f.delete_range(request).response.deleted() == 20);
+  request.set_dry_run(false);
+  request.set_confirm_all(true);
+  CHECK(f.delete_range(request).response.deleted() == 20);
+  CHECK(f.store.totals().keys == 0);
+}
+
+TEST_CASE("delete range: a due key is not counted, but it goes") {
+  RangeFixture f;
+  v1::SetRequest due = RangeFixture::to_set("a due", "v");
+  due.mutable_expiry()->mutable_ttl()->set_nanos(1'000'000);
+  REQUIRE(f.set(due).ok());
+  REQUIRE(f.set("a", "v").ok());
+  f.clock.advance(std::chrono::milliseconds(1));
+  v1::DeleteRangeRequest request;
+  request.mutable_range()->set_prefix("a");
+  CHECK(f.delete_range(request).response.deleted() == 1);
+}
+
+TEST_CASE("delete range: what is refused is refused before anything is deleted") {
+  RangeFixture f;
+  f.fill(20);
+  v1::DeleteRangeRequest request;
+  request.mutable_range()->set_prefix("key");
+  request.mutable_options()->set_durability(v1::DURABILITY_DISK);
+  CHECK(f.delete_range(request).reason() == "DURABILITY_UNAVAILABLE");
+  request.mutable_options()->set_durability(static_cast<v1::Durability>(9));
+  CHECK(f.delete_range(request).reason() == "FIELD_INVALID");
+  request.mutable_options()->clear_durability();
+  request.mutable_options()->set_request_id("0123456789abcdef");
+  CHECK(f.delete_range(request).reason() == "FIELD_INVALID");
+  request.clear_options();
+  request.mutable_range()->set_end("z");
+  CHECK(f.delete_range(request).reason() == "RANGE_INVALID");
+  CHECK(f.store.totals().keys == 20);
+}
+
+namespace {
+
+// Writes every key anew whenever it is asked whether it still wants something: also between a key's being found and its
+// removal.
+class WritingCaller final : public Caller {
+ public:
+  WritingCaller(RangeFixture& fixture, int keys) : fixture_(fixture), keys_(keys) {}
+  Scheduler& home() noexcept override { return fixture_.scheduler; }
+  absl::Status still_wanted() noexcept override {
+    for (int i = 0; i < keys_; ++i) {
+      const std::string key = "key " + std::to_string(i);
+      const Operation set = operation_of(OperationKind::kSet, key, "new");
+      if (!run_task(fixture_.engine.write(set, fixture_.caller)).ok()) return absl::InternalError("not written");
+    }
+    ++asked;
+    return absl::OkStatus();
+  }
+  int asked = 0;
+
+ private:
+  RangeFixture& fixture_;
+  const int keys_;
+};
+
+}  // namespace
+
+TEST_CASE("delete range: a key that is written after the call began stays") {
+  RangeFixture f;
+  f.fill(50);
+  f.fill(50, "key not written again ");
+  WritingCaller caller(f, 50);
+  const RangeDeletion deletion{KeyRange::with_prefix("key "), {}, false};
+  const auto deleted = run_task(RangeDeleter(f.engine, deletion, caller).run());
+  REQUIRE(deleted.ok());
+  CHECK(caller.asked > 0);
+  CHECK(deleted->keys == 50);
+  CHECK(f.store.totals().keys == 50);
+  CHECK(f.value("key 7") == "new");
+}
