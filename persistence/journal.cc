@@ -30,7 +30,7 @@ Ticket::~Ticket() {
 absl::Status Ticket::check_level(Level level) const { return JournalCore::level_given(level, logging_, log_promised_); }
 
 bool Ticket::holds(std::span<const Mutation> mutations) const noexcept {
-  return !logging_ || record_bytes_of(mutations, nullptr) <= record_bytes_;
+  return record_bytes_of(mutations, nullptr) <= record_bytes_;
 }
 
 Admission::Admission(JournalCore& journal, std::uint32_t record_bytes, Scheduler& home) noexcept

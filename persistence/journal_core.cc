@@ -51,6 +51,7 @@ bool JournalCore::admit_fast(Admission& admission) noexcept {
     return false;
   }
   admission.ticket_.journal_ = this;
+  admission.ticket_.record_bytes_ = admission.record_bytes_;
   return true;
 }
 
@@ -105,8 +106,8 @@ JournalCore::Verdict JournalCore::grant(Admission& admission, std::uint32_t spac
   ticket.logging_ = logging_;
   ticket.log_promised_ = promised_;
   ticket.default_level_ = default_level_;
+  ticket.record_bytes_ = admission.record_bytes_;
   if (logging_) {
-    ticket.record_bytes_ = admission.record_bytes_;
     ticket.space_bytes_ = space_bytes;
     queue_reserved_ += admission.record_bytes_;
     space_reserved_ += space_bytes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -16,11 +17,16 @@ constexpr std::size_t kExpireRecordBytes = 256 << 10;
 // again.
 constexpr std::size_t kAppendSlack = 4 << 10;
 
-absl::Status no_memory() { return error(Reason::kMemoryLimit, "no memory for this; nothing was changed"); }
-
 absl::StatusOr<Level> level_of(const Ticket& ticket, std::optional<Level> asked) {
   if (!asked) return ticket.default_level();
   if (const absl::Status possible = ticket.check_level(*asked); !possible.ok()) return possible;
+  return *asked;
+}
+
+// For what needs no ticket, because it changes nothing.
+absl::StatusOr<Level> level_now(const Journal& journal, std::optional<Level> asked) {
+  if (!asked) return journal.default_level();
+  if (const absl::Status possible = journal.check_level(*asked); !possible.ok()) return possible;
   return *asked;
 }
 
@@ -127,11 +133,11 @@ bool Engine::apply_alone(const Operation& operation, const HashedKey& key, const
 }
 
 // Resumes on `home`.
-Task<absl::Status> Engine::answerable(const Operation& operation, const Outcome& outcome, Scheduler& home) {
-  if (outcome.revision != 0) co_return co_await journal_->wait_written(outcome.revision, outcome.level, home);
-  if (operation.options.level) co_return co_await journal_->wait_reached(outcome.shown, outcome.level, home);
-  if (!must_wait(outcome.shown)) co_return absl::OkStatus();
-  co_return co_await journal_->wait_readable(outcome.shown, home);
+Task<absl::Status> Engine::answerable(Changes changes, std::optional<Level> asked, Scheduler& home) {
+  if (changes.revision != 0) co_return co_await journal_->wait_written(changes.revision, changes.level, home);
+  if (asked) co_return co_await journal_->wait_reached(changes.shown, changes.level, home);
+  if (!must_wait(changes.shown)) co_return absl::OkStatus();
+  co_return co_await journal_->wait_readable(changes.shown, home);
 }
 
 Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& caller, OutcomeSink* sink) {
@@ -156,13 +162,51 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
     room = limits_.entry_bytes_max;  // Somebody made the value longer meanwhile: this is enough for any.
   }
   laps.lap();
-  const absl::Status reached = co_await answerable(operation, outcome, caller.home());
+  const absl::Status reached =
+      co_await answerable({outcome.revision, outcome.shown, outcome.level}, operation.options.level, caller.home());
   if (!reached.ok()) co_return reached;
   if (!outcome.error.ok()) co_return outcome.error;
   written.times.durability = laps.lap();
   written.applied = outcome.applied;
   written.revision = outcome.revision != 0 ? outcome.revision : std::max(outcome.shown, visible_before);
   co_return written;
+}
+
+Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& request, Caller& caller,
+                                                  TransactionSink& sink) {
+  std::optional<Transaction> transaction;
+  try {
+    transaction.emplace(store_, request);
+  } catch (const std::bad_alloc&) {
+    co_return no_memory();
+  }
+  const std::optional<Level> asked = request.options.level;
+  const bool writes = transaction->writes();
+  std::size_t record_bytes = transaction->record_bytes_now(clock_.now());
+  bool done = false;
+  while (!done) {
+    std::optional<Ticket> ticket;
+    if (writes) {
+      absl::StatusOr<Ticket> admitted = co_await journal_->admit(record_bytes, caller.home());
+      if (!admitted.ok()) co_return admitted.status();
+      ticket = *std::move(admitted);
+    }
+    const absl::StatusOr<Level> level = ticket ? level_of(*ticket, asked) : level_now(*journal_, asked);
+    if (!level.ok()) co_return level.status();
+    if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
+    const TransactionContext context{*journal_, clock_, limits_.entry_bytes_max, *level, visible()};
+    done = transaction->run(std::move(ticket), context, sink) == Transaction::Ran::kDone;
+    // Values grew, here or meanwhile: with a margin, where there is room for one.
+    const std::size_t needed = transaction->record_bytes();
+    record_bytes = std::max(needed, std::min<std::size_t>(2 * needed, kRecordBytesMax));
+  }
+  const TransactionOutcome& outcome = transaction->outcome();
+  if (expiries_ != nullptr && outcome.revision != 0 && transaction->earliest_expiry() != kNoExpiry)
+    expiries_->note(transaction->earliest_expiry());
+  const absl::Status reached =
+      co_await answerable({outcome.revision, outcome.shown, outcome.level}, asked, caller.home());
+  if (!reached.ok()) co_return reached;
+  co_return Transacted{transaction->error(), transaction->failed_at(), outcome.succeeded};
 }
 
 Task<absl::StatusOr<std::size_t>> Engine::expire(std::size_t shard, std::size_t keys_max, Scheduler& home,

@@ -17,6 +17,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,7 @@
 #include "server/lateness.h"
 #include "server/limits.h"
 #include "server/operation.h"
+#include "server/transaction.h"
 #include "server/walk_thread.h"
 #include "store/store.h"
 
@@ -57,6 +59,13 @@ struct Written {
   Level level = Level::kMemory;
   bool applied = false;  // Outcome::applied
   StageTimes times = {};
+};
+
+// The sink has the answer, unless there is an error: nothing was changed then.
+struct Transacted {
+  absl::Status error;
+  std::optional<std::size_t> failed_at;  // the operation whose error it is
+  bool succeeded = false;                // the comparisons held
 };
 
 // Hears of every expiry that a write sets.
@@ -122,6 +131,9 @@ class Engine {
   // A write of one key, as a record of its own, answered at its level; check() first. `sink` may be null. An error that
   // what was found brings (NOT_AN_INTEGER) waits like any answer.
   Task<absl::StatusOr<Written>> write(const Operation& operation, Caller& caller, OutcomeSink* sink = nullptr);
+  // All operations of a branch, or none, as one record; check() each first. An error of admission comes as a status,
+  // one of what was found in the result, when it may be told.
+  Task<absl::StatusOr<Transacted>> transact(const TransactionRequest& request, Caller& caller, TransactionSink& sink);
   // Every key that is UTF-8, shard by shard: each shard is seen at one moment.
   // RESPONSE_TOO_LARGE when names and their framing would exceed `bytes_max`.
   Task<absl::StatusOr<KeyListing>> keys(std::size_t bytes_max, Caller& caller);
@@ -146,7 +158,13 @@ class Engine {
   // Under the shard's lock. False: the ticket is too small.
   bool apply_alone(const Operation& operation, const HashedKey& key, const HashedValue& value, Ticket ticket,
                    Level level, OutcomeSink* sink, Outcome& outcome);
-  Task<absl::Status> answerable(const Operation& operation, const Outcome& outcome, Scheduler& home);
+  struct Changes {
+    Revision revision;  // 0: none of its own
+    Revision shown;     // the newest change of others that the answer shows
+    Level level;        // that was asked for, or is given
+  };
+  // When the answer may be sent.
+  Task<absl::Status> answerable(Changes changes, std::optional<Level> asked, Scheduler& home);
 
   Journal* journal_ = nullptr;  // set before state_ says serving
   ExpiryListener* expiries_ = nullptr;

@@ -4,6 +4,8 @@
 #include <optional>
 #include <span>
 
+#include "core/error.h"
+
 namespace kv {
 namespace {
 
@@ -111,6 +113,8 @@ bool apply(WriteLock& shard, const Operation& operation, const HashedKey& key, c
   if (prepared) shard.publish(*std::move(prepared), outcome.revision);
   return true;
 }
+
+absl::Status no_memory() { return error(Reason::kMemoryLimit, "no memory for this; nothing was changed"); }
 
 std::size_t record_bytes_at_most(const Operation& operation, std::size_t present_bytes) noexcept {
   std::size_t value_bytes = operation.value.size();

@@ -19,6 +19,11 @@ void KeyValueService::listen(Reactor& reactor) {
   serve_stream<v1::ScanRequest, Raw>(reactor, name("Scan"), service_, &Raw::RequestScan, scans_.handler());
   serve_unary<v1::DeleteRangeRequest, v1::DeleteRangeResponse, Raw>(
       reactor, name("DeleteRange"), service_, &Raw::RequestDeleteRange, many_.delete_range_handler());
+  serve_single("Increment", &Raw::RequestIncrement, OperationKind::kIncrement);
+  serve_single("Append", &Raw::RequestAppend, OperationKind::kAppend);
+  serve_single("SetExpiry", &Raw::RequestSetExpiry, OperationKind::kSetExpiry);
+  serve_unary<WireMessage, WireMessage, Raw>(reactor, name("Transact"), service_, &Raw::RequestTransact,
+                                             TransactCall::Handler{&transact_});
 }
 
 }  // namespace kv

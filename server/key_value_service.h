@@ -9,12 +9,13 @@
 #include "server/many_calls.h"
 #include "server/scan_calls.h"
 #include "server/single_calls.h"
+#include "server/transact_call.h"
 
 namespace kv {
 
 class KeyValueService final : public RpcService {
  public:
-  explicit KeyValueService(Engine& engine) : single_(engine), many_(engine), scans_(engine) {}
+  explicit KeyValueService(Engine& engine) : single_(engine), transact_(engine), many_(engine), scans_(engine) {}
 
   grpc::Service& grpc_service() noexcept override { return service_; }
   void listen(Reactor& reactor) override;
@@ -22,10 +23,13 @@ class KeyValueService final : public RpcService {
 
  private:
   using Stubs = kvstore::v1::KeyValueService;
-  using Raw = Stubs::WithRawMethod_Get<Stubs::WithRawMethod_Set<Stubs::WithRawMethod_Delete<
-      Stubs::WithRawMethod_MultiGet<Stubs::WithRawMethod_Scan<Stubs::WithRawMethod_DeleteRange<Stubs::Service>>>>>>;
+  using Single = Stubs::WithRawMethod_Get<Stubs::WithRawMethod_Set<Stubs::WithRawMethod_Delete<
+      Stubs::WithRawMethod_Increment<Stubs::WithRawMethod_Append<Stubs::WithRawMethod_SetExpiry<Stubs::Service>>>>>>;
+  using Many = Stubs::WithRawMethod_MultiGet<Stubs::WithRawMethod_Scan<Stubs::WithRawMethod_DeleteRange<Single>>>;
+  using Raw = Stubs::WithRawMethod_Transact<Many>;
 
   SingleCalls single_;
+  TransactCall transact_;
   ManyCalls many_;
   ScanCalls scans_;
   Raw service_;

@@ -73,6 +73,11 @@ absl::Status finish(DecodedOperation& decoded);
 absl::Status finish(const DecodedOperation::Options& options, WriteOptions& result);
 absl::Status finish_precondition(DecodedOperation& decoded);
 
+// The same error, told of a place inside of a larger request: of the field "key" in "then[3].set".
+absl::Status within(const absl::Status& failed, std::string_view place);
+// "then[3].set", of an operation that was decoded.
+std::string place_of(std::string_view list, std::size_t index, OperationKind kind);
+
 absl::Status refuse_field(std::string_view path, std::string_view why);
 absl::Status refuse_unknown(const UnknownField& unknown);
 

@@ -1,6 +1,10 @@
 // The second half of server/operation_decoder.h: what was decoded is judged.
+#include <array>
+#include <utility>
+
 #include <fmt/format.h>
 
+#include "core/absl_text.h"
 #include "core/error.h"
 #include "server/operation_decoder.h"
 
@@ -75,6 +79,21 @@ absl::Status finish_step(const CounterStep& step) {
 }
 
 }  // namespace
+
+absl::Status within(const absl::Status& failed, std::string_view place) {
+  absl::Status placed =
+      error_of_peer(failed.code(), reason_of(failed), fmt::format("{} (in {})", message_of(failed), place));
+  for (const auto& [name, value] : facts_of(failed)) {
+    placed = with_fact(std::move(placed), name, name == "field" ? fmt::format("{}.{}", place, value) : value);
+  }
+  return placed;
+}
+
+std::string place_of(std::string_view list, std::size_t index, OperationKind kind) {
+  constexpr std::array<std::string_view, 7> kArms = {"",           ".get",    ".set",       ".delete",
+                                                     ".increment", ".append", ".set_expiry"};
+  return fmt::format("{}[{}]{}", list, index, kArms[static_cast<std::size_t>(kind)]);
+}
 
 absl::Status refuse_field(std::string_view path, std::string_view why) {
   return error(Reason::kFieldInvalid, fmt::format("{} {}", path, why), {{"field", std::string(path)}});

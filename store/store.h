@@ -69,6 +69,9 @@ class PreparedPut {
   PreparedPut& operator=(PreparedPut&& other) noexcept;
   ~PreparedPut();
 
+  // What will be published; it has no version yet.
+  const Entry& entry() const noexcept { return *block_; }
+
  private:
   friend struct Shard;
   PreparedPut() noexcept = default;

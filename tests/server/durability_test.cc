@@ -1,39 +1,14 @@
 // What an answer may show: a disk that holds a sync back, and one whose sync fails.
-#include <condition_variable>
-#include <mutex>
-
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
+#include "tests/server/held_disk.h"
 #include "tests/server/service_fixture.h"
-#include "tests/support/faulty_file_system.h"
 
 using namespace kv;
 using grpc::StatusCode;
 
 namespace {
-
-// A disk whose syncs of data can be held back.
-struct HeldDisk {
-  HeldDisk() {
-    REQUIRE(fs.make_directory("/log").ok());
-    fs.on_call([this](DiskCall call, const std::string&) {
-      if (call != DiskCall::kSyncData) return;
-      std::unique_lock lock(mutex);
-      changed.wait(lock, [this] { return !held; });
-    });
-  }
-  void hold(bool on) {
-    std::lock_guard lock(mutex);
-    held = on;
-    changed.notify_all();
-  }
-
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool held = false;
-  FaultyFileSystem fs;
-};
 
 Task<absl::Status> written(Journal& journal, Revision revision, Scheduler& home) {
   co_return co_await journal.wait_written(revision, Level::kDisk, home);

@@ -1,6 +1,8 @@
 #include "server/engine.h"
 
-#include <atomic>
+#include <array>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -200,27 +202,54 @@ TEST_CASE("engine: before and after serving it says which it is") {
 
 TEST_CASE("engine: changes of one key from many threads are applied in the order of their revisions") {
   EngineFixture f(FsyncPolicy::kNever);
-  std::atomic<Revision> highest{0};
-  std::string last;
+  constexpr int kKeys = 64;
+  struct Last {
+    Revision revision = 0;
+    std::string value;
+  };
   std::mutex mutex;
+  std::array<Last, kKeys> last;
+  const auto write_all = [&](int thread) {
+    for (int i = 0; i < 500; ++i) {
+      const int number = i % kKeys;
+      const std::string value = std::to_string(thread) + ":" + std::to_string(i);
+      const auto written = f.set("k" + std::to_string(number), value);
+      const std::lock_guard lock(mutex);
+      Last& known = last[static_cast<std::size_t>(number)];
+      if (written->revision > known.revision) known = {written->revision, value};
+    }
+  };
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&, t] {
-      for (int i = 0; i < 500; ++i) {
-        const std::string value = std::to_string(t) + ":" + std::to_string(i);
-        const auto written = f.set("k", value);
-        std::lock_guard lock(mutex);
-        if (written->revision > highest) {
-          highest = written->revision;
-          last = value;
-        }
-      }
-    });
-  }
+  for (int t = 0; t < 4; ++t) threads.emplace_back(write_all, t);
   for (std::thread& thread : threads) thread.join();
-  CHECK(highest == 2000);
-  CHECK(f.get("k") == last);
-  CHECK(f.shown == 2000);
+  CHECK(f.journal.applied() == 2000);
+  for (int number = 0; number < kKeys; ++number) {
+    CHECK(f.get("k" + std::to_string(number)) == last[static_cast<std::size_t>(number)].value);
+    CHECK(f.shown == last[static_cast<std::size_t>(number)].revision);
+  }
+}
+
+TEST_CASE("engine: of those who compare and set the same version, from many threads, one wins each time") {
+  EngineFixture f;
+  REQUIRE(f.set("k", "v").ok());
+  std::mutex mutex;
+  std::set<Revision> replaced;
+  int twice = 0;
+  const auto compete = [&] {
+    for (int i = 0; i < 1000; ++i) {
+      Operation operation = set_operation("k", "v");
+      operation.precondition.test = Precondition::Test::kVersion;
+      f.engine.read(HashedKey("k"), [&](const Entry* entry) { operation.precondition.version = entry->version(); });
+      if (!f.write(operation)->applied) continue;
+      const std::lock_guard lock(mutex);
+      twice += replaced.insert(operation.precondition.version).second ? 0 : 1;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) threads.emplace_back(compete);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(twice == 0);
+  CHECK(replaced.size() == f.journal.applied() - 1);
 }
 
 TEST_CASE("expirer: what fell due while nobody served is removed before serving, through the log") {

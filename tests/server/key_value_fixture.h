@@ -19,6 +19,18 @@ namespace kv {
 
 namespace v1 = kvstore::v1;
 
+inline void check_refused(const grpc::Status& status, grpc::StatusCode code, const std::string& reason) {
+  CHECK(status.error_code() == code);
+  CHECK_THAT(status.error_message(), Catch::Matchers::StartsWith(reason + ": "));
+}
+
+// FIELD_INVALID, naming the field.
+inline void check_field(const grpc::Status& status, const std::string& path) {
+  check_refused(status, grpc::StatusCode::INVALID_ARGUMENT, "FIELD_INVALID");
+  CHECK_THAT(status.error_message(), Catch::Matchers::Contains(path));
+  CHECK_THAT(status.error_details(), Catch::Matchers::Contains(path));
+}
+
 struct KeyValueFixture : EngineFixture {
   using Stub = v1::KeyValueService::Stub;
 
@@ -49,6 +61,10 @@ struct KeyValueFixture : EngineFixture {
   auto set(const v1::SetRequest& request) { return call(&Stub::Set, request); }
   auto remove(const v1::DeleteRequest& request) { return call(&Stub::Delete, request); }
 
+  auto increment(const v1::IncrementRequest& request) { return call(&Stub::Increment, request); }
+  auto append(const v1::AppendRequest& request) { return call(&Stub::Append, request); }
+  auto set_expiry(const v1::SetExpiryRequest& request) { return call(&Stub::SetExpiry, request); }
+
   auto get(const std::string& key) {
     v1::GetRequest request;
     request.set_key(key);
@@ -59,6 +75,18 @@ struct KeyValueFixture : EngineFixture {
     v1::DeleteRequest request;
     request.set_key(key);
     return remove(request);
+  }
+  auto increment(const std::string& key, std::int64_t delta) {
+    v1::IncrementRequest request;
+    request.set_key(key);
+    request.set_delta(delta);
+    return increment(request);
+  }
+  auto append(const std::string& key, const std::string& suffix) {
+    v1::AppendRequest request;
+    request.set_key(key);
+    request.set_suffix(suffix);
+    return append(request);
   }
   // The value, or nothing for a miss.
   std::optional<std::string> value(const std::string& key) {

@@ -10,18 +10,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-void check_refused(const grpc::Status& status, StatusCode code, const std::string& reason) {
-  CHECK(status.error_code() == code);
-  CHECK_THAT(status.error_message(), Catch::Matchers::StartsWith(reason + ": "));
-}
-
-// FIELD_INVALID, naming the field.
-void check_field(const grpc::Status& status, const std::string& path) {
-  check_refused(status, StatusCode::INVALID_ARGUMENT, "FIELD_INVALID");
-  CHECK_THAT(status.error_message(), Catch::Matchers::Contains(path));
-  CHECK_THAT(status.error_details(), Catch::Matchers::Contains(path));
-}
-
 v1::SetRequest set_if_version(const std::string& key, const std::string& value, std::uint64_t version) {
   v1::SetRequest request = KeyValueFixture::to_set(key, value);
   request.mutable_precondition()->set_version_equals(version);

@@ -1,0 +1,194 @@
+#include "server/transaction.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace kv {
+namespace {
+
+using Change = Decision::Change;
+
+// What was the transaction's own is known now.
+void number_outcome(Outcome& outcome, bool changes, Revision revision) noexcept {
+  if (changes) outcome.revision = revision;
+  if (outcome.entry.version == 0) outcome.entry.version = revision;
+  if (outcome.entry.create_version == 0) outcome.entry.create_version = revision;
+}
+
+}  // namespace
+
+Transaction::Transaction(Store& store, const TransactionRequest& request) : store_(store), request_(request) {
+  const auto note = [this](const HashedKey& key) { shards_.push_back(store_.shard_of(key)); };
+  compared_.reserve(request.comparisons.size());
+  for (const Comparison& comparison : request.comparisons) note(compared_.emplace_back(comparison.key));
+  const auto hash = [&](const std::vector<Operation>& operations, std::vector<Hashed>& hashed) {
+    hashed.reserve(operations.size());
+    for (const Operation& operation : operations) {
+      note(hashed.emplace_back(Hashed{HashedKey(operation.key), HashedValue(operation.value)}).key);
+    }
+  };
+  hash(request.then, then_);
+  hash(request.otherwise, otherwise_);
+  std::ranges::sort(shards_);
+  shards_.erase(std::unique(shards_.begin(), shards_.end()), shards_.end());
+}
+
+bool Transaction::writes() const noexcept {
+  const auto any = [](const std::vector<Operation>& operations) {
+    return std::ranges::any_of(operations, [](const Operation& operation) { return operation.writes(); });
+  };
+  return any(request_.then) || any(request_.otherwise);
+}
+
+std::size_t Transaction::record_bytes_now(UnixMillis now) const {
+  const auto most = [&](const std::vector<Operation>& operations, const std::vector<Hashed>& hashed) {
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < operations.size(); ++i) {
+      if (!operations[i].writes()) continue;
+      std::size_t present = 0;
+      if (operations[i].kind == OperationKind::kAppend) {
+        const ReadLock shard = store_.read(hashed[i].key);
+        const Entry* entry = find_key(shard, hashed[i].key, now).seen().entry;
+        if (entry != nullptr) present = entry->value().size();
+      }
+      bytes += record_bytes_at_most(operations[i], present);
+    }
+    return bytes;
+  };
+  return record_bytes_of(std::max(most(request_.then, then_), most(request_.otherwise, otherwise_)), false);
+}
+
+Transaction::Ran Transaction::run(std::optional<Ticket> ticket, const TransactionContext& context,
+                                  TransactionSink& sink) {
+  try {
+    keys_.clear();
+    decisions_.clear();
+    puts_.clear();
+    mutations_.clear();
+    outcome_ = TransactionOutcome{.level = context.level, .decisions = {}};
+    failed_at_.reset();
+    earliest_expiry_ = kNoExpiry;
+    lock_shards();
+    now_ = context.clock.now();
+    outcome_.succeeded = succeeded_ = compare();
+    error_ = decide_all(context);
+    if (error_.ok()) {
+      record_bytes_ = record_bytes_of(mutations_, nullptr);
+      if (ticket && !ticket->holds(mutations_)) {
+        locks_.clear();
+        return Ran::kTicketTooSmall;
+      }
+      error_ = sink.reserve(outcome_);
+    }
+    if (error_.ok()) {
+      if (!mutations_.empty()) outcome_.revision = context.journal.append(*std::move(ticket), mutations_);
+      number(outcome_.revision, context.visible_before);
+      sink.take(outcome_);
+      publish();
+    }
+  } catch (const std::bad_alloc&) {
+    error_ = no_memory();
+  }
+  locks_.clear();
+  return Ran::kDone;
+}
+
+void Transaction::lock_shards() {
+  locks_.reserve(shards_.size());
+  for (const std::size_t shard : shards_) locks_.push_back(store_.write_shard(shard));
+}
+
+Transaction::Key& Transaction::look(const HashedKey& key) {
+  const auto [place, is_new] = keys_.try_emplace(key.key);
+  Key& looked = place->second;
+  if (is_new) {
+    const auto shard = std::ranges::lower_bound(shards_, store_.shard_of(key));
+    looked.shard = &locks_[static_cast<std::size_t>(shard - shards_.begin())];
+    looked.found = find_key(*looked.shard, key, now_);
+    looked.seen = looked.found.seen();
+    outcome_.shown = std::max(outcome_.shown, looked.found.shown);
+  }
+  return looked;
+}
+
+bool Transaction::compare() {
+  bool all = true;
+  for (std::size_t i = 0; i < compared_.size(); ++i) {
+    all = holds(request_.comparisons[i].precondition, look(compared_[i]).seen) && all;
+  }
+  return all;
+}
+
+absl::Status Transaction::decide_all(const TransactionContext& context) {
+  const std::vector<Operation>& operations = branch();
+  decisions_.resize(operations.size());
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    const Hashed& hashed = hashed_branch()[i];
+    Key& key = look(hashed.key);
+    Decision& decision = decisions_[i];
+    decide(operations[i], key.seen, now_, context.entry_bytes_max, decision);
+    decision.outcome.level = context.level;
+    if (!decision.outcome.error.ok()) {
+      failed_at_ = i;
+      return decision.outcome.error;
+    }
+    carry_out(operations[i], hashed, key, decision);
+  }
+  outcome_.decisions = decisions_;
+  return absl::OkStatus();
+}
+
+// What the operation changes, as far as the transaction can see it.
+void Transaction::carry_out(const Operation& operation, const Hashed& hashed, Key& key, Decision& decision) {
+  if (decision.change == Change::kNone) return;
+  if (key.found.due && !key.erased) {
+    key.erased = true;
+    log(MutationKind::kExpire, operation.key, kNoExpiry, {});
+  }
+  if (decision.change == Change::kRemove) {
+    log(decision.removed_by_time ? MutationKind::kExpire : MutationKind::kDelete, operation.key, kNoExpiry, {});
+    key.erased = true;
+    key.put = kNothing;
+    key.seen = SeenKey();
+    return;
+  }
+  // Before it is put: the versions that it goes on from.
+  const bool goes_on = key.seen.entry != nullptr;
+  const Revision create_version = !goes_on              ? 0
+                                  : key.seen.unnumbered ? key.seen.create_version
+                                                        : key.seen.entry->create_version();
+  if (decision.change == Change::kPut) {
+    const HashedValue value = decision.makes_value ? HashedValue(decision.made) : hashed.value;
+    puts_.push_back(key.shard->prepare_put(hashed.key, value, ValueType::kString, decision.expire_at));
+    log(MutationKind::kSet, operation.key, decision.expire_at, decision.value());
+  } else {
+    puts_.push_back(key.shard->prepare_expiry(*key.seen.entry, decision.expire_at));
+    log(MutationKind::kSetExpiry, operation.key, decision.expire_at, {});
+  }
+  key.put = puts_.size() - 1;
+  key.seen = {.entry = &puts_.back().entry(), .unnumbered = true, .create_version = create_version};
+  if (decision.expire_at != kNoExpiry && (earliest_expiry_ == kNoExpiry || decision.expire_at < earliest_expiry_))
+    earliest_expiry_ = decision.expire_at;
+}
+
+void Transaction::log(MutationKind kind, std::string_view key, UnixMillis expire_at, std::string_view value) {
+  mutations_.push_back({.kind = kind, .expire_at = expire_at, .key = key, .value = value});
+}
+
+void Transaction::number(Revision revision, Revision visible_before) noexcept {
+  const Revision read_at = revision != 0 ? revision : std::max(outcome_.shown, visible_before);
+  for (Decision& decision : decisions_) {
+    const bool is_read = decision.outcome.kind == OperationKind::kGet;
+    number_outcome(decision.outcome, is_read || decision.change != Change::kNone, is_read ? read_at : revision);
+  }
+}
+
+void Transaction::publish() noexcept {
+  for (auto& [text, key] : keys_) {
+    if (key.erased && key.found.entry != nullptr) key.shard->erase(*key.found.entry, outcome_.revision);
+    if (key.put != kNothing) key.shard->publish(std::move(puts_[key.put]), outcome_.revision);
+  }
+}
+
+}  // namespace kv
