@@ -122,10 +122,11 @@ struct alignas(64) Shard {
 };
 
 struct Store::State {
-  explicit State(std::size_t count);
+  State(std::size_t count, RequestBounds bounds);
   Shard& shard_of(const HashedKey& key) const noexcept;
 
   const std::size_t shard_count;
+  RequestWindow requests;
   const unsigned shard_shift;  // the highest bits of a key's order choose the shard
   alignas(64) RevisionHint revision_hint;
   const std::unique_ptr<Shard[]> shards;

@@ -49,8 +49,9 @@ PreparedPut& PreparedPut::operator=(PreparedPut&& other) noexcept {
   return *this;
 }
 
-Store::State::State(std::size_t count)
+Store::State::State(std::size_t count, RequestBounds bounds)
     : shard_count(count),
+      requests(bounds),
       shard_shift(count == 1 ? 63 : static_cast<unsigned>(64 - std::countr_zero(count))),
       shards(std::make_unique<Shard[]>(count)) {
   for (std::size_t index = 0; index < count; ++index) shards[index].revision_hint = &revision_hint;
@@ -60,7 +61,7 @@ Shard& Store::State::shard_of(const HashedKey& key) const noexcept {
   return shards[(key.order >> shard_shift) & (shard_count - 1)];
 }
 
-Store::Store(StoreOptions options) : state_(std::make_unique<State>(options.shard_count)) {
+Store::Store(StoreOptions options) : state_(std::make_unique<State>(options.shard_count, options.requests)) {
   assert(std::has_single_bit(options.shard_count) && options.shard_count <= 65536);
 }
 
@@ -76,6 +77,8 @@ ReadLock Store::read_shard(std::size_t index) const { return ReadLock(state_->sh
 WriteLock Store::write(const HashedKey& key) { return WriteLock(state_->shard_of(key)); }
 WriteLock Store::write_shard(std::size_t index) { return WriteLock(state_->shards[index]); }
 LockedAll Store::lock_all() { return LockedAll(*this); }
+RequestWindow& Store::requests() noexcept { return state_->requests; }
+const RequestWindow& Store::requests() const noexcept { return state_->requests; }
 
 void Store::apply(const Mutation& mutation, Revision revision) {
   const HashedKey key(mutation.key);
@@ -121,6 +124,7 @@ void Store::clear() {
     const std::lock_guard lock(shard.lock);
     shard.clear();
   }
+  state_->requests.clear();
 }
 
 void Store::collect_due(std::size_t shard, UnixMillis now, std::size_t keys_max, std::vector<std::string>& keys) {

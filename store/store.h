@@ -26,6 +26,7 @@
 
 #include "core/clock.h"
 #include "store/entry.h"
+#include "store/request_window.h"
 #include "store/types.h"
 
 namespace kv {
@@ -148,6 +149,7 @@ class LockedAll {
 
 struct StoreOptions {
   std::size_t shard_count = 64;  // a power of two, 1 to 65536
+  RequestBounds requests = {};
 };
 
 class Store {
@@ -165,6 +167,9 @@ class Store {
   WriteLock write(const HashedKey& key);
   WriteLock write_shard(std::size_t index);
   LockedAll lock_all();
+  // The answers of writes that carried a request id; at every revision it is what the entries are.
+  RequestWindow& requests() noexcept;
+  const RequestWindow& requests() const noexcept;
 
   // Before serving, or replaying a log: applies one resolved change. Does nothing when the key has a version above
   // `revision`. An equal one is applied, because a record may change one key several times under its one revision; so
@@ -174,7 +179,7 @@ class Store {
   // entries with one key the newer version stays.
   void reserve(std::uint64_t keys);
   void load(const LoadedEntry& entry);
-  // Back to an empty store, the newest removals forgotten. Every lock in turn, not all at once.
+  // Back to an empty store, the newest removals and the request ids forgotten. Every lock in turn, not all at once.
   void clear();
 
   // Appends up to `keys_max` keys of the shard that are due at `now`, the earliest first, each once. They stay due, and
