@@ -4,7 +4,6 @@
 // record_bytes_of(). Source: docs/formats/aof.md.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -13,20 +12,10 @@
 
 #include "core/checksum.h"
 #include "persistence/format/log_format.h"
+#include "store/request.h"
 #include "store/types.h"
 
 namespace kv {
-
-// A retry with the same id is answered from this. Numbers are part of the format.
-struct RequestBlock {
-  std::array<std::byte, 16> id{};
-  std::uint64_t request_hash = 0;
-  bool applied = false;
-  bool created = false;
-  std::uint64_t added = 0;
-  std::int64_t value = 0;
-  friend bool operator==(const RequestBlock&, const RequestBlock&) = default;
-};
 
 // A decoded record; mutations point into the bytes they were decoded from.
 struct LogRecord {

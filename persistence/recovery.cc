@@ -138,7 +138,10 @@ class Recovery {
       named.push_back({number, used == manifest().used.end() ? std::nullopt : std::optional(used->second)});
     }
     const auto replayed = replay_log(context_.fs, context_.directory.log_path(), manifest().store_id, named,
-                                     [this](const LogRecord& record) { apply(record); });
+                                     [this](const LogRecord& record) {
+                                       apply(record);
+                                       remember(record);
+                                     });
     if (!replayed.ok()) return replayed.status();
     if (replayed->segments.empty()) {
       // Prepared, never started: the process ended between making the first segments and using them.
@@ -161,6 +164,12 @@ class Recovery {
     for (const Mutation& mutation : record.mutations) context_.store.apply(mutation, record.revision);
     ++result_.records_above_snapshot;
     ++result_.report.records_replayed;
+  }
+
+  // The batch was written after the id was remembered, so none is forgotten too early for having been replayed.
+  void remember(const LogRecord& record) {
+    if (!record.request || record.revision <= cut_) return;
+    context_.store.requests().restore({*record.request, record.revision, record.clock});
   }
 
   // A snapshot is published only when the log is on disk through its cut: a log that ends before has lost bytes.

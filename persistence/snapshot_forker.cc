@@ -55,15 +55,17 @@ absl::Status how_it_ended(const ChildWatch::Ended& ended, const std::string& pat
   return absl::OkStatus();
 }
 
-absl::Status compare(const snapshot_format::Footer& written, const StoreTotals& counted) {
+absl::Status compare(const snapshot_format::Footer& written, const StoreTotals& counted, std::uint64_t request_ids) {
   if (written.entries == counted.keys && written.data_bytes == counted.data_bytes &&
-      written.state_digest == counted.digest) {
+      written.state_digest == counted.digest && written.request_ids == request_ids) {
     return absl::OkStatus();
   }
-  return error(Reason::kInternal,
-               fmt::format("the snapshot holds {} keys, {} bytes, digest {:016x}; the store had {}, {}, {:016x}",
-                           written.entries, written.data_bytes, written.state_digest, counted.keys, counted.data_bytes,
-                           counted.digest));
+  return error(
+      Reason::kInternal,
+      fmt::format("the snapshot holds {} keys, {} bytes, digest {:016x}, {} request ids; the store had {}, {}, "
+                  "{:016x}, {}",
+                  written.entries, written.data_bytes, written.state_digest, written.request_ids, counted.keys,
+                  counted.data_bytes, counted.digest, request_ids));
 }
 
 }  // namespace
@@ -76,6 +78,7 @@ struct SnapshotForker::Job {
   Descriptor pipe_read, pipe_write;
   snapshot_format::FileHeader header;
   StoreTotals counted;              // under the locks
+  std::uint64_t request_ids = 0;    // the same
   snapshot_format::Footer written;  // by whoever wrote
   SnapshotOutcome outcome;
   bool cancelled = false;  // guarded by the forker's mutex_
@@ -192,6 +195,7 @@ void SnapshotForker::count_and_stamp(Job& job) const noexcept {
   job.header.clock = clock_.now();
   job.header.created = job.header.clock;
   job.counted = store_.totals_frozen();
+  job.request_ids = store_.requests().count_frozen();
 }
 
 absl::Status SnapshotForker::fork_child(const std::shared_ptr<Job>& job) {
@@ -253,7 +257,7 @@ void SnapshotForker::write_here(Job& job) {
 // Once per job, on whichever thread knows the end first.
 void SnapshotForker::conclude(Job& job, absl::Status status) {
   SnapshotOutcome& outcome = job.outcome;
-  if (status.ok()) status = compare(job.written, job.counted);
+  if (status.ok()) status = compare(job.written, job.counted, job.request_ids);
   if (status.ok()) {
     const absl::StatusOr<SnapshotInfo> read_back = read_snapshot_info(*job.file, {.store_id = job.header.store_id,
                                                                                   .number = job.header.number,

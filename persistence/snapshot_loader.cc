@@ -5,10 +5,9 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "core/error.h"
 #include "persistence/snapshot_entry.h"
@@ -46,6 +45,33 @@ std::string_view problem_of(const EntryRecord& entry, Revision cut) noexcept {
   if (entry.version > cut || entry.create_version > entry.version) return "entry version";
   return {};
 }
+
+std::string_view problem_of(const RequestIdRecord& record, Revision cut) noexcept {
+  if ((record.flags & ~(kRequestIdApplied | kRequestIdCreated)) != 0) return "request id flags";
+  return record.revision > cut ? "request id revision" : std::string_view();
+}
+
+// The request ids of all blocks, put into the store by their age, however threads and blocks came.
+class RequestIds {
+ public:
+  explicit RequestIds(Revision cut) : cut_(cut) {}
+
+  void add(const RequestIdRecord& record) {
+    const std::lock_guard lock(mutex_);
+    found_.push_back(fields_of(record, cut_));
+  }
+  void restore(Store& store) {
+    std::sort(found_.begin(), found_.end(), [](const RememberedRequest& a, const RememberedRequest& b) {
+      return std::tie(a.time, a.revision, a.block.id) < std::tie(b.time, b.revision, b.block.id);
+    });
+    for (const RememberedRequest& request : found_) store.requests().restore(request);
+  }
+
+ private:
+  const Revision cut_;
+  std::mutex mutex_;
+  std::vector<RememberedRequest> found_;  // guarded by mutex_
+};
 
 // One pass over all blocks by several threads; `visit` gets each block with its proved payload.
 class Pass {
@@ -116,6 +142,8 @@ absl::Status decode_block(const SnapshotFile& file, const SnapshotBlock& block, 
     } else {
       RequestIdRecord record;
       if (!decode(reader, record, why)) return file.damaged(why, offset);
+      why = problem_of(record, file.info().cut());
+      if (!why.empty()) return file.damaged(why, offset);
       on_request_id(record);
     }
   }
@@ -146,12 +174,14 @@ absl::Status verify(const SnapshotFile& file, const SnapshotLoadOptions& options
 }
 
 absl::Status fill(const SnapshotFile& file, Store& store, const SnapshotLoadOptions& options) {
+  RequestIds request_ids(file.info().cut());
   Pass pass(file, options, [&](const SnapshotBlock& block, Bytes payload) {
     return decode_block(
         file, block, payload, [&](const EntryRecord& entry) { store.load(fields_of(entry)); },
-        [&](const RequestIdRecord& record) { options.on_request_id(record); });
+        [&](const RequestIdRecord& record) { request_ids.add(record); });
   });
   if (absl::Status passed = pass.run(); !passed.ok()) return passed;
+  request_ids.restore(store);
 
   // A key that the file holds twice has passed every checksum so far.
   const Footer& footer = file.info().footer;
@@ -168,16 +198,13 @@ absl::StatusOr<SnapshotInfo> load_snapshot(FileSystem& fs, const std::string& pa
                                            Store& store, const SnapshotLoadOptions& options) {
   const absl::StatusOr<SnapshotFile> file = SnapshotFile::open(fs, path, expected);
   if (!file.ok()) return file.status();
-  if (file->info().footer.request_ids != 0 && !options.on_request_id) {
-    return absl::UnimplementedError(fmt::format("snapshot {} holds request ids, which nothing here can keep", path));
-  }
   if (absl::Status verified = verify(*file, options); !verified.ok()) return verified;
   absl::Status filled;
   try {
     store.reserve(file->info().footer.entries);
     filled = fill(*file, store, options);
   } catch (const std::bad_alloc&) {
-    filled = error(Reason::kMemoryLimit, "not enough memory for the snapshot's keys");
+    filled = error(Reason::kMemoryLimit, "not enough memory for what the snapshot holds");
   }
   if (filled.ok()) return file->info();
   store.clear();

@@ -4,9 +4,8 @@
 // all of it is good does the second pass put entries into the store. The second pass checks again, because the disk may
 // answer differently; the page cache makes it cheap.
 //
-// Threads:  load_snapshot() blocks, and belongs to one thread; `progress` and `request_id` are called from several.
-// Errors:   those of SnapshotFile; MEMORY_LIMIT when memory runs out; UNIMPLEMENTED for request ids that nobody takes.
-//           After any error the store is empty, as it was.
+// Threads:  load_snapshot() blocks, and belongs to one thread; `progress` is called from several.
+// Errors:   those of SnapshotFile; MEMORY_LIMIT when memory runs out. After any error the store is empty, as it was.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +24,7 @@ inline constexpr std::uint64_t kSnapshotLoadPasses = 2;
 
 struct SnapshotLoadOptions {
   unsigned threads = 1;
-  std::function<void(std::uint64_t bytes_more)> progress;                                 // may be empty
-  std::function<void(const snapshot_format::RequestIdRecord& request_id)> on_request_id;  // second pass only
+  std::function<void(std::uint64_t bytes_more)> progress;  // may be empty
 };
 
 // `store` must be empty. Nobody else uses it meanwhile.

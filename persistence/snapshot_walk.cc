@@ -9,6 +9,8 @@ bool write_frozen_store(const Store& store, const snapshot_format::FileHeader& h
                         SnapshotWriter& writer) noexcept {
   bool ok = writer.begin(header);
   store.for_each_frozen([&](const Entry& entry) { ok = ok && writer.add(record_of(entry.fields())); });
+  store.requests().for_each_frozen(
+      [&](const RememberedRequest& request) { ok = ok && writer.add(record_of(request)); });
   return ok && writer.finish();
 }
 

@@ -9,7 +9,7 @@
 
 namespace kv {
 
-// Header, every entry (those that are due too), footer. False: writer.error_number() says why.
+// Header, every entry (those that are due too), every request id, footer. False: writer.error_number() says why.
 bool write_frozen_store(const Store& store, const snapshot_format::FileHeader& header, SnapshotWriter& writer) noexcept;
 
 }  // namespace kv

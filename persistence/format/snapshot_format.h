@@ -32,7 +32,9 @@ inline constexpr std::size_t kFooterBytes = 128;
 inline constexpr std::size_t kEntryHeaderBytes = 28;
 inline constexpr std::size_t kExpiryBytes = 8;
 inline constexpr std::size_t kRequestIdBytes = 64;
-inline constexpr std::uint8_t kEntryHasExpiry = 1;  // flag of an entry
+inline constexpr std::uint8_t kEntryHasExpiry = 1;    // flag of an entry
+inline constexpr std::uint8_t kRequestIdApplied = 1;  // flags of a request id
+inline constexpr std::uint8_t kRequestIdCreated = 2;
 // What a writer puts into one block, unless a single entry is larger than that and has the block for itself.
 inline constexpr std::size_t kBlockTargetBytes = 1 << 20;
 // No payload is longer: a key and a value of 32-bit lengths and what stands before them.

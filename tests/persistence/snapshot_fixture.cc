@@ -73,9 +73,7 @@ void SnapshotFixture::write_file(std::string_view bytes) const {
 }
 
 absl::StatusOr<SnapshotInfo> SnapshotFixture::load(Store& store) const {
-  SnapshotLoadOptions options;
-  if (take_request_ids) options.on_request_id = [](const RequestIdRecord&) {};
-  return load_snapshot(posix_file_system(), path, expected, store, options);
+  return load_snapshot(posix_file_system(), path, expected, store, {});
 }
 
 std::string SnapshotFixture::dump(const Store& store) {

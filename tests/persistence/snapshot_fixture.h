@@ -18,7 +18,6 @@ struct SnapshotFixture {
   std::string path = directory.file("0000000000000042.snap");
   snapshot_format::FileHeader header = example_header();
   SnapshotExpected expected{.store_id = header.store_id, .number = 42, .cut = {}, .file_bytes = {}, .digest = {}};
-  bool take_request_ids = false;
   std::size_t buffer_bytes = 4096;
 
   static snapshot_format::FileHeader example_header();

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/bytes.h"
 #include "core/clock.h"
 #include "core/descriptor.h"
 #include "core/error.h"
@@ -93,7 +94,7 @@ struct ForkFixture {
                           .cut = outcome.info.cut(),
                           .file_bytes = outcome.info.footer.file_bytes,
                           .digest = outcome.info.footer.digest},
-                         into, {.threads = 2, .progress = {}, .on_request_id = {}});
+                         into, {.threads = 2, .progress = {}});
   }
   bool directory_is_empty() { return posix_file_system().list(directory.path())->empty(); }
 };
@@ -141,9 +142,18 @@ TEST_CASE("snapshot fork: the child's file holds the store, under its temporary 
   check_no_child_left();
 }
 
-TEST_CASE("snapshot fork: taken while four threads write, each snapshot is exactly the state at its cut") {
+TEST_CASE(
+    "snapshot fork: taken while four threads write, each snapshot is exactly the state at its cut, with its request "
+    "ids") {
   struct Write {
     std::string key, value;
+    std::optional<RequestId> id;  // of some
+  };
+  const auto id_of = [](int writer, int number) {
+    RequestId id{};
+    store<std::uint32_t>(id.data(), static_cast<std::uint32_t>(writer));
+    store<std::uint32_t>(id.data() + 4, static_cast<std::uint32_t>(number));
+    return id;
   };
   ForkFixture fixture;
   std::mutex log_mutex;
@@ -159,14 +169,19 @@ TEST_CASE("snapshot fork: taken while four threads write, each snapshot is exact
         const HashedKey hashed(key);
         WriteLock lock = fixture.store.write(hashed);
         PreparedPut put = lock.prepare_put(hashed, std::string_view(value), ValueType::kString, kNoExpiry);
+        std::optional<RequestId> id;
+        std::optional<RequestClaim> claim;
+        if (i % 64 == 0)
+          claim.emplace(fixture.store.requests().claim(id.emplace(id_of(writer, i)), fixture.clock.now()));
         Revision revision = 0;
         {
           std::lock_guard log_lock(log_mutex);
-          log.push_back({key, value});
+          log.push_back({key, value, id});
           revision = log.size();
           fixture.last_revision = revision;
         }
         lock.publish(std::move(put), revision);
+        if (claim) claim->remember({.id = *id, .request_hash = revision, .applied = true}, revision);
       }
     });
   }
@@ -185,6 +200,17 @@ TEST_CASE("snapshot fork: taken while four threads write, each snapshot is exact
     Store loaded({.shard_count = 2});
     REQUIRE(fixture.load(outcome, loaded).ok());
     CHECK(SnapshotFixture::dump(loaded) == SnapshotFixture::dump(replayed));
+    // The request ids are those of the same revisions, each once.
+    std::uint64_t expected = 0;
+    for (Revision of = 1; of <= revision; ++of) {
+      if (!log[of - 1].id) continue;
+      ++expected;
+      const auto first = loaded.requests().find(*log[of - 1].id, fixture.clock.now());
+      REQUIRE(first);
+      REQUIRE(first->revision == of);
+      REQUIRE(first->block.request_hash == of);
+    }
+    CHECK(loaded.requests().count_frozen() == expected);
   }
   CHECK(outcomes.front().info.cut() < outcomes.back().info.cut());
 }

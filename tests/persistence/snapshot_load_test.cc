@@ -3,7 +3,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/bytes.h"
 #include "core/error.h"
+#include "persistence/snapshot_entry.h"
 #include "persistence/snapshot_loader.h"
 #include "snapshot_fixture.h"
 
@@ -22,6 +24,7 @@ void check_refused(const SnapshotFixture& fixture) {
   REQUIRE(facts_of(info.status())["file"] == fixture.path);
   REQUIRE(facts_of(info.status()).contains("offset"));
   REQUIRE(store.totals().keys == 0);
+  REQUIRE(store.requests().count_frozen() == 0);
 }
 
 // A file of one block that says what it likes, with a right digest and a right footer.
@@ -119,9 +122,8 @@ TEST_CASE("snapshot: a hundred thousand keys load on four threads, with every by
 
   Store loaded({.shard_count = 64});
   std::atomic<std::uint64_t> bytes = 0;
-  const auto info =
-      load_snapshot(posix_file_system(), fixture.path, fixture.expected, loaded,
-                    {.threads = 4, .progress = [&](std::uint64_t more) { bytes += more; }, .on_request_id = {}});
+  const auto info = load_snapshot(posix_file_system(), fixture.path, fixture.expected, loaded,
+                                  {.threads = 4, .progress = [&](std::uint64_t more) { bytes += more; }});
   REQUIRE(info.ok());
   CHECK(loaded.totals().keys == 100'000);
   CHECK(loaded.totals().digest == store.totals().digest);
@@ -143,7 +145,6 @@ TEST_CASE("snapshot: an entry larger than the buffer has a block for itself, and
 
 TEST_CASE("snapshot: any flipped bit is damage, never another value") {
   SnapshotFixture fixture;
-  fixture.take_request_ids = true;
   fixture.write({{.type = 1, .version = 7, .create_version = 3, .key = "k", .value = "v1"}}, {RequestIdRecord{}});
   const std::string good = fixture.read_file();
   for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
@@ -221,24 +222,65 @@ TEST_CASE("snapshot: a key that is there twice is refused, and the store is empt
   check_refused(fixture);
 }
 
-TEST_CASE("snapshot: request ids come back, and are refused where nobody takes them") {
+TEST_CASE("snapshot: request ids come back with everything that is kept of them, the youngest of an id") {
+  SnapshotFixture fixture;
+  fixture.header.cut = 50;
+  constexpr UnixMillis kTime = 1'700'000'000'000;
+  const RememberedRequest applied{
+      .block = {.id = {std::byte{9}}, .request_hash = 8, .applied = true, .created = true, .added = 7, .value = -6},
+      .revision = 40,
+      .time = kTime};
+  RememberedRequest unapplied = applied;
+  unapplied.block.id = {std::byte{10}};
+  unapplied.block.applied = unapplied.block.created = false;
+  RememberedRequest older = applied;
+  older.time -= 1000;
+  older.block.request_hash = 1;
+  Store store({.shard_count = 1});
+  set(store, "k", "v", 1);
+  for (const RememberedRequest& request : {unapplied, applied}) store.requests().restore(request);
+  const Footer written = fixture.write(store);
+  CHECK(written.request_ids == 2);
+
+  Store loaded({.shard_count = 4});
+  REQUIRE(fixture.load(loaded).ok());
+  CHECK(loaded.requests().find(applied.block.id, kTime) == applied);
+  // What changed nothing has no revision in the file; the cut is no lower.
+  unapplied.revision = 50;
+  CHECK(loaded.requests().find(unapplied.block.id, kTime) == unapplied);
+
+  // Blocks may come in any order, so the time decides.
+  fixture.write({}, {record_of(applied), record_of(older)});
+  Store again({.shard_count = 4});
+  REQUIRE(fixture.load(again).ok());
+  CHECK(again.requests().find(applied.block.id, kTime) == applied);
+}
+
+TEST_CASE("snapshot: of more request ids than the window holds, the youngest are loaded") {
+  SnapshotFixture fixture;
+  std::vector<RequestIdRecord> records(3000);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    store<std::uint64_t>(records[i].id.data(), i);
+    records[i].time = 1'700'000'000'000 + static_cast<std::int64_t>(i * 7919 % records.size());  // in no order
+  }
+  CHECK(fixture.write({}, records).blocks > 10);
+  Store loaded({.shard_count = 1, .requests = {.age = std::chrono::hours(1), .count = 100}});
+  REQUIRE(
+      load_snapshot(posix_file_system(), fixture.path, fixture.expected, loaded, {.threads = 4, .progress = {}}).ok());
+  const UnixMillis now = 1'700'000'003'000;
+  CHECK(loaded.requests().figures(now).ids == 100);
+  for (const RequestIdRecord& record : records) {
+    CHECK(loaded.requests().find(record.id, now).has_value() == (record.time >= 1'700'000'002'900));
+  }
+}
+
+TEST_CASE("snapshot: request ids that no writer of ours makes are refused, though every checksum is right") {
   SnapshotFixture fixture;
   RequestIdRecord record;
-  record.id.fill(std::byte{9});
-  record.revision = 4;
+  SECTION("changed after the cut") { record.revision = 8; }
+  SECTION("a flag of the future") { record.flags = 4; }
   fixture.write({{.type = 1, .version = 1, .create_version = 1, .key = "k", .value = "v"}}, {record});
-
-  Store store({.shard_count = 1});
-  CHECK(absl::IsUnimplemented(fixture.load(store).status()));
-  CHECK(store.totals().keys == 0);
-
-  std::vector<RequestIdRecord> seen;
-  const auto info = load_snapshot(
-      posix_file_system(), fixture.path, fixture.expected, store,
-      {.threads = 1, .progress = {}, .on_request_id = [&](const RequestIdRecord& id) { seen.push_back(id); }});
-  REQUIRE(info.ok());
-  CHECK(seen == std::vector{record});
-  CHECK(store.totals().keys == 1);
+  check_refused(fixture);
 }
 
 TEST_CASE("snapshot: verifying loads nothing, and a missing file is not damage") {

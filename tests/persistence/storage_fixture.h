@@ -10,6 +10,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,7 +44,7 @@ class StorageFixture {
 
   absl::Status open() {
     kill();
-    store_ = std::make_unique<Store>(StoreOptions{.shard_count = 8});
+    store_ = std::make_unique<Store>(StoreOptions{.shard_count = 8, .requests = bounds_});
     StorageOptions options;
     options.directory = path();
     options.startup = startup_;
@@ -91,7 +93,8 @@ class StorageFixture {
 
   // Written at the present default level; the revision it got, or why it is refused or unknown.
   absl::StatusOr<Revision> try_put(const std::string& key, const std::string& value) {
-    return try_write({.kind = MutationKind::kSet, .key = key, .value = value});
+    const Mutation mutation{.kind = MutationKind::kSet, .key = key, .value = value};
+    return try_write(std::span(&mutation, 1), nullptr);
   }
   Level last_level() const { return level_; }
   // Whether an explicit level would have been refused for the last write.
@@ -104,6 +107,16 @@ class StorageFixture {
   Level put_with_level(const std::string& key, const std::string& value) {
     put(key, value);
     return level_;
+  }
+  // A put with a request id, as the engine makes it: remembered with the change.
+  Revision put_once(const RequestBlock& request, const std::string& key, const std::string& value) {
+    const Mutation mutation{.kind = MutationKind::kSet, .key = key, .value = value};
+    return must(try_write(std::span(&mutation, 1), &request));
+  }
+  // A request that changed nothing.
+  Revision remember(const RequestBlock& request) { return must(try_write({}, &request)); }
+  std::optional<RememberedRequest> remembered(const RequestId& id) const {
+    return store_->requests().find(id, clock_.now());
   }
   Revision erase(const std::string& key) { return write({.kind = MutationKind::kDelete, .key = key, .value = {}}); }
   void put_many(const std::string& prefix, int count, std::size_t value_bytes = 10) {
@@ -182,45 +195,53 @@ class StorageFixture {
 
   FileSystem* fs_ = &posix_file_system();
   ManualClock clock_;
+  RequestBounds bounds_;
   StartupSettings startup_;
 
  private:
-  Revision write(const Mutation& mutation) {
-    const auto written = try_write(mutation);
+  static Revision must(const absl::StatusOr<Revision>& written) {
     INFO(written.status().ToString());
     REQUIRE(written.ok());
     return *written;
   }
-  absl::StatusOr<Revision> try_write(const Mutation& mutation) {
+  Revision write(const Mutation& mutation) { return must(try_write(std::span(&mutation, 1), nullptr)); }
+  absl::StatusOr<Revision> try_write(std::span<const Mutation> mutations, const RequestBlock* request) {
     std::promise<absl::StatusOr<Revision>> done;
-    write_on(mutation, done);
+    write_on(mutations, request, done);
     return done.get_future().get();
   }
-  // Resumes on the scheduler's thread wherever it waits.
-  Detached write_on(Mutation mutation, std::promise<absl::StatusOr<Revision>>& done) {
+  // Resumes on the scheduler's thread wherever it waits. At most one mutation.
+  Detached write_on(std::span<const Mutation> mutations, const RequestBlock* request,
+                    std::promise<absl::StatusOr<Revision>>& done) {
     Journal& journal = storage_->journal();
-    auto ticket = co_await journal.admit(record_bytes_of(std::span(&mutation, 1), nullptr), scheduler_);
+    auto ticket = co_await journal.admit(record_bytes_of(mutations, request), scheduler_);
     if (!ticket.ok()) {
       done.set_value(ticket.status());
       co_return;
     }
     const Level level = level_ = ticket->default_level();
     disk_check_ = ticket->check_level(Level::kDisk);
-    const Revision revision = apply(*std::move(ticket), mutation);
+    const Revision revision = apply(*std::move(ticket), mutations, request);
     const absl::Status reached = co_await journal.wait_written(revision, level, scheduler_);
     done.set_value(reached.ok() ? absl::StatusOr<Revision>(revision) : reached);
   }
-  Revision apply(Ticket&& ticket, const Mutation& mutation) {
-    const HashedKey key(mutation.key);
+  Revision apply(Ticket&& ticket, std::span<const Mutation> mutations, const RequestBlock* request) {
+    const HashedKey key(mutations.empty() ? "" : mutations.front().key);
     WriteLock lock = store_->write(key);
-    if (mutation.kind == MutationKind::kSet) {
-      PreparedPut prepared = lock.prepare_put(key, mutation.value, mutation.type, mutation.expire_at);
-      const Revision revision = storage_->journal().append(std::move(ticket), std::span(&mutation, 1));
-      lock.publish(std::move(prepared), revision);
-      return revision;
+    std::optional<RequestClaim> claim;
+    if (request != nullptr) claim.emplace(store_->requests().claim(request->id, clock_.now()));
+    std::optional<PreparedPut> prepared;
+    if (!mutations.empty() && mutations.front().kind == MutationKind::kSet) {
+      const Mutation& put = mutations.front();
+      prepared = lock.prepare_put(key, put.value, put.type, put.expire_at);
     }
-    const Revision revision = storage_->journal().append(std::move(ticket), std::span(&mutation, 1));
-    if (const Entry* entry = lock.find_even_due(key)) lock.erase(*entry, revision);
+    const Revision revision = storage_->journal().append(std::move(ticket), mutations, request);
+    if (claim) claim->remember(*request, revision);
+    if (prepared) {
+      lock.publish(*std::move(prepared), revision);
+    } else if (const Entry* entry = lock.find_even_due(key)) {
+      lock.erase(*entry, revision);
+    }
     return revision;
   }
 

@@ -170,7 +170,7 @@ class Stress {
                                      .cut = outcome.info.cut(),
                                      .file_bytes = outcome.info.footer.file_bytes,
                                      .digest = outcome.info.footer.digest},
-                                    loaded, {.threads = 2, .progress = {}, .on_request_id = {}});
+                                    loaded, {.threads = 2, .progress = {}});
     if (!info.ok()) throw std::runtime_error(info.status().ToString());
     if (loaded.totals().digest != replay_.totals().digest) throw std::runtime_error("a loaded snapshot differs");
     ++loaded_;
