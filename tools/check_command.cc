@@ -114,6 +114,7 @@ class Report {
     report["revision"] = found_.revision;
     report["keys"] = found_.state.keys().size();
     report["digest"] = hex(found_.state.digest());
+    report["request_ids"] = found_.state.requests().size();
     report["records_replayed"] = found_.records_applied;
   }
 
@@ -164,6 +165,10 @@ class Report {
     }
     screen.say("a start serves {} keys at revision {}, digest {}", found_.state.keys().size(), found_.revision,
                hex(found_.state.digest()));
+    if (!found_.state.requests().empty()) {
+      screen.say("and finds {} request ids, of which it knows those that are young enough",
+                 found_.state.requests().size());
+    }
     screen.line(found_.sound() ? "sound" : "damaged, see above");
   }
 

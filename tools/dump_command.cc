@@ -58,16 +58,25 @@ Json json_of(const Mutation& mutation) {
   return object;
 }
 
+// The fields that a record of the log and a snapshot share.
+Json json_of(const format::RequestIdRecord& request) {
+  return {{"id", absl::BytesToHexString(to_absl(as_text(request.id)))},
+          {"hash", hex(request.request_hash)},
+          {"flags", request.flags},
+          {"added", request.added},
+          {"value", request.value}};
+}
+
 Json json_of(const RecordFacts& record) {
   Json object = {
       {"offset", record.offset}, {"record", record.revision}, {"bytes", record.bytes}, {"clock", record.clock}};
   if (record.request) {
     const RequestFacts& request = *record.request;
-    object["request"] = {{"id", absl::BytesToHexString(to_absl(as_text(request.id)))},
-                         {"hash", hex(request.hash)},
-                         {"flags", request.flags},
-                         {"added", request.added},
-                         {"value", request.value}};
+    object["request"] = json_of(format::RequestIdRecord{.id = request.id,
+                                                        .request_hash = request.hash,
+                                                        .added = request.added,
+                                                        .value = request.value,
+                                                        .flags = static_cast<std::uint8_t>(request.flags)});
   }
   object["mutations"] = Json::array();
   for (const Mutation& mutation : record.mutations) object["mutations"].push_back(json_of(mutation));
@@ -200,6 +209,10 @@ class Dumping {
       if (facts.expire_at != kNoExpiry) object["expire_at"] = facts.expire_at;
       screen_.object(object);
       return absl::OkStatus();
+    };
+    visitor.request = [this](std::uint64_t offset, const format::RequestIdRecord& request) {
+      screen_.object(
+          {{"offset", offset}, {"request", json_of(request)}, {"revision", request.revision}, {"time", request.time}});
     };
     BlockTotals totals;
     const absl::Status read = read_entries(file_, block, *payload, cut, visitor, totals);

@@ -98,6 +98,7 @@ class Examiner {
         if (state->load(key, facts, value)) return absl::OkStatus();
         return damage(directory_.snapshot(named.number), offset, "a key is there twice");
       };
+      visitor.request = [state](std::uint64_t, const auto& request) { state->remember(request); };
     }
     const auto facts =
         read_snapshot(fs_, directory_.snapshot(named.number), claim_of(page_, named), visitor, progress_);
@@ -147,6 +148,7 @@ class Examiner {
         [this](const RecordFacts& record) {
           if (record.revision <= cut_) return;
           for (const Mutation& mutation : record.mutations) found_.state.apply(mutation, record.revision);
+          found_.state.remember(record);
           ++found_.records_applied;
         },
         progress_);

@@ -58,7 +58,8 @@ Json json_of(const Salvage& saved, const std::string& to) {
   Json report = {{"to", to},
                  {"keys", saved.state.keys().size()},
                  {"revision", saved.revision},
-                 {"digest", hex(saved.state.digest())}};
+                 {"digest", hex(saved.state.digest())},
+                 {"request_ids", saved.state.requests().size()}};
   report["lost"] = Json::array();
   for (const Loss& loss : saved.losses) report["lost"].push_back(json_of(loss));
   report["stale_keys"] = json_of(saved.stale_keys);

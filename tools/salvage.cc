@@ -111,6 +111,7 @@ class Salvaging {
         if (result_.state.load(key, facts, value)) return absl::OkStatus();
         return damage(directory_.snapshot(one.number), offset, "a key is there twice");
       };
+      visitor.request = [this](std::uint64_t, const auto& request) { result_.state.remember(request); };
       const auto facts = read_snapshot(fs_, directory_.snapshot(one.number), claim_of(one), visitor, progress_);
       if (facts.ok()) {
         cut_ = facts->header.cut;
@@ -180,6 +181,7 @@ class Salvaging {
       seen.emplace(key);
       return absl::OkStatus();
     };
+    visitor.request = [this](std::uint64_t, const auto& request) { result_.state.remember(request); };
     BlockTotals totals;
     const absl::Status read = read_entries(file, block, payload, cut, visitor, totals);
     if (!is_damage(read)) return read;
@@ -238,6 +240,7 @@ class Salvaging {
           clock(record.clock);
           if (record.revision <= base_cut_) return;
           for (const Mutation& mutation : record.mutations) result_.state.apply(mutation, record.revision);
+          result_.state.remember(record);
           result_.revision = std::max(result_.revision, record.revision);
         },
         result_.losses);

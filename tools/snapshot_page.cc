@@ -103,6 +103,22 @@ std::string_view take_entry(ByteReader& reader, Revision cut, std::string_view& 
   return {};
 }
 
+// One request id off the reader; what is wrong with it, or nothing.
+std::string_view take_request(ByteReader& reader, Revision cut, format::RequestIdRecord& request) {
+  const Bytes bytes = reader.bytes(format::kRequestIdBytes);
+  if (reader.failed()) return "a request id does not fit into its block";
+  std::copy_n(bytes.begin(), request.id.size(), request.id.begin());
+  request.request_hash = number_at(bytes, 16);
+  request.revision = number_at(bytes, 24);
+  request.added = number_at(bytes, 32);
+  request.value = static_cast<std::int64_t>(number_at(bytes, 40));
+  request.time = static_cast<std::int64_t>(number_at(bytes, 48));
+  request.flags = static_cast<std::uint8_t>(bytes[56]);
+  if (request.flags > (format::kRequestIdApplied | format::kRequestIdCreated)) return "a request id with unknown flags";
+  if (!all_zero(bytes.subspan(57))) return "a request id with reserved bytes set";
+  return request.revision > cut ? "a request id with an impossible revision" : std::string_view();
+}
+
 // From block to block up to the footer.
 absl::Status read_blocks(FileView& file, std::uint64_t seed, const SnapshotFacts& facts, const SnapshotVisitor& visitor,
                          Progress& progress) {
@@ -211,10 +227,10 @@ absl::Status read_entries(FileView& file, const SnapshotBlockFacts& block, Bytes
   for (std::uint32_t i = 0; i < block.header.count; ++i) {
     const std::uint64_t offset = block.offset + format::kBlockHeaderBytes + reader.used();
     if (block.header.kind == format::BlockKind::kRequestIds) {
-      const Bytes id = reader.bytes(format::kRequestIdBytes);
-      if (reader.failed() || !all_zero(id.subspan(57)))
-        return damage(file.path(), offset, "a request id of unknown form");
+      format::RequestIdRecord request;
+      if (const auto why = take_request(reader, cut, request); !why.empty()) return damage(file.path(), offset, why);
       ++totals.request_ids;
+      if (visitor.request) visitor.request(offset, request);
       continue;
     }
     std::string_view key, value;

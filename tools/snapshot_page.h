@@ -44,6 +44,7 @@ struct SnapshotVisitor {
   std::function<void(const SnapshotBlockFacts&)> block;
   std::function<absl::Status(std::uint64_t offset, std::string_view key, const KeyState&, std::string_view value)>
       entry;
+  std::function<void(std::uint64_t offset, const snapshot_format::RequestIdRecord&)> request;
 };
 
 absl::StatusOr<SnapshotFacts> read_snapshot(FileSystem& fs, const std::string& path, const SnapshotClaim& claim,

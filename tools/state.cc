@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "persistence/format/log_format.h"
 #include "store/digest.h"
 
 namespace kv::tools {
@@ -56,6 +57,25 @@ void State::apply(const Mutation& mutation, Revision revision) {
       if (there) keys_.erase(found);
       return;
   }
+}
+
+void State::remember(const snapshot_format::RequestIdRecord& request) {
+  const auto [known, added] = requests_.try_emplace(request.id, request);
+  if (!added && known->second.time <= request.time) known->second = request;
+}
+
+// As the server's snapshot would hold it: the time is the batch's, and what changed nothing has no revision.
+void State::remember(const RecordFacts& record) {
+  if (!record.request) return;
+  const RequestFacts& request = *record.request;
+  const bool applied = (request.flags & kRequestApplied) != 0;
+  remember({.id = request.id,
+            .request_hash = request.hash,
+            .revision = applied ? record.revision : 0,
+            .added = request.added,
+            .value = request.value,
+            .time = record.clock,
+            .flags = static_cast<std::uint8_t>(request.flags)});
 }
 
 std::uint64_t State::digest() const noexcept {

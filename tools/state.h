@@ -1,14 +1,20 @@
-// The keys as they are after a snapshot and a log, for the tools: what a start would serve.
+// The keys as they are after a snapshot and a log, for the tools: what a start would serve; and the request ids that it
+// would find there.
 //
-// Threads: one. Bounds: as large as the keys (with values: as the data), which the server holds in memory too.
+// Threads: one. Bounds: as large as the keys (with values: as the data), which the server holds in memory too, and 64
+// bytes an id. How many of the ids a server still remembers is a matter of its settings and its clock.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
+#include "persistence/format/snapshot_format.h"
+#include "store/request.h"
 #include "store/types.h"
+#include "tools/record_page.h"
 
 namespace kv::tools {
 
@@ -33,9 +39,16 @@ class State {
   void forget(const std::string& key) { keys_.erase(key); }
   // One change of the log. A key with a newer version stays as it is.
   void apply(const Mutation& mutation, Revision revision);
-  void clear() { keys_.clear(); }
+  // Of two with the same id the younger stays.
+  void remember(const snapshot_format::RequestIdRecord& request);
+  void remember(const RecordFacts& record);  // its request block, if it has one
+  void clear() {
+    keys_.clear();
+    requests_.clear();
+  }
 
   const std::unordered_map<std::string, KeyState>& keys() const noexcept { return keys_; }
+  const std::map<RequestId, snapshot_format::RequestIdRecord>& requests() const noexcept { return requests_; }
   // The state digest of docs/formats/snapshot.md.
   std::uint64_t digest() const noexcept;
 
@@ -44,6 +57,7 @@ class State {
 
   bool keep_;
   std::unordered_map<std::string, KeyState> keys_;
+  std::map<RequestId, snapshot_format::RequestIdRecord> requests_;
 };
 
 std::uint64_t digest_of(std::string_view key, const KeyState& facts) noexcept;

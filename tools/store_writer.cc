@@ -54,12 +54,15 @@ class SnapshotOutput {
                                       .expire_at = facts.expire_at,
                                       .key = key,
                                       .value = facts.value};
-      if (count_ > 0 && payload_.size() + entry.encoded_bytes() > format::kBlockTargetBytes) {
-        if (absl::Status done = flush(); !done.ok()) return done;
-      }
+      if (absl::Status made = make_room(format::BlockKind::kEntries, entry.encoded_bytes()); !made.ok()) return made;
       add(entry);
       footer_.state_digest += digest_of(key, facts);
       progress.advance(1);
+    }
+    for (const auto& [id, request] : state.requests()) {
+      if (absl::Status made = make_room(format::BlockKind::kRequestIds, format::kRequestIdBytes); !made.ok())
+        return made;
+      add(request);
     }
     if (absl::Status done = flush(); !done.ok()) return done;
     footer_.file_bytes = offset_ + format::kFooterBytes;
@@ -83,10 +86,27 @@ class SnapshotOutput {
     footer_.data_bytes += entry.key.size() + entry.value.size();
   }
 
+  void add(const format::RequestIdRecord& request) {
+    std::array<std::byte, format::kRequestIdBytes> bytes;
+    format::encode(request, bytes);
+    payload_.insert(payload_.end(), bytes.begin(), bytes.end());
+    ++count_;
+    ++footer_.request_ids;
+  }
+
+  // Blocks hold one kind, and are written when the next thing does not fit.
+  absl::Status make_room(format::BlockKind kind, std::uint64_t bytes) {
+    const bool fits = kind == kind_ && payload_.size() + bytes <= format::kBlockTargetBytes;
+    absl::Status flushed = fits ? absl::OkStatus() : flush();
+    kind_ = kind;
+    return flushed;
+  }
+
   absl::Status flush() {
     if (count_ == 0) return absl::OkStatus();
     format::BlockHeaderBytes header =
-        format::encode(format::BlockHeader{.stored_bytes = payload_.size(),
+        format::encode(format::BlockHeader{.kind = kind_,
+                                           .stored_bytes = payload_.size(),
                                            .raw_bytes = payload_.size(),
                                            .count = count_,
                                            .index = static_cast<std::uint32_t>(footer_.blocks)});
@@ -113,6 +133,7 @@ class SnapshotOutput {
   DigestStream digest_;
   std::uint64_t offset_ = 0;
   std::vector<std::byte> payload_;
+  format::BlockKind kind_ = format::BlockKind::kEntries;
   std::uint32_t count_ = 0;
 };
 

@@ -60,15 +60,16 @@ std::unique_ptr<FaultyFileSystem> disk_with(const Files& files) {
 bool operator==(const Verdict& a, const Verdict& b) {
   if (a.start != b.start) return false;
   if (a.start != Verdict::Start::kServes) return true;
-  return a.revision == b.revision && a.keys == b.keys && a.digest == b.digest && a.torn_bytes == b.torn_bytes &&
-         a.torn == b.torn && a.passed_over == b.passed_over;
+  return a.revision == b.revision && a.keys == b.keys && a.digest == b.digest && a.request_ids == b.request_ids &&
+         a.torn_bytes == b.torn_bytes && a.torn == b.torn && a.passed_over == b.passed_over;
 }
 
 std::string text_of(const Verdict& verdict) {
   if (verdict.start == Verdict::Start::kFresh) return "fresh";
   if (verdict.start == Verdict::Start::kRefuses) return "refuses: " + verdict.why;
-  return fmt::format("serves {} keys at {}, digest {:016x}, torn '{}' {} bytes, passed over: {}", verdict.keys,
-                     verdict.revision, verdict.digest, verdict.torn, verdict.torn_bytes, verdict.passed_over);
+  return fmt::format("serves {} keys at {}, digest {:016x}, {} request ids, torn '{}' {} bytes, passed over: {}",
+                     verdict.keys, verdict.revision, verdict.digest, verdict.request_ids, verdict.torn,
+                     verdict.torn_bytes, verdict.passed_over);
 }
 
 Verdict server_verdict(FaultyFileSystem& fs) {
@@ -102,6 +103,7 @@ Verdict server_verdict(FaultyFileSystem& fs) {
   verdict.revision = recovered->revision;
   verdict.keys = store.totals().keys;
   verdict.digest = store.totals().digest;
+  verdict.request_ids = store.requests().figures(clock.now()).ids;
   verdict.torn_bytes = recovered->report.tail_bytes_discarded;
   verdict.passed_over = !recovered->damaged.empty();
   return verdict;
@@ -125,6 +127,7 @@ Verdict tool_verdict(FaultyFileSystem& fs) {
   verdict.revision = found->revision;
   verdict.keys = found->state.keys().size();
   verdict.digest = found->state.digest();
+  verdict.request_ids = found->state.requests().size();
   verdict.passed_over = !found->damaged.empty();
   // Of a log of which nothing was started the server does not speak, and nothing is cut.
   if (found->torn() && found->log.counted > 0) {

@@ -25,6 +25,7 @@ struct Verdict {
   std::uint64_t revision = 0;
   std::uint64_t keys = 0;
   std::uint64_t digest = 0;
+  std::uint64_t request_ids = 0;
   std::uint64_t torn_bytes = 0;
   std::string torn;          // file and offset
   bool passed_over = false;  // damaged snapshots that an older one stands in for

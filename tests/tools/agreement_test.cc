@@ -69,6 +69,8 @@ void some_history(StorageFixture& server) {
   if (server.manifest().mode != Mode::kNonPersistent) REQUIRE(server.snapshot().ok());
   server.put_many("b", 3);
   server.erase("a1");
+  server.put_once({.id = {std::byte{1}}, .request_hash = 2, .applied = true}, "once", "1");
+  server.remember({.id = {std::byte{2}}, .request_hash = 3, .value = -1});
   server.kill_and_start();
   server.put("c", std::string("\0 bytes \xff", 9));
   if (server.manifest().mode == Mode::kHybrid) REQUIRE(server.snapshot().ok());

@@ -164,6 +164,42 @@ TEST_CASE("dump: the golden segments and the golden snapshot, record by record")
   CHECK(ToolRun(words("dump", golden("original-1/make.go"))).code() == 2);
 }
 
+TEST_CASE("check and dump: request ids are counted, and shown from the log and from a snapshot alike") {
+  StorageFixture server(Mode::kHybrid);
+  server.start();
+  RequestBlock request{
+      .id = {std::byte{0xab}}, .request_hash = 5, .applied = true, .created = true, .added = 7, .value = -9};
+  server.put_once(request, "key", "value");
+  RequestBlock nothing{.id = {std::byte{0xcd}}, .request_hash = 6};
+  server.remember(nothing);
+  REQUIRE(server.snapshot().ok());
+  server.put_once({.id = {std::byte{0xef}}}, "key", "value");
+  REQUIRE(server.stop().ok());
+  CHECK(ToolRun(words("check", server.path())).object()["request_ids"] == 3);
+
+  const auto requests = [&](const std::string& file) {
+    std::vector<nlohmann::json> found;
+    for (const auto& line : ToolRun(words("dump", server.path(file))).objects()) {
+      if (line.contains("request")) found.push_back(line);
+    }
+    std::sort(found.begin(), found.end(),
+              [](const auto& a, const auto& b) { return a["request"]["id"] < b["request"]["id"]; });
+    return found;
+  };
+  const auto in_log = requests("aof/0000000000000001.aof");
+  const auto in_snapshot = requests("snapshots/0000000000000001.snap");
+  REQUIRE(in_log.size() == 3);
+  REQUIRE(in_snapshot.size() == 2);
+  CHECK(in_log[0]["request"]["id"] == "ab000000000000000000000000000000");
+  CHECK(in_log[0]["request"]["flags"] == 3);
+  CHECK(in_log[0]["request"]["added"] == 7);
+  CHECK(in_log[0]["request"]["value"] == -9);
+  CHECK(in_log[1]["mutations"].empty());
+  for (std::size_t i = 0; i < 2; ++i) CHECK(in_log[i]["request"] == in_snapshot[i]["request"]);
+  CHECK(in_snapshot[0]["revision"] == 1);
+  CHECK(in_snapshot[1]["revision"] == 0);  // It changed nothing.
+}
+
 TEST_CASE("dump: from an offset on, and over a damaged place") {
   StorageFixture server(Mode::kAof);
   server.start();

@@ -50,6 +50,35 @@ class Patient {
 
 constexpr const char* kLog = "aof/0000000000000001.aof";
 
+RequestBlock request(unsigned number) {
+  return {.id = {std::byte{static_cast<unsigned char>(number)}}, .request_hash = number, .applied = true, .value = -7};
+}
+
+TEST_CASE("repair: the request ids of what is kept are in the copy, those of lost records are not") {
+  Patient patient(Mode::kHybrid);
+  patient.server().put_once(request(1), "one", "1");
+  REQUIRE(patient.server().snapshot().ok());
+  patient.server().put_once(request(2), "two", "the damaged value");
+  patient.server().put_once(request(3), "three", "3");
+  RequestBlock nothing = request(4);
+  nothing.applied = false;
+  patient.server().remember(nothing);
+  patient.stop();
+  SECTION("with damage") { patient.damage(kLog, "damaged"); }
+  SECTION("without") {}
+  const ToolRun run = patient.repair();
+  const bool damaged = run.code() == 8;
+  CHECK(run.object()["request_ids"] == (damaged ? 3 : 4));
+  StorageFixture other(Mode::kHybrid);
+  other.adopt(patient.copy());
+  other.start();
+  CHECK(other.remembered(request(1).id)->block == request(1));
+  CHECK(other.remembered(request(1).id)->revision == 1);
+  CHECK(other.remembered(request(2).id).has_value() != damaged);
+  CHECK(other.remembered(request(3).id)->block == request(3));
+  CHECK(other.remembered(nothing.id)->block == nothing);
+}
+
 TEST_CASE("repair: one damaged record is lost and listed, every other change is there") {
   Patient patient(Mode::kAof);
   patient.server().put("one", "1");
