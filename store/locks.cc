@@ -21,6 +21,7 @@ WriteLock::WriteLock(Shard& shard) noexcept : shard_(&shard) { shard.lock.lock()
 WriteLock::~WriteLock() {
   if (shard_ == nullptr) return;
   shard_->trim();
+  shard_->tell_bytes();
   shard_->lock.unlock();
 }
 

@@ -8,6 +8,7 @@
 // Threads: everything but `lock` and expiry.next() under the lock.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -72,6 +73,26 @@ class RevisionHint {
   std::atomic<Revision> value_{0};
 };
 
+// What all shards have in memory together, for whoever must ask often: each shard tells what has changed since it told
+// last, once that is worth telling. So it is behind by less than one step a shard, and reading it is one load.
+class SharedBytes {
+ public:
+  // Together the steps are 256 KiB, or a KiB each when there are many shards.
+  explicit SharedBytes(std::size_t shards) noexcept : step_(std::max<std::uint64_t>((256 << 10) / shards, 1 << 10)) {}
+
+  void tell(std::uint64_t bytes, std::uint64_t& told) noexcept {
+    const std::uint64_t distance = bytes > told ? bytes - told : told - bytes;
+    if (distance < step_) return;
+    sum_.fetch_add(bytes - told, std::memory_order_relaxed);  // Modulo 2^64: less is a large number more.
+    told = bytes;
+  }
+  std::uint64_t get() const noexcept { return sum_.load(std::memory_order_relaxed); }
+
+ private:
+  const std::uint64_t step_;
+  std::atomic<std::uint64_t> sum_{0};
+};
+
 struct alignas(64) Shard {
   using Table = absl::flat_hash_set<Slot, SlotHash, SlotEqual, CountingAllocator<Slot>>;
 
@@ -96,6 +117,8 @@ struct alignas(64) Shard {
 
   void collect_due(UnixMillis now, std::size_t keys_max, std::vector<std::string>& keys);
   StoreTotals totals() const noexcept;
+  // After every change, before the lock is given back.
+  void tell_bytes() noexcept { shared_bytes->tell(totals().memory_bytes, told_bytes_); }
 
   mutable ShardLock lock;
   MemoryCount memory;  // before its users, which count in it to the last
@@ -108,6 +131,7 @@ struct alignas(64) Shard {
   Revision newest = 0;            // of all entries that were ever in the table
   ShardWatch* watches = nullptr;  // of the walks under way
   RevisionHint* revision_hint = nullptr;
+  SharedBytes* shared_bytes = nullptr;
 
  private:
   void put(EntryPointer entry, std::uint64_t hash, std::uint64_t entry_sum) noexcept;
@@ -119,6 +143,7 @@ struct alignas(64) Shard {
   const Entry* find_hash(std::uint64_t hash) const noexcept;
 
   std::size_t free_slots_ = 0;
+  std::uint64_t told_bytes_ = 0;
 };
 
 struct Store::State {
@@ -129,6 +154,7 @@ struct Store::State {
   RequestWindow requests;
   const unsigned shard_shift;  // the highest bits of a key's order choose the shard
   alignas(64) RevisionHint revision_hint;
+  alignas(64) SharedBytes shared_bytes;
   const std::unique_ptr<Shard[]> shards;
 };
 

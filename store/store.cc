@@ -53,8 +53,12 @@ Store::State::State(std::size_t count, RequestBounds bounds)
     : shard_count(count),
       requests(bounds),
       shard_shift(count == 1 ? 63 : static_cast<unsigned>(64 - std::countr_zero(count))),
+      shared_bytes(count),
       shards(std::make_unique<Shard[]>(count)) {
-  for (std::size_t index = 0; index < count; ++index) shards[index].revision_hint = &revision_hint;
+  for (std::size_t index = 0; index < count; ++index) {
+    shards[index].revision_hint = &revision_hint;
+    shards[index].shared_bytes = &shared_bytes;
+  }
 }
 
 Shard& Store::State::shard_of(const HashedKey& key) const noexcept {
@@ -107,6 +111,7 @@ void Store::reserve(std::uint64_t keys) {
     Shard& shard = state_->shards[index];
     const std::lock_guard lock(shard.lock);  // No WriteLock: it would trim what is reserved.
     shard.reserve_slots(share + share / 16);
+    shard.tell_bytes();
   }
 }
 
@@ -116,6 +121,7 @@ void Store::load(const LoadedEntry& entry) {
   Shard& shard = state_->shard_of(key);
   const std::lock_guard lock(shard.lock);
   shard.load(entry, key, value);
+  shard.tell_bytes();
 }
 
 void Store::clear() {
@@ -123,6 +129,7 @@ void Store::clear() {
     Shard& shard = state_->shards[index];
     const std::lock_guard lock(shard.lock);
     shard.clear();
+    shard.tell_bytes();
   }
   state_->requests.clear();
 }
@@ -142,6 +149,8 @@ UnixMillis Store::next_expiry() const noexcept {
 }
 
 UnixMillis Store::next_expiry(std::size_t shard) const noexcept { return state_->shards[shard].expiry.next(); }
+
+std::uint64_t Store::memory_bytes_about() const noexcept { return state_->shared_bytes.get(); }
 
 StoreTotals Store::totals() const {
   StoreTotals sum;

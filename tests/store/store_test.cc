@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -233,6 +234,37 @@ TEST_CASE("store: entries are spread over all shards, and a walk meets each once
   store.for_each_frozen([&seen](const Entry&) { ++seen; });
   CHECK(seen == 6400);
   CHECK(store.totals_frozen().keys == 6400);
+}
+
+TEST_CASE("store: the sum that costs one load is never more than a step a shard away from the true one") {
+  for (const std::size_t shards : {1u, 8u, 1024u}) {
+    CAPTURE(shards);
+    Store store({.shard_count = shards});
+    const std::uint64_t step = std::max<std::uint64_t>((256 << 10) / shards, 1 << 10);
+    const auto distance = [&] {
+      const auto apart = static_cast<std::int64_t>(store.totals().memory_bytes - store.memory_bytes_about());
+      return static_cast<std::uint64_t>(std::abs(apart));
+    };
+    Revision revision = 0;
+    for (int i = 0; i < 20'000; ++i) {
+      const std::string key = std::to_string(i);
+      const std::string value(i % 700, 'v');
+      store.apply({.kind = MutationKind::kSet, .key = key, .value = value}, ++revision);
+      if (i % 1000 == 0) REQUIRE(distance() <= shards * step);
+    }
+    CHECK(store.memory_bytes_about() > 20'000 * 350 - shards * step);
+    for (int i = 0; i < 20'000; ++i) {
+      const std::string key = std::to_string(i);
+      store.apply({.kind = MutationKind::kDelete, .key = key, .value = {}}, ++revision);
+      if (i % 1000 == 0) REQUIRE(distance() <= shards * step);
+    }
+    CHECK(distance() <= shards * step);
+    const std::string large(4 << 20, 'v');
+    store.load({.key = "loaded", .value = large, .version = 1, .create_version = 1});
+    CHECK(distance() <= shards * step);
+    store.clear();
+    CHECK(distance() <= shards * step);
+  }
 }
 
 }  // namespace kv
