@@ -50,6 +50,15 @@ constexpr Row size(std::string_view name) {
   return {name, [](Settings& s, std::string_view text) { return assign(s.*Field, parse_size(text)); },
           [](const Settings& s) { return format_size(s.*Field); }};
 }
+// "auto" is 0.
+template <auto Field>
+constexpr Row size_or_auto(std::string_view name) {
+  return {name,
+          [](Settings& s, std::string_view text) {
+            return assign(s.*Field, text == "auto" ? std::uint64_t{0} : parse_size(text));
+          },
+          [](const Settings& s) { return s.*Field == 0 ? "auto" : format_size(s.*Field); }};
+}
 template <auto Field>
 constexpr Row count(std::string_view name) {
   return {name, [](Settings& s, std::string_view text) { return assign(s.*Field, parse_number(text)); },
@@ -83,6 +92,7 @@ constexpr std::array kRows{
     size<&Settings::log_rewrite_min_bytes>("log-rewrite-min-size"),
     count<&Settings::hybrid_log_from>("hybrid-log-from"),
     count<&Settings::keep_past_generations>("keep-past-generations"),
+    size_or_auto<&Settings::max_memory_bytes>("max-memory"),
 };
 
 // The message of a status made by error(), without the word in front.

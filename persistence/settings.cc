@@ -97,6 +97,8 @@ absl::StatusOr<FsyncPolicy> parse_fsync_policy(std::string_view text) {
 }
 
 absl::Status validate(const Settings& settings) {
+  const std::uint64_t max_memory =
+      settings.max_memory_bytes == 0 ? kMaxMemoryBounds.min : settings.max_memory_bytes;  // 0 is none to be checked
   const std::array checks{
       check("snapshot-interval", settings.snapshot_interval, kSnapshotIntervalBounds),
       check("snapshot-min-changes", settings.snapshot_min_changes, kSnapshotMinChangesBounds),
@@ -107,6 +109,7 @@ absl::Status validate(const Settings& settings) {
       check("log-rewrite-min-size", settings.log_rewrite_min_bytes, kLogRewriteMinBounds),
       check("hybrid-log-from", settings.hybrid_log_from, kHybridLogFromBounds),
       check("keep-past-generations", settings.keep_past_generations, kKeepPastGenerationsBounds),
+      check("max-memory", max_memory, kMaxMemoryBounds),
   };
   for (const absl::Status& status : checks) {
     if (!status.ok()) return status;

@@ -38,6 +38,7 @@ struct Settings {
   std::uint64_t log_rewrite_min_bytes = 64 << 20;
   std::uint32_t hybrid_log_from = 2;  // HYBRID keeps the log from the n-th newest snapshot on
   std::uint32_t keep_past_generations = 1;
+  std::uint64_t max_memory_bytes = 0;  // 0: the server's own choice. Kept here and in MANIFEST for the server
 
   friend bool operator==(const Settings&, const Settings&) = default;
 };
@@ -59,6 +60,7 @@ inline constexpr Bounds<std::uint32_t> kLogRewriteGrowthBounds{1, 100'000};
 inline constexpr Bounds<std::uint64_t> kLogRewriteMinBounds{1, std::uint64_t{1} << 50};
 inline constexpr Bounds<std::uint32_t> kHybridLogFromBounds{1, 1000};
 inline constexpr Bounds<std::uint32_t> kKeepPastGenerationsBounds{0, 1000};
+inline constexpr Bounds<std::uint64_t> kMaxMemoryBounds{1 << 20, std::uint64_t{1} << 50};
 
 // CONFIG_INVALID naming the setting, its value and its bounds.
 absl::Status validate(const Settings& settings);

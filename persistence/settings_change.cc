@@ -20,6 +20,7 @@ void for_each_field(Change& change, Visit&& visit) {
   visit("fsync-interval", &Settings::fsync_interval, change.fsync_interval);
   visit("log-rewrite-growth", &Settings::log_rewrite_growth_percent, change.log_rewrite_growth_percent);
   visit("log-rewrite-min-size", &Settings::log_rewrite_min_bytes, change.log_rewrite_min_bytes);
+  visit("max-memory", &Settings::max_memory_bytes, change.max_memory_bytes);
 }
 
 }  // namespace

@@ -81,6 +81,9 @@ struct StorageOptions {
   std::uint32_t record_bytes_max = kRecordBytesMax;  // of one write; every segment is allocated to hold one
   // Called for events worth a log line, from internal threads. Never null.
   std::function<void(int severity, const std::string& text)> log;  // severity: 0 info, 1 warning, 2 error
+  // Told the settings in force: once while opening, and with every change before it is answered, on whatever thread
+  // makes it. May be empty.
+  std::function<void(const Settings&)> on_settings = {};
 };
 
 class Storage {

@@ -24,6 +24,7 @@ void StorageCore::adopt(const Settings& settings) {
     settings_ = settings;
   }
   if (journal != nullptr) journal->set_settings(log_settings(settings));
+  if (options.on_settings) options.on_settings(settings);
 }
 
 std::vector<ClosedSegment> StorageCore::closed_segments() const {

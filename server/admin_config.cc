@@ -128,6 +128,16 @@ constexpr ConfigRow fixed(std::string_view path, std::string_view flag, Get) {
           nullptr};
 }
 
+// Shown as the limit that holds, whoever chose it.
+constexpr ConfigRow kMaxMemory{"max_memory_bytes", "max-memory",
+                               [](const Field& field, v1::Config& config, const Settings& s, const FixedConfig& fixed) {
+                                 field.put(config,
+                                           s.max_memory_bytes == 0 ? fixed.automatic_memory_bytes : s.max_memory_bytes);
+                               },
+                               [](const Field& field, const v1::Config& config, SettingsChange& change) {
+                                 return field.take(config, change.max_memory_bytes);
+                               }};
+
 using C = SettingsChange;
 constexpr std::array kRows{
     setting<&Settings::mode, &C::mode>("mode", "mode"),
@@ -141,6 +151,7 @@ constexpr std::array kRows{
                                                                                    "log-rewrite-growth"),
     setting<&Settings::log_rewrite_min_bytes, &C::log_rewrite_min_bytes>("log_rewrite_min_bytes",
                                                                          "log-rewrite-min-size"),
+    kMaxMemory,
     fixed("max_key_bytes", "max-key-bytes", [](const FixedConfig& f) { return f.limits.key_bytes_max; }),
     fixed("max_entry_bytes", "max-entry-bytes", [](const FixedConfig& f) { return f.limits.entry_bytes_max; }),
     fixed("max_message_bytes", "max-message-bytes", [](const FixedConfig& f) { return f.message_bytes_max; }),
@@ -241,8 +252,8 @@ v1::ConfigSource source_of(SettingOrigin origin, SettingSource given) noexcept {
 
 }  // namespace
 
-FixedConfig fixed_config_of(const CommandLine& line) {
-  FixedConfig fixed{line.options.limits, line.options.message_bytes_max, {}};
+FixedConfig fixed_config_of(const CommandLine& line, std::uint64_t automatic_memory_bytes) {
+  FixedConfig fixed{line.options.limits, line.options.message_bytes_max, automatic_memory_bytes, {}};
   for (const auto& [flag, given] : line.settings) fixed.sources[flag] = given.source;
   return fixed;
 }
@@ -279,6 +290,10 @@ absl::StatusOr<AskedChange> asked_change_of(const v1::UpdateConfigRequest& reque
     const absl::Status taken = row->take == nullptr ? check_unchanged(*row, request.config(), present)
                                                     : row->take(Field(row->path), request.config(), asked.change);
     if (!taken.ok()) return taken;
+  }
+  // What was shown and comes back as it was is nobody's choice.
+  if (current.max_memory_bytes == 0 && asked.change.max_memory_bytes == fixed.automatic_memory_bytes) {
+    asked.change.max_memory_bytes = 0;
   }
   asked.target = with_change(current, asked.change);
   if (const absl::Status valid = validate(asked.target); !valid.ok()) return with_path(valid);

@@ -25,9 +25,10 @@ namespace kv {
 struct FixedConfig {
   Limits limits;
   std::size_t message_bytes_max = 0;
+  std::uint64_t automatic_memory_bytes = 0;      // the limit of memory when nobody has chosen one
   std::map<std::string, SettingSource> sources;  // of every flag, as given at this start
 };
-FixedConfig fixed_config_of(const CommandLine& line);
+FixedConfig fixed_config_of(const CommandLine& line, std::uint64_t automatic_memory_bytes);
 
 kvstore::v1::Config config_message_of(const Settings& settings, const FixedConfig& fixed);
 std::vector<kvstore::v1::ConfigFieldInfo> field_infos_of(const SettingsInForce& in_force, const FixedConfig& fixed);

@@ -99,6 +99,10 @@ void AdminService::listen(Reactor& reactor) {
 
 Answer<v1::GetStatusResponse> AdminService::get_status(Call&, const v1::GetStatusRequest&) {
   v1::GetStatusResponse response = to_message(storage_->status(), storage_->recovery());
+  if (engine_.memory().alarmed()) {
+    response.add_alarms("MEMORY_LIMIT");
+    response.set_accepting_writes(false);
+  }
   response.set_version(kVersion);
   response.set_instance_id(storage_->instance_id());
   *response.mutable_start_time() = to_time_message(started_);

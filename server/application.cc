@@ -62,13 +62,14 @@ Application::Application(CommandLine line)
       options_(line_.options),
       store_({.shard_count = options_.shards}),
       engine_(store_, clock_, options_.limits, progress_),
+      memory_watch_(engine_.memory(), [this] { return bytes_beside_data(); }),
       events_(std::make_unique<EventThread>()),
       legacy_(engine_, *events_, options_.legacy_config),
       key_values_(engine_),
-      admin_(engine_, fixed_config_of(line_)),
+      admin_(engine_, fixed_config_of(line_, memory_watch_.automatic_limit())),
       rpc_(rpc_options(options_), {&legacy_, &key_values_, &admin_}),
       expirer_(engine_),
-      metrics_(store_, [this] { return rpc_.totals(); }) {}
+      metrics_(store_, engine_.memory(), [this] { return rpc_.totals(); }) {}
 
 Application::~Application() = default;
 
@@ -125,6 +126,7 @@ absl::Status Application::load() {
   options.settings_rule = options_.settings_rule;
   options.load_threads = std::max(1u, std::thread::hardware_concurrency());
   options.log = log_from_storage;
+  options.on_settings = [this](const Settings& settings) { memory_watch_.limit_is(settings.max_memory_bytes); };
   log_info("loading {}", options_.data_directory);
   auto storage = Storage::open(posix_file_system(), clock_, store_, std::move(options), progress_);
   if (!storage.ok()) return storage.status();
@@ -132,6 +134,7 @@ absl::Status Application::load() {
   phase_ = Phase::kServing;  // A signal from here on is a stop with all its steps.
   log_decisions(storage_->decisions());
   log_recovery(storage_->recovery(), store_);
+  log_info("data may have {} of memory", format_size(engine_.memory().limit()));
   return absl::OkStatus();
 }
 
@@ -146,6 +149,7 @@ void Application::begin_serving() {
   key_values_.start_serving(*storage_);
   admin_.start_serving(*storage_);
   metrics_.show(*storage_, expirer_);
+  memory_watch_.start(*events_);
   engine_.start_serving();
   for (const char* name : kServedNames) rpc_.set_health(name, true);
   {
@@ -165,10 +169,12 @@ void Application::watch_health() {
   std::lock_guard lock(health_mutex_);
   if (!watching_health_) return;
   const StorageStatus status = storage_->status();
-  rpc_.set_health("kvstore.writes", status.accepting_writes);
+  rpc_.set_health("kvstore.writes", status.accepting_writes && !engine_.memory().alarmed());
   rpc_.set_health("kvstore.persistence", status.promise_kept);
   events_->after(kHealthPeriod, [this] { watch_health(); });
 }
+
+std::uint64_t Application::bytes_beside_data() const { return storage_->journal().figures().queued_bytes; }
 
 void Application::on_signal(int number) {
   if (number == SIGHUP) {

@@ -25,6 +25,7 @@
 #include "server/http_listener.h"
 #include "server/key_value_service.h"
 #include "server/legacy_service.h"
+#include "server/memory_watch.h"
 #include "server/metrics.h"
 #include "server/options.h"
 
@@ -56,6 +57,8 @@ class Application {
   void begin_serving();
   void set_all_unhealthy();
   void watch_health();
+  // What is held beside the data and counts against the limit of memory.
+  std::uint64_t bytes_beside_data() const;
   void wait_for_stop();
   int stop();
   // Nobody waits any longer for what storage does.
@@ -69,6 +72,7 @@ class Application {
   Store store_;
   LoadProgress progress_;
   Engine engine_;
+  MemoryWatch memory_watch_;
   std::unique_ptr<EventThread> events_;
   LegacyService legacy_;
   KeyValueService key_values_;

@@ -155,6 +155,10 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
     const absl::StatusOr<Level> level = level_of(*ticket, operation.options.level);
     if (!level.ok()) co_return level.status();
     if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
+    if (operation.kind != OperationKind::kDelete) {  // which makes room
+      const absl::Status memory = memory_.admit(operation.key.size() + operation.value.size());
+      if (!memory.ok()) co_return memory;
+    }
     written.times.admission += laps.lap();
     written.level = *level;
     visible_before = visible();

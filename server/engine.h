@@ -30,6 +30,7 @@
 #include "server/executor.h"
 #include "server/lateness.h"
 #include "server/limits.h"
+#include "server/memory_budget.h"
 #include "server/operation.h"
 #include "server/transaction.h"
 #include "server/walk_thread.h"
@@ -102,6 +103,9 @@ class Engine {
   absl::Status ready() const;
 
   const Limits& limits() const noexcept { return limits_; }
+  // Without a limit until it is given one. Asked by every write that adds to the data, right before it is applied.
+  MemoryBudget& memory() noexcept { return memory_; }
+  const MemoryBudget& memory() const noexcept { return memory_; }
   absl::Status check_key(std::string_view key) const;
   absl::Status check_entry(std::string_view key, std::string_view value) const;
   // Sizes, and whether a Get asks for a revision that there is. Only while ready().
@@ -152,6 +156,7 @@ class Engine {
   Store& store_;
   Clock& clock_;
   const Limits limits_;
+  MemoryBudget memory_{store_};
   const LoadProgress& progress_;
   // What apply() needs to know of the key before its shard is locked: an Append's record holds the whole value.
   std::size_t present_bytes(const Operation& operation, const HashedKey& key) const;

@@ -85,7 +85,7 @@ void collect_store(const StoreTotals& totals, std::vector<MetricFamily>& familie
                                {"kind", "overhead", static_cast<double>(totals.memory_bytes - totals.data_bytes)}}));
 }
 
-void collect_storage(const Storage& storage, std::vector<MetricFamily>& families) {
+void collect_storage(const Storage& storage, const MemoryBudget& memory, std::vector<MetricFamily>& families) {
   const StorageStatus status = storage.status();
   const auto gauge = [&](std::string name, std::string help, double figure) {
     families.push_back(single(std::move(name), std::move(help), MetricType::Gauge, figure));
@@ -112,10 +112,11 @@ void collect_storage(const Storage& storage, std::vector<MetricFamily>& families
         static_cast<double>(storage.recovery().duration.count()) / 1e3);
   gauge("recovery_discarded_bytes", "Bytes of a torn tail cut at start.",
         static_cast<double>(storage.recovery().tail_bytes_discarded));
-  gauge("writes_accepted", "1 while the log accepts writes.", status.accepting_writes ? 1 : 0);
+  gauge("writes_accepted", "1 while writes are accepted.", status.accepting_writes && !memory.alarmed() ? 1 : 0);
   gauge("promise_kept", "1 while the promise of the mode is met.", status.promise_kept ? 1 : 0);
   std::vector<Labelled> alarms;
   for (const std::string& name : status.alarms) alarms.push_back({"name", name, 1});
+  if (memory.alarmed()) alarms.push_back({"name", "memory_limit", 1});
   families.push_back(labelled("alarms", "Alarms that are raised.", MetricType::Gauge, alarms));
 }
 
@@ -154,9 +155,11 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
   families.push_back(labelled("build_info", "Always 1.", MetricType::Gauge, {{"version", kVersion, 1}}));
   collect_calls(call_totals_(), families);
   collect_store(store_.totals(), families);
+  families.push_back(single("memory_limit_bytes", "What data and overhead may have of memory.", MetricType::Gauge,
+                            static_cast<double>(memory_.limit())));
   std::lock_guard lock(mutex_);
   if (storage_ != nullptr) {
-    collect_storage(*storage_, families);
+    collect_storage(*storage_, memory_, families);
     families.push_back(single("expired_total", "Keys removed because their time had come.", MetricType::Counter,
                               static_cast<double>(expirer_->expired_total())));
     collect_lateness(expirer_->lateness(), families);

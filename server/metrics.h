@@ -16,6 +16,7 @@
 #include "persistence/storage.h"
 #include "rpc/call_counts.h"
 #include "server/expirer.h"
+#include "server/memory_budget.h"
 #include "store/store.h"
 
 namespace kv {
@@ -23,7 +24,8 @@ namespace kv {
 class Metrics final : public prometheus::Collectable {
  public:
   using CallTotals = std::function<std::vector<MethodTotals>()>;
-  Metrics(const Store& store, CallTotals call_totals) : store_(store), call_totals_(std::move(call_totals)) {}
+  Metrics(const Store& store, const MemoryBudget& memory, CallTotals call_totals)
+      : store_(store), memory_(memory), call_totals_(std::move(call_totals)) {}
 
   // Later metrics of other rooms register here.
   prometheus::Registry& registry() noexcept { return registry_; }
@@ -37,6 +39,7 @@ class Metrics final : public prometheus::Collectable {
 
  private:
   const Store& store_;
+  const MemoryBudget& memory_;
   const CallTotals call_totals_;
   prometheus::Registry registry_;
   mutable std::mutex mutex_;

@@ -114,6 +114,13 @@ constexpr std::array kRows = {
                .maximum = 1000,
                .stored = true,
                .help = "HYBRID keeps the log from the n-th newest snapshot on"},
+    SettingRow{.flag = "max-memory",
+               .type = SettingType::kSizeOrAuto,
+               .default_text = "auto",
+               .minimum = kMiB,
+               .maximum = 1024 * 1024 * kGiB,
+               .stored = true,
+               .help = "memory of the data; auto: 75 % of the machine's or the container's, whichever is less"},
     SettingRow{.flag = "max-key-bytes",
                .type = SettingType::kSize,
                .default_text = "64KiB",
@@ -224,13 +231,13 @@ bool is_choice(std::string_view choices, std::string_view text) {
 }
 
 std::string in_unit(SettingType type, std::uint64_t value) {
-  if (type == SettingType::kSize) return format_size(value);
+  if (type == SettingType::kSize || type == SettingType::kSizeOrAuto) return format_size(value);
   if (type == SettingType::kDuration) return format_duration(std::chrono::milliseconds(value));
   return std::to_string(value);
 }
 
 absl::StatusOr<std::uint64_t> parse_as(SettingType type, std::string_view text) {
-  if (type == SettingType::kSize) return parse_size(text);
+  if (type == SettingType::kSize || type == SettingType::kSizeOrAuto) return parse_size(text);
   if (type == SettingType::kPercent && text.ends_with('%')) text.remove_suffix(1);
   if (type != SettingType::kDuration) return parse_number(text);
   const auto duration = parse_duration(text);
@@ -290,6 +297,7 @@ std::string accepted(const SettingRow& row) {
     case SettingType::kDuration:
     case SettingType::kCount:
       return range();
+    case SettingType::kSizeOrAuto:
     case SettingType::kCountOrAuto:
       return "auto, or " + range();
     case SettingType::kPowerOfTwoOrAuto:
@@ -325,6 +333,7 @@ absl::StatusOr<std::string> checked_value(const SettingRow& row, std::string_vie
     case SettingType::kMode:
       if (!is_choice(row.choices, folded(text))) return refuse();
       return folded(text);
+    case SettingType::kSizeOrAuto:
     case SettingType::kCountOrAuto:
     case SettingType::kPowerOfTwoOrAuto:
       if (text == "auto") return std::string(text);

@@ -19,6 +19,7 @@ enum class SettingType {
   kAddress,  // HOST:PORT, [IPv6]:PORT or unix:PATH
   kAddressOrOff,
   kSize,
+  kSizeOrAuto,
   kDuration,
   kCount,
   kCountOrAuto,

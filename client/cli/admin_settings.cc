@@ -25,7 +25,7 @@ constexpr std::string_view kUsage =
     "config set <name>=<value>... [--check] [--wait] [--snapshot-first] [--if-version <number>]";
 
 // How a value is typed and shown; its type on the wire is the field's.
-enum class Form { kChoice, kLowerChoice, kDuration, kSize, kCount, kPercent };
+enum class Form { kChoice, kLowerChoice, kDuration, kSize, kSizeOrAuto, kCount, kPercent };
 
 struct Row {
   std::string_view name;
@@ -43,6 +43,7 @@ constexpr std::array kRows{
     Row{"fsync-interval", "fsync_interval", Form::kDuration},
     Row{"log-rewrite-growth", "log_rewrite_growth_percent", Form::kPercent},
     Row{"log-rewrite-min-size", "log_rewrite_min_bytes", Form::kSize},
+    Row{"max-memory", "max_memory_bytes", Form::kSizeOrAuto},
     Row{"max-key-bytes", "max_key_bytes", Form::kSize},
     Row{"max-entry-bytes", "max_entry_bytes", Form::kSize},
     Row{"max-message-bytes", "max_message_bytes", Form::kSize},
@@ -116,12 +117,15 @@ absl::Status set_duration(const Row& row, const std::string& text, v1::Config& c
 absl::Status set_number(const Row& row, const std::string& text, v1::Config& config) {
   const FieldDescriptor& field = field_of(row);
   const bool percent = row.form == Form::kPercent && text.ends_with('%');
-  const auto number =
-      row.form == Form::kSize ? parse_size(text) : parse_number(text.substr(0, text.size() - (percent ? 1 : 0)));
+  const bool size = row.form == Form::kSize || row.form == Form::kSizeOrAuto;
+  const bool automatic = row.form == Form::kSizeOrAuto && text == "auto";  // 0 on the wire
+  const auto number = automatic ? absl::StatusOr<std::uint64_t>(0)
+                      : size    ? parse_size(text)
+                                : parse_number(text.substr(0, text.size() - (percent ? 1 : 0)));
   const bool narrow = field.cpp_type() == FieldDescriptor::CPPTYPE_UINT32;
   if (!number.ok() || (narrow && *number > std::numeric_limits<std::uint32_t>::max())) {
-    return refuse(fmt::format("{} must be a {}, not {}", row.name,
-                              row.form == Form::kSize ? "size such as 512KiB or 10MiB" : "number", kv::quoted(text)));
+    return refuse(fmt::format("{} must be a {}, not {}", row.name, size ? "size such as 512KiB or 10MiB" : "number",
+                              kv::quoted(text)));
   }
   if (narrow) {
     config.GetReflection()->SetUInt32(&config, &field, static_cast<std::uint32_t>(*number));
@@ -139,6 +143,7 @@ absl::Status set(const Row& row, const std::string& text, v1::Config& config) {
     case Form::kDuration:
       return set_duration(row, text, config);
     case Form::kSize:
+    case Form::kSizeOrAuto:
     case Form::kCount:
     case Form::kPercent:
       return set_number(row, text, config);
@@ -166,7 +171,7 @@ std::string shown(const Row& row, const v1::Config& config) {
   const std::uint64_t number = field.cpp_type() == FieldDescriptor::CPPTYPE_UINT32
                                    ? reflection.GetUInt32(config, &field)
                                    : reflection.GetUInt64(config, &field);
-  if (row.form == Form::kSize) return format_size(number);
+  if (row.form == Form::kSize || row.form == Form::kSizeOrAuto) return format_size(number);
   return fmt::format("{}{}", number, row.form == Form::kPercent ? "%" : "");
 }
 

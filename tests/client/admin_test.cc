@@ -202,7 +202,7 @@ TEST_CASE("client: config get shows every setting as it is typed, with its sourc
 TEST_CASE("client: config set asks for exactly what was typed") {
   const v1::UpdateConfigRequest all =
       asked({"mode=non-persistent", "snapshot-interval=1500ms", "max-snapshots=3", "log-segment-size=1MiB",
-             "fsync=Never", "log_rewrite_growth=50%", "snapshot-min-changes=0"});
+             "fsync=Never", "log_rewrite_growth=50%", "snapshot-min-changes=0", "max-memory=2GiB"});
   CHECK(all.config().mode() == v1::PERSISTENCE_MODE_NON_PERSISTENT);
   CHECK(all.config().snapshot_interval().seconds() == 1);
   CHECK(all.config().snapshot_interval().nanos() == 500'000'000);
@@ -210,7 +210,8 @@ TEST_CASE("client: config set asks for exactly what was typed") {
   CHECK(all.config().log_segment_bytes() == 1 << 20);
   CHECK(all.config().fsync_policy() == v1::FSYNC_POLICY_NEVER);
   CHECK(all.config().log_rewrite_growth_percent() == 50);
-  CHECK(all.update_mask().paths_size() == 7);  // Zero is asked for too.
+  CHECK(all.config().max_memory_bytes() == std::uint64_t{2} << 30);
+  CHECK(all.update_mask().paths_size() == 8);  // Zero is asked for too.
   CHECK(all.wait_for() == v1::TRANSITION_PHASE_ACCEPTED);
   CHECK_FALSE(all.validate_only());
   const v1::UpdateConfigRequest options =
@@ -219,6 +220,9 @@ TEST_CASE("client: config set asks for exactly what was typed") {
   CHECK(options.wait_for() == v1::TRANSITION_PHASE_ACTIVE);
   CHECK(options.expected_config_version() == 6);
   CHECK(options.snapshot_before_disabling());
+  const v1::UpdateConfigRequest automatic = asked({"max-memory=auto"});
+  CHECK(automatic.config().max_memory_bytes() == 0);
+  CHECK(automatic.update_mask().paths(0) == "max_memory_bytes");
 }
 
 TEST_CASE("client: config set refuses what it does not understand, and makes no call") {
@@ -232,6 +236,7 @@ TEST_CASE("client: config set refuses what it does not understand, and makes no 
   CHECK(refused({"fsync="}).starts_with("fsync must be one of always, interval, never, not"));
   CHECK(refused({"snapshot-interval=60"}) == "snapshot-interval must be a duration such as 90s or 5m, not 60");
   CHECK(refused({"max-snapshots=4294967296"}) == "max-snapshots must be a number, not 4294967296");
+  CHECK(refused({"max-memory=much"}) == "max-memory must be a size such as 512KiB or 10MiB, not much");
   CHECK(refused({"max-snapshots=-1"}).starts_with("max-snapshots must be a number"));
   CHECK(refused({"log-rewrite-growth=%"}).starts_with("log-rewrite-growth must be a number"));
   CHECK(refused({"log-segment-size=ten"}).starts_with("log-segment-size must be a size"));

@@ -70,6 +70,19 @@ TEST_CASE("settings: every setting goes to its canonical text and back") {
   CHECK(text_by_name(settings, "log-rewrite-growth") == "250%");
 }
 
+TEST_CASE("settings: a limit of memory that nobody chose is the word auto, and one that was chosen has bounds") {
+  Settings settings;
+  CHECK(text_by_name(settings, "max-memory") == "auto");
+  REQUIRE(set_by_name(settings, "max-memory", "512MiB").ok());
+  CHECK(settings.max_memory_bytes == 512 << 20);
+  CHECK(validate(settings).ok());
+  REQUIRE(set_by_name(settings, "max-memory", "auto").ok());
+  CHECK(settings.max_memory_bytes == 0);
+  CHECK(validate(settings).ok());
+  settings.max_memory_bytes = 1;
+  CHECK(names(validate(settings), "max-memory is 1"));
+}
+
 TEST_CASE("settings: texts of one value have one canonical form") {
   Settings settings;
   REQUIRE(set_by_name(settings, "snapshot-interval", "300s").ok());

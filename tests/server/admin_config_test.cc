@@ -59,6 +59,7 @@ TEST_CASE("admin config: what is in force, one field a setting") {
   CHECK(config.max_key_bytes() == 1024);
   CHECK(config.max_entry_bytes() == (4 << 20) - (4 << 10));
   CHECK(config.max_message_bytes() == 8 << 20);
+  CHECK(config.max_memory_bytes() == AdminFixture::kAutomaticMemory);
   CHECK(reply.response.config_version() == 1);
 }
 
@@ -73,7 +74,7 @@ TEST_CASE("admin config: every field says where its value came from and whether 
   REQUIRE(f.update(change).ok());
 
   auto fields = fields_of(f);
-  CHECK(fields.size() == 12);
+  CHECK(fields.size() == 13);
   CHECK(fields["max_snapshots"].source() == v1::CONFIG_SOURCE_FILE);
   CHECK(fields["fsync_policy"].source() == v1::CONFIG_SOURCE_ENVIRONMENT);
   CHECK(fields["snapshot_interval"].source() == v1::CONFIG_SOURCE_RUNTIME);
@@ -81,7 +82,8 @@ TEST_CASE("admin config: every field says where its value came from and whether 
   CHECK(fields["max_entry_bytes"].source() == v1::CONFIG_SOURCE_FILE);
   CHECK(fields["max_key_bytes"].source() == v1::CONFIG_SOURCE_DEFAULT);
   for (const auto& [path, field] : fields) {
-    CHECK(field.restart_required() == (path.starts_with("max_") && path != "max_snapshots"));
+    const bool runs = path == "max_snapshots" || path == "max_memory_bytes";
+    CHECK(field.restart_required() == (path.starts_with("max_") && !runs));
   }
   // Given once, and not at this start: it stays, and nobody knows from where.
   f.restart({"--mode", "snapshot"});
@@ -311,4 +313,28 @@ TEST_CASE("admin config: a last snapshot can be taken before nothing is kept any
   CHECK(f.status().response.snapshot_revision() == 1);
   CHECK(f.storage->status().snapshots_taken == 1);
   CHECK(f.list().response.snapshots_size() == 0);
+}
+
+TEST_CASE("admin config: a limit of memory that was chosen for us stays so when it comes back as it was shown") {
+  AdminFixture f({"--mode", "aof"});
+  Update back;
+  *back.mutable_config() = f.get_config().response.config();
+  back.mutable_config()->set_max_snapshots(9);
+  REQUIRE(f.update(back).ok());
+  CHECK(fields_of(f)["max_memory_bytes"].source() == v1::CONFIG_SOURCE_DEFAULT);
+  CHECK(f.storage->status().settings.max_memory_bytes == 0);
+
+  Update chosen;
+  chosen.mutable_config()->set_max_memory_bytes(256 << 20);
+  CHECK(f.update(chosen).response.config().max_memory_bytes() == 256 << 20);
+  CHECK(fields_of(f)["max_memory_bytes"].source() == v1::CONFIG_SOURCE_RUNTIME);
+  f.restart({"--mode", "aof"});
+  CHECK(f.get_config().response.config().max_memory_bytes() == 256 << 20);
+
+  CHECK(f.update(masked(Update(), "max_memory_bytes")).response.config().max_memory_bytes() ==
+        AdminFixture::kAutomaticMemory);
+  chosen.mutable_config()->set_max_memory_bytes(4096);
+  const auto refused = f.update(chosen);
+  CHECK(refused.reason() == "CONFIG_INVALID");
+  CHECK(refused.status.error_message().find("max-memory is 4096") != std::string::npos);
 }

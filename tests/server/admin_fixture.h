@@ -28,6 +28,7 @@ class AdminFixture {
  public:
   using Stub = v1::AdminService::Stub;
   using Flags = std::vector<std::string>;
+  static constexpr std::uint64_t kAutomaticMemory = std::uint64_t{3} << 30;
 
   // On `fs` the directory is /data, on the real disk one of its own.
   explicit AdminFixture(const Flags& flags = {}, FileSystem* fs = nullptr, Environment environment = {})
@@ -107,7 +108,7 @@ class AdminFixture {
     engine_ = std::make_unique<Engine>(*store_, clock, line->options.limits, *progress_);
     events_ = std::make_unique<EventThread>();
     legacy_ = std::make_unique<LegacyService>(*engine_, *events_, true);
-    service = std::make_unique<AdminService>(*engine_, fixed_config_of(*line));
+    service = std::make_unique<AdminService>(*engine_, fixed_config_of(*line, kAutomaticMemory));
     server = std::make_unique<RpcServer>(RpcServerOptions{}, std::vector<RpcService*>{legacy_.get(), service.get()});
     REQUIRE(server->start().ok());
     channel = grpc::CreateChannel(server->addresses().front(), grpc::InsecureChannelCredentials());

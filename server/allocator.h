@@ -1,0 +1,10 @@
+// What the process's allocator can be asked for beside memory.
+// Threads: any.
+#pragma once
+
+namespace kv {
+
+// Gives the kernel back what is free. The allocator does that by itself too, but later, and only while it is used.
+void give_back_free_memory() noexcept;
+
+}  // namespace kv
