@@ -84,6 +84,8 @@ struct StorageOptions {
   // Told the settings in force: once while opening, and with every change before it is answered, on whatever thread
   // makes it. May be empty.
   std::function<void(const Settings&)> on_settings = {};
+  // Called at most once, from an internal thread, when a failed sync has ended all writing. May be empty.
+  std::function<void()> on_disk_failure = {};
 };
 
 class Storage {

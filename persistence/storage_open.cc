@@ -135,6 +135,7 @@ absl::Status StorageImpl::start_journal(const Recovered& recovered, Revision las
   options.record_bytes_max = core_.options.record_bytes_max;
   options.on_failure = [this](const absl::Status& why) {
     core_.alarm(fmt::format("the disk failed, writes are refused until a restart: {}", message_of(why)));
+    if (core_.options.on_disk_failure) core_.options.on_disk_failure();
   };
   LogKeeper& keeper = *this;
   core_.journal = std::make_unique<Journal>(core_.fs, core_.clock, keeper, std::move(options));

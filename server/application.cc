@@ -127,6 +127,7 @@ absl::Status Application::load() {
   options.load_threads = std::max(1u, std::thread::hardware_concurrency());
   options.log = log_from_storage;
   options.on_settings = [this](const Settings& settings) { memory_watch_.limit_is(settings.max_memory_bytes); };
+  if (options_.exit_on_disk_failure) options.on_disk_failure = [this] { on_disk_failure(); };
   log_info("loading {}", options_.data_directory);
   auto storage = Storage::open(posix_file_system(), clock_, store_, std::move(options), progress_);
   if (!storage.ok()) return storage.status();
@@ -209,6 +210,13 @@ void Application::on_signal(int number) {
   stop_asked_.notify_all();
 }
 
+// Nothing more will be written, and what was promised is on the disk: whoever restarts us finds it there.
+void Application::on_disk_failure() {
+  std::lock_guard lock(mutex_);
+  disk_gone_ = true;
+  stop_asked_.notify_all();
+}
+
 void Application::abandon_waiters() {
   storage_->journal().abandon_waiters();
   admin_.abandon();
@@ -216,8 +224,12 @@ void Application::abandon_waiters() {
 
 void Application::wait_for_stop() {
   std::unique_lock lock(mutex_);
-  stop_asked_.wait(lock, [this] { return stop_signals_ > 0; });
+  stop_asked_.wait(lock, [this] { return stop_signals_ > 0 || disk_gone_; });
   draining_ = true;
+  if (!disk_gone_) return;
+  log_error("the disk failed and --on-disk-failure is exit: stopping, exit {}", static_cast<int>(kExitNotSaved));
+  // Nobody is there to see that a disk does not even answer any more.
+  guard_the_end(kExitNotSaved, options_.stop_timeout + kEndPatience, "the stop hangs after the disk failed: ending");
 }
 
 int Application::stop() {
@@ -243,7 +255,7 @@ int Application::stop() {
   const absl::Status saved = storage_->stop();
   const int code = saved.ok() ? kExitClean : kExitNotSaved;
   code_if_ended_now_ = code;
-  guard_the_end(code, kEndPatience);
+  guard_the_end(code, kEndPatience, "the data is safe, but the stop hangs: ending");
   if (!saved.ok()) log_error("not everything was saved: {}", message_of(saved));
   metrics_.hide();
   http_.reset();
@@ -254,10 +266,10 @@ int Application::stop() {
   return code;
 }
 
-void Application::guard_the_end(int code, milliseconds patience) {
-  std::thread([code, patience] {
+void Application::guard_the_end(int code, milliseconds patience, const char* why) {
+  std::thread([code, patience, why] {
     std::this_thread::sleep_for(patience);
-    log_warning("the data is safe, but the stop hangs: ending");
+    log_warning("{}", why);
     _exit(code);
   }).detach();
 }

@@ -2,8 +2,9 @@
 // the order that keeps them.
 //
 // Start: bind first, every data call answering LOADING; load, fail closed; log what fell due; serve.
-// Stop:  health NOT_SERVING and no new calls; drain, with a bound; expirer; storage (sync, seal, final snapshot, clean
-//        mark); queues. Once the data is safe a watchdog ends the process even if the rest hangs.
+// Stop:  by a signal, or by a failed disk when --on-disk-failure is exit. Health NOT_SERVING and no new calls; drain,
+//        with a bound; expirer; storage (sync, seal, final snapshot, clean mark); queues. A watchdog ends the process
+//        when the rest hangs once the data is safe, or once the disk is gone.
 //
 // Threads:  run() on the main thread. Lifetime: one run() per object.
 // Errors:   run() gives the exit code of docs/operations.md; the log says why.
@@ -50,6 +51,7 @@ class Application {
 
  private:
   void on_signal(int number);
+  void on_disk_failure();
   // Whether anybody but this machine can connect.
   void warn_if_exposed() const;
   absl::Status listen();
@@ -63,8 +65,8 @@ class Application {
   int stop();
   // Nobody waits any longer for what storage does.
   void abandon_waiters();
-  // Ends the process when the rest of a stop takes longer than `patience`; the data is safe by then.
-  void guard_the_end(int code, std::chrono::milliseconds patience);
+  // Ends the process, and says why, when the rest of a stop takes longer than `patience`.
+  static void guard_the_end(int code, std::chrono::milliseconds patience, const char* why);
 
   const CommandLine line_;
   const Options& options_;
@@ -85,8 +87,9 @@ class Application {
 
   std::mutex mutex_;
   std::condition_variable stop_asked_;
-  int stop_signals_ = 0;   // guarded by mutex_
-  bool draining_ = false;  // guarded by mutex_; calls can still be abandoned
+  int stop_signals_ = 0;    // guarded by mutex_
+  bool disk_gone_ = false;  // guarded by mutex_; the disk failed, and that is to end the process
+  bool draining_ = false;   // guarded by mutex_; calls can still be abandoned
   enum class Phase { kLoading, kServing, kStopping };
   std::atomic<Phase> phase_{Phase::kLoading};
   std::atomic<int> code_if_ended_now_{kExitNotSaved};

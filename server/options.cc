@@ -82,6 +82,7 @@ absl::StatusOr<Options> options_of(const GivenSettings& settings) {
   options.shards = read.count("shards", std::clamp<std::size_t>(std::bit_ceil(cores * 16), 64, 4096));
   options.reflection = read.on("reflection");
   options.legacy_config = read.on("legacy-config");
+  options.exit_on_disk_failure = read.text("on-disk-failure") == "exit";
   options.log_level = read.text("log-level");
   options.log_format = read.text("log-format");
   options.stop_timeout = read.duration("stop-timeout");

@@ -40,6 +40,7 @@ struct Options {
   std::size_t shards = 64;
   bool reflection = true;
   bool legacy_config = true;
+  bool exit_on_disk_failure = false;
   std::string log_level;
   std::string log_format;
   std::chrono::milliseconds stop_timeout{9000};

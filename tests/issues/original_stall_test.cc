@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "tests/issues/session.h"
+#include "tests/support/disk_faults.h"
 #include "tests/support/file_watch.h"
 
 namespace kv {
@@ -17,23 +18,11 @@ using kvstore::HYBRID;
 using kvstore::NON_PERSISTENT;
 using kvstore::SNAPSHOT;
 
-// A session whose disk can be made to fail: see tests/support/faults/disk_faults.cc.
-class FaultySession {
- public:
-  explicit FaultySession(std::vector<std::string> flags)
-      : session(std::move(flags), {{"LD_PRELOAD", KV_DISK_FAULTS}, {"KV_FAULTS", faults_.path()}}) {}
+// A session whose disk can be made to fail.
+struct FaultySession {
+  explicit FaultySession(std::vector<std::string> flags) : session(std::move(flags), faults.environment()) {}
 
-  void begin(const std::string& fault) { write_all(faults_.file(fault), ""); }
-  void end(const std::string& fault) { std::filesystem::remove(faults_.file(fault)); }
-  void wait_until_delivered() {
-    FileWatch watch({faults_.path()});
-    watch.wait_until("a fault that was met", [&] { return std::filesystem::exists(faults_.file("delivered")); });
-  }
-
- private:
-  TempDirectory faults_;
-
- public:
+  DiskFaults faults;
   Session session;
 };
 
@@ -41,7 +30,7 @@ TEST_CASE("D19: a write that the log cannot take is refused and leaves memory as
   FaultySession faulty({"--mode", "aof", "--log-segment-size", "1MiB"});
   Session& session = faulty.session;
   session.set("key", "before");
-  faulty.begin("no_space");
+  faulty.faults.begin("no_space");
   // What is preallocated still takes writes; then the first refusal comes.
   grpc::Status status;
   std::string last;
@@ -56,7 +45,7 @@ TEST_CASE("D19: a write that the log cannot take is refused and leaves memory as
   CHECK(status.error_message().find("WRITES_SUSPENDED") != std::string::npos);
   CHECK(session.get("key") == last);
   session.kill();
-  faulty.end("no_space");
+  faulty.faults.end("no_space");
   session.start();
   CHECK(session.get("key") == last);
 }
@@ -64,11 +53,11 @@ TEST_CASE("D19: a write that the log cannot take is refused and leaves memory as
 TEST_CASE("D20: a log that could not grow takes writes again when there is space") {
   FaultySession faulty({"--mode", "aof", "--log-segment-size", "1MiB"});
   Session& session = faulty.session;
-  faulty.begin("no_space");
+  faulty.faults.begin("no_space");
   const std::string value(200'000, 'v');
   while (session.client().set("key", value).ok()) {
   }
-  faulty.end("no_space");
+  faulty.faults.end("no_space");
   // It comes back by itself, without a restart; each refused call returns at once, so this asks until it does.
   const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!session.client().set("key", "after").ok()) REQUIRE(std::chrono::steady_clock::now() < bound);
@@ -95,13 +84,13 @@ TEST_CASE("S2: reads and writes go on while a snapshot is written") {
   FaultySession faulty({"--mode", "hybrid"});
   Session& session = faulty.session;
   session.set("key", "value");
-  faulty.begin("child_sync_hangs");
+  faulty.faults.begin("child_sync_hangs");
   session.server().signal(SIGUSR1);
-  faulty.wait_until_delivered();
+  faulty.faults.wait_until_delivered();
   session.set("meanwhile", "written");
   CHECK(session.get("meanwhile") == "written");
   CHECK(session.snapshots().empty());
-  faulty.end("child_sync_hangs");
+  faulty.faults.end("child_sync_hangs");
   FileWatch watch({session.path("snapshots")});
   watch.wait_until("the snapshot", [&] { return !session.snapshots().empty(); });
 }
@@ -110,15 +99,15 @@ TEST_CASE("S3: a write that waits for the disk keeps no read of other keys waiti
   FaultySession faulty({"--mode", "aof"});
   Session& session = faulty.session;
   session.set("on disk", "value");
-  faulty.begin("sync_hangs");
+  faulty.faults.begin("sync_hangs");
   auto writer = std::async(std::launch::async, [&] {
     LegacyClient client(session.server().address());
     return client.set("waiting", "for the disk");
   });
-  faulty.wait_until_delivered();
+  faulty.faults.wait_until_delivered();
   CHECK(session.get("on disk") == "value");
   CHECK(writer.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
-  faulty.end("sync_hangs");
+  faulty.faults.end("sync_hangs");
   CHECK(writer.get().ok());
   CHECK(session.get("waiting") == "for the disk");
 }
