@@ -7,6 +7,7 @@
 
 #include "absl/strings/cord.h"
 #include "core/absl_text.h"
+#include "core/error.h"
 
 namespace kv {
 namespace {
@@ -52,8 +53,12 @@ absl::Status read_all_at(File& file, std::span<std::byte> into, std::uint64_t of
   while (!into.empty()) {
     const absl::StatusOr<std::size_t> done = file.read_at(into, offset);
     if (!done.ok()) {
-      if (errno_of(done.status()) == EINTR) continue;
-      return done.status();
+      const int error_number = errno_of(done.status());
+      if (error_number == EINTR) continue;
+      if (error_number == 0) return done.status();
+      // Where it is that a disk cannot be read is what its owner needs to know.
+      const absl::Status failed = errno_status(error_number, fmt::format("read {} at offset {}", file.path(), offset));
+      return with_fact(with_fact(failed, "file", file.path()), "offset", std::to_string(offset));
     }
     if (*done == 0) return absl::OutOfRangeError(fmt::format("{} ends at offset {}", file.path(), offset));
     into = into.subspan(*done);

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "persistence/file_ownership.h"
 #include "persistence/format/log_format.h"
+#include "persistence/format/side_files.h"
 #include "persistence/format/snapshot_format.h"
 
 namespace kv {
@@ -138,7 +139,7 @@ absl::StatusOr<DirectoryListing> DataDirectory::list() const {
     if (entry.name == kManifestName) {
       result.manifest = true;
     } else if (entry.name != kLockName && entry.name != "MANIFEST.tmp" && entry.name != "aof" &&
-               entry.name != "snapshots" && entry.name != "past") {
+               entry.name != "snapshots" && entry.name != "past" && !is_side_file(entry.name)) {
       stranger("", entry.name);
     }
   }

@@ -7,11 +7,12 @@
 
 #include "core/bytes.h"
 #include "core/error.h"
+#include "persistence/damage.h"
 
 namespace kv {
 namespace {
 
-constexpr std::uint64_t kWindowBytes = 1 << 20;
+constexpr std::uint64_t kPageBytes = 4096;
 
 bool all_zero(Bytes bytes) noexcept {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
@@ -29,7 +30,7 @@ absl::StatusOr<std::unique_ptr<SegmentReader>> SegmentReader::open(FileSystem& f
   const std::string path = fmt::format("{}/{}", directory, segment_name(number));
   auto file = fs.open(path, FileSystem::Open::kRead);
   if (!file.ok()) {
-    if (errno_of(file.status()) != ENOENT) return file.status();
+    if (errno_of(file.status()) != ENOENT) return unreadable(file.status(), path);
     return log_corruption(path, 0, "the file is named in MANIFEST and missing");
   }
   std::unique_ptr<SegmentReader> reader(new SegmentReader(std::move(*file)));
@@ -39,7 +40,7 @@ absl::StatusOr<std::unique_ptr<SegmentReader>> SegmentReader::open(FileSystem& f
 
 absl::Status SegmentReader::load_header(const StoreId& store_id, std::uint64_t number) {
   const auto size = file_->size();
-  if (!size.ok()) return size.status();
+  if (!size.ok()) return unreadable(size.status(), path());
   file_bytes_ = *size;
   const auto header = view(0, kSegmentHeaderBytes);
   if (!header.ok()) return header.status();
@@ -66,16 +67,25 @@ absl::StatusOr<Bytes> SegmentReader::view(std::uint64_t offset, std::uint64_t by
   if (offset >= file_bytes_) return Bytes();
   bytes = std::min(bytes, file_bytes_ - offset);
   if (offset < window_offset_ || offset + bytes > window_offset_ + window_bytes_) {
-    window_offset_ = offset;
-    window_bytes_ = std::min(std::max(bytes, kWindowBytes), file_bytes_ - offset);
-    if (window_.size() < window_bytes_) window_.resize(window_bytes_);
-    const absl::Status read = read_all_at(*file_, std::span(window_).first(window_bytes_), offset);
-    if (!read.ok()) {
-      window_bytes_ = 0;
-      return read;
+    // Up to a multiple of the window's size: a page that cannot be read then spoils no record of the page before it.
+    const auto wanted = [&] { return std::max(bytes, window_bytes_max_ - offset % window_bytes_max_); };
+    absl::Status read = fill_window(offset, wanted());
+    if (is_unreadable(read) && window_bytes_max_ > kPageBytes) {
+      window_bytes_max_ = kPageBytes;  // What lies before the bad page can be read, in small pieces.
+      read = fill_window(offset, wanted());
     }
+    if (!read.ok()) return read;
   }
   return Bytes(window_).subspan(offset - window_offset_, bytes);
+}
+
+absl::Status SegmentReader::fill_window(std::uint64_t offset, std::uint64_t bytes) {
+  window_offset_ = offset;
+  window_bytes_ = std::min(bytes, file_bytes_ - offset);
+  if (window_.size() < window_bytes_) window_.resize(window_bytes_);
+  absl::Status read = read_all_at(*file_, std::span(window_).first(window_bytes_), offset);
+  if (!read.ok()) window_bytes_ = 0;
+  return read;
 }
 
 void SegmentReader::accept(Bytes bytes) noexcept {

@@ -68,6 +68,7 @@ class SegmentReader {
 
   absl::Status load_header(const StoreId& store_id, std::uint64_t number);
   absl::StatusOr<Bytes> view(std::uint64_t offset, std::uint64_t bytes);
+  absl::Status fill_window(std::uint64_t offset, std::uint64_t bytes);
   absl::StatusOr<std::optional<Stop>> read_batch(const Visitor& visit);
   absl::StatusOr<std::optional<Stop>> read_record(std::uint64_t batch_end, const BatchHeader& batch,
                                                   const Visitor& visit);
@@ -84,6 +85,7 @@ class SegmentReader {
   std::vector<std::byte> window_;
   std::uint64_t window_offset_ = 0;
   std::uint64_t window_bytes_ = 0;
+  std::uint64_t window_bytes_max_ = 1 << 20;  // less once the disk has refused to read
 
   std::uint64_t limit_ = 0;  // read() goes no further
   bool limit_is_used_ = false;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "persistence/damage.h"
 #include "persistence/log_reader.h"
 
 namespace kv {
@@ -16,9 +17,14 @@ class Replayer {
   Replayer(std::span<const NamedSegment> named, const RecordVisitor& visit) : named_(named), visit_(visit) {}
 
   absl::Status open(FileSystem& fs, const std::string& directory, const StoreId& store_id);
+  // Both read what open() could open.
   absl::StatusOr<LogReplay> run();
+  absl::StatusOr<LogPrefix> run_to_damage(absl::Status damage);
 
  private:
+  // False when the log ends here.
+  absl::StatusOr<bool> step(std::size_t index);
+  void count(const SegmentReader& reader);
   absl::Status check_chain(std::size_t index) const;
   absl::StatusOr<std::optional<std::uint64_t>> used_of(std::size_t index) const;
   absl::StatusOr<SegmentReader::Stop> read(std::size_t index, std::optional<std::uint64_t> used);
@@ -28,6 +34,7 @@ class Replayer {
   const RecordVisitor& visit_;
   std::vector<std::unique_ptr<SegmentReader>> readers_;
   LogReplay replay_;
+  std::size_t damaged_ = 0;  // where step() failed
 };
 
 absl::Status Replayer::open(FileSystem& fs, const std::string& directory, const StoreId& store_id) {
@@ -40,34 +47,76 @@ absl::Status Replayer::open(FileSystem& fs, const std::string& directory, const 
 }
 
 absl::StatusOr<LogReplay> Replayer::run() {
-  for (std::size_t i = 0; i < named_.size(); ++i) {
-    SegmentReader& reader = *readers_[i];
-    if (!reader.started()) {
-      if (named_[i].used) return log_corruption(reader.path(), kIdentityBytes, "the segment's start block is damaged");
-      if (absl::Status torn = judge_tail(i, kIdentityBytes); !torn.ok()) return torn;
-      break;
-    }
-    if (absl::Status chained = check_chain(i); !chained.ok()) return chained;
-    const auto used = used_of(i);
-    if (!used.ok()) return used.status();
-    const auto stop = read(i, *used);
-    if (!stop.ok()) return stop.status();
-    const SegmentEnd end = reader.end();
-    replay_.segments.push_back({.end = end, .base_revision = reader.start_block().base_revision});
-    replay_.last_revision = end.last_revision;
-    replay_.bytes += end.used;
-    replay_.watermark = std::max(replay_.watermark, reader.watermark());
-    replay_.clock = std::max(replay_.clock, reader.clock());
-    if (*stop == SegmentReader::Stop::kBad) {
-      if (named_[i].used) return log_corruption(reader.path(), end.used, "a sealed segment is damaged");
-      if (absl::Status torn = judge_tail(i, end.used); !torn.ok()) return torn;
-      break;
-    }
-    replay_.sealed = named_[i].used.has_value();
-    // MANIFEST seals what is synced.
-    if (replay_.sealed) replay_.watermark = std::max(replay_.watermark, end.last_revision);
+  for (std::size_t i = 0; i < readers_.size(); ++i) {
+    const auto more = step(i);
+    if (!more.ok()) return more.status();
+    if (!*more) break;
   }
   return std::move(replay_);
+}
+
+absl::StatusOr<bool> Replayer::step(std::size_t i) {
+  SegmentReader& reader = *readers_[i];
+  damaged_ = i;
+  if (!reader.started()) {
+    if (named_[i].used) return log_corruption(reader.path(), kIdentityBytes, "the segment's start block is damaged");
+    if (absl::Status torn = judge_tail(i, kIdentityBytes); !torn.ok()) return torn;
+    return false;
+  }
+  if (absl::Status chained = check_chain(i); !chained.ok()) return chained;
+  const auto used = used_of(i);
+  const auto stop = read(i, used.ok() ? *used : std::nullopt);
+  count(reader);
+  if (!stop.ok()) return stop.status();
+  if (!used.ok()) {
+    damaged_ = i + 1;
+    return used.status();
+  }
+  const SegmentEnd& end = replay_.segments.back().end;
+  if (*stop == SegmentReader::Stop::kBad) {
+    if (named_[i].used) return log_corruption(reader.path(), end.used, "a sealed segment is damaged");
+    if (absl::Status torn = judge_tail(i, end.used); !torn.ok()) return torn;
+    return false;
+  }
+  replay_.sealed = named_[i].used.has_value();
+  // MANIFEST seals what is synced.
+  if (replay_.sealed) replay_.watermark = std::max(replay_.watermark, end.last_revision);
+  return true;
+}
+
+// What was good of the segment, after an error too.
+void Replayer::count(const SegmentReader& reader) {
+  const SegmentEnd end = reader.end();
+  replay_.segments.push_back({.end = end, .base_revision = reader.start_block().base_revision});
+  replay_.last_revision = end.last_revision;
+  replay_.bytes += end.used;
+  replay_.watermark = std::max(replay_.watermark, reader.watermark());
+  replay_.clock = std::max(replay_.clock, reader.clock());
+}
+
+absl::StatusOr<LogPrefix> Replayer::run_to_damage(absl::Status damage) {
+  LogPrefix prefix;
+  prefix.damage = std::move(damage);
+  prefix.damaged_index = readers_.size();
+  for (std::size_t i = 0; i < readers_.size(); ++i) {
+    const auto more = step(i);
+    if (more.ok() && *more) continue;
+    if (more.ok()) break;
+    if (!is_damage(more.status())) return more.status();
+    prefix.damage = more.status();
+    prefix.damaged_index = damaged_;
+    break;
+  }
+  prefix.replay = std::move(replay_);
+  if (prefix.damage.ok()) return prefix;
+  // The damaged segment is to be copied as far as it is good: none of it may count as synced in its place.
+  LogReplay& replay = prefix.replay;
+  replay.sealed = false;
+  replay.discarded_bytes = 0;
+  const bool holds_it = prefix.damaged_index < readers_.size() && !replay.segments.empty() &&
+                        replay.segments.back().end.number == readers_[prefix.damaged_index]->number();
+  replay.watermark = std::min(replay.watermark, holds_it ? replay.segments.back().base_revision : replay.last_revision);
+  return prefix;
 }
 
 absl::Status Replayer::check_chain(std::size_t index) const {
@@ -87,7 +136,7 @@ absl::Status Replayer::check_chain(std::size_t index) const {
 // Where MANIFEST or the successor's start block says that the segment ends.
 absl::StatusOr<std::optional<std::uint64_t>> Replayer::used_of(std::size_t index) const {
   if (named_[index].used) return named_[index].used;
-  if (index + 1 == named_.size() || !readers_[index + 1]->started()) return std::nullopt;
+  if (index + 1 == readers_.size() || !readers_[index + 1]->started()) return std::nullopt;
   const SegmentReader& next = *readers_[index + 1];
   if (next.start_block().predecessor_number == named_[index].number) return next.start_block().predecessor_used;
   return log_corruption(next.path(), kIdentityBytes,
@@ -130,6 +179,14 @@ absl::StatusOr<LogReplay> replay_log(FileSystem& fs, const std::string& director
   Replayer replayer(segments, visit);
   if (absl::Status opened = replayer.open(fs, directory, store_id); !opened.ok()) return opened;
   return replayer.run();
+}
+
+absl::StatusOr<LogPrefix> replay_log_to_damage(FileSystem& fs, const std::string& directory, const StoreId& store_id,
+                                               std::span<const NamedSegment> segments, const RecordVisitor& visit) {
+  Replayer replayer(segments, visit);
+  absl::Status opened = replayer.open(fs, directory, store_id);
+  if (!opened.ok() && !is_damage(opened)) return opened;
+  return replayer.run_to_damage(std::move(opened));
 }
 
 }  // namespace kv

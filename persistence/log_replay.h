@@ -56,6 +56,16 @@ using RecordVisitor = std::function<void(const LogRecord&)>;
 absl::StatusOr<LogReplay> replay_log(FileSystem& fs, const std::string& directory, const StoreId& store_id,
                                      std::span<const NamedSegment> segments, const RecordVisitor& visit);
 
+// The same, for a start that was told to go on without what is damaged: the log up to the damage, made ready for
+// copy_tail(), which then copies what is good of the segment that holds it. Only what is no damage is a status.
+struct LogPrefix {
+  LogReplay replay;
+  absl::Status damage;            // OK: there is none, and `replay` is as replay_log() gives it
+  std::size_t damaged_index = 0;  // in `segments`
+};
+absl::StatusOr<LogPrefix> replay_log_to_damage(FileSystem& fs, const std::string& directory, const StoreId& store_id,
+                                               std::span<const NamedSegment> segments, const RecordVisitor& visit);
+
 // Where the log ends once the tail is safe. MANIFEST must name the segments of `replay` up to and including cut.number,
 // that one with the used size cut.used (none of them when cut.number is 0); then, when tail.number is not 0, that
 // segment with tail.used. Whatever else lies in the directory does not exist any more.

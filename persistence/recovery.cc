@@ -6,9 +6,11 @@
 
 #include "core/absl_text.h"
 #include "core/error.h"
+#include "persistence/damage.h"
 #include "persistence/format/log_format.h"
 #include "persistence/format/snapshot_format.h"
 #include "persistence/log_replay.h"
+#include "persistence/log_salvage.h"
 #include "persistence/snapshot_loader.h"
 
 namespace kv {
@@ -16,8 +18,11 @@ namespace {
 
 class Recovery {
  public:
-  Recovery(const RecoveryContext& context, const Manifest& manifest) : context_(context) {
+  // Without `consent` damage ends it.
+  Recovery(const RecoveryContext& context, const Manifest& manifest, const Consent* consent)
+      : context_(context), consent_(consent) {
     result_.manifest = manifest;
+    if (!manifest.snapshots.empty()) newest_cut_ = manifest.snapshots.back().cut;
     result_.clock = manifest.clock;
     result_.report.clean_shutdown = manifest.clean;
   }
@@ -67,6 +72,7 @@ class Recovery {
   absl::Status load() {
     if (manifest().mode == Mode::kNonPersistent) return absl::OkStatus();
     count_bytes();
+    if (consent_ != nullptr) return load_past_damage();
     if (absl::Status loaded = load_snapshots(); !loaded.ok()) return loaded;
     return manifest().segments.empty() ? absl::OkStatus() : replay();
   }
@@ -94,7 +100,7 @@ class Recovery {
       context_.log(2,
                    fmt::format("snapshot skipped, the log will be replayed from an older one: {}", message_of(loaded)));
       result_.report.files_skipped.emplace_back(message_of(loaded));
-      result_.damaged.push_back(context_.directory.snapshot_path(snapshot.number));
+      set_aside_snapshot(snapshot);
       snapshots.pop_back();
       newest_failed.Update(loaded);
     }
@@ -131,12 +137,17 @@ class Recovery {
     return absl::OkStatus();
   }
 
-  absl::Status replay() {
+  std::vector<NamedSegment> named_segments() {
     std::vector<NamedSegment> named;
     for (const std::uint64_t number : manifest().segments.numbers()) {
       const auto used = manifest().used.find(number);
       named.push_back({number, used == manifest().used.end() ? std::nullopt : std::optional(used->second)});
     }
+    return named;
+  }
+
+  absl::Status replay() {
+    const std::vector<NamedSegment> named = named_segments();
     const auto replayed = replay_log(context_.fs, context_.directory.log_path(), manifest().store_id, named,
                                      [this](const LogRecord& record) {
                                        apply(record);
@@ -150,13 +161,17 @@ class Recovery {
       return absl::OkStatus();
     }
     if (absl::Status whole = check_reach(*replayed); !whole.ok()) return whole;
-    context_.progress.bytes_done += replayed->bytes;
-    result_.revision = replayed->last_revision;
-    result_.clock = std::max(result_.clock, replayed->clock);
-    for (const ReplayedSegment& segment : replayed->segments) {
+    return use_log(*replayed);
+  }
+
+  absl::Status use_log(const LogReplay& replayed) {
+    context_.progress.bytes_done += replayed.bytes;
+    result_.revision = replayed.last_revision;
+    result_.clock = std::max(result_.clock, replayed.clock);
+    for (const ReplayedSegment& segment : replayed.segments) {
       result_.report.files_loaded.push_back(fmt::format("aof/{}", segment_name(segment.end.number)));
     }
-    return replayed->sealed ? keep_segments(*replayed, {replayed->segments.back().end, {}}) : make_tail_safe(*replayed);
+    return replayed.sealed ? keep_segments(replayed, {replayed.segments.back().end, {}}) : make_tail_safe(replayed);
   }
 
   void apply(const LogRecord& record) {
@@ -172,11 +187,11 @@ class Recovery {
     context_.store.requests().restore({*record.request, record.revision, record.clock});
   }
 
-  // A snapshot is published only when the log is on disk through its cut: a log that ends before has lost bytes.
+  // A snapshot is published only when the log is on disk through its cut: a log that ends before has lost bytes. That
+  // holds for one that is damaged and not loaded too.
   absl::Status check_reach(const LogReplay& replayed) {
-    if (!has_log(manifest().mode) || manifest().snapshots.empty()) return absl::OkStatus();
-    const Revision cut = manifest().snapshots.back().cut;
-    if (replayed.last_revision >= cut) return absl::OkStatus();
+    const Revision cut = newest_cut_;
+    if (!has_log(manifest().mode) || replayed.last_revision >= cut) return absl::OkStatus();
     const SegmentEnd& end = replayed.segments.back().end;
     const std::string path = context_.directory.segment_path(end.number);
     return error(Reason::kChecksum,
@@ -221,9 +236,103 @@ class Recovery {
     return absl::OkStatus();
   }
 
+  // ---- Going on without what is damaged ----
+
+  absl::Status load_past_damage() {
+    if (absl::Status loaded = load_any_snapshot(); !loaded.ok()) return loaded;
+    const std::vector<NamedSegment> named = named_segments();
+    auto log = salvage(named);
+    if (!log.ok()) return log.status();
+    const LogReplay& replay = log->replay;
+    // Never an empty start over data that was there.
+    if (loss_.base.empty() && result_.report.records_replayed == 0 && !damage_.ok()) return damage_;
+    loss_.set_aside = result_.set_aside;
+    loss_.revision = std::max(cut_, replay.last_revision);
+    loss_.known_revision = std::max(loss_.known_revision, log->known_revision);
+    if (manifest().clean) loss_.known_revision = std::max(loss_.known_revision, manifest().last_revision);
+    if (absl::Status agreed = (*consent_)(loss_); !agreed.ok()) return agreed;
+    for (const SetAside& one : loss_.set_aside) {
+      result_.report.files_skipped.push_back(fmt::format("{}, set aside as {}{}", one.file, one.file, one.ending));
+    }
+    if (replay.segments.empty()) {
+      manifest().segments = {};
+      manifest().used.clear();
+      // What comes after the snapshot will be in the log that is opened next.
+      if (has_log(manifest().mode)) manifest().log_whole_from = cut_;
+      return absl::OkStatus();
+    }
+    if (replay.segments.front().end.number != named.front().number) {
+      manifest().log_whole_from = std::max(manifest().log_whole_from, replay.segments.front().base_revision);
+    }
+    return use_log(replay);
+  }
+
+  // The newest that is good, whatever the log can add to it; none where the log is whole without.
+  absl::Status load_any_snapshot() {
+    std::vector<SnapshotRecord>& snapshots = manifest().snapshots;
+    while (!snapshots.empty()) {
+      const SnapshotRecord snapshot = snapshots.back();
+      const absl::Status loaded = load_snapshot_file(snapshot);
+      if (loaded.ok()) loss_.base = result_.report.files_loaded.back();
+      if (!is_damage(loaded)) return loaded;
+      note(loaded);
+      set_aside_snapshot(snapshot);
+      loss_.known_revision = std::max(loss_.known_revision, snapshot.cut);
+      snapshots.pop_back();
+    }
+    if (has_log(manifest().mode) && manifest().log_whole_from == 0) return absl::OkStatus();
+    if (!damage_.ok() || !has_log(manifest().mode)) return damage_;
+    return error(Reason::kChecksum,
+                 fmt::format("{}: no snapshot is named, and the log is whole only from revision {} on",
+                             context_.directory.path(), manifest().log_whole_from));
+  }
+
+  absl::StatusOr<LogRemains> salvage(const std::vector<NamedSegment>& named) {
+    const std::string directory = context_.directory.log_path();
+    const SalvageOrder order{.directory = directory,
+                             .store_id = manifest().store_id,
+                             .segments = named,
+                             .cut = cut_,
+                             .joined = has_log(manifest().mode) && cut_ >= manifest().log_whole_from};
+    auto log = salvage_log(context_.fs, order, [this](const LogRecord& record) { apply(record); });
+    if (!log.ok()) return log;
+    for (const absl::Status& found : log->found) note(found);
+    for (SetAside& one : log->set_aside) {
+      one.file.erase(0, context_.directory.path().size() + 1);
+      result_.set_aside.push_back(one);
+    }
+    if (log->replay.segments.empty()) return log;
+    const absl::Status reach = check_reach(log->replay);
+    if (!reach.ok() && log->found.empty()) note(reach);
+    // A log that ends below the snapshot leaves a hole: no older snapshot may be continued with it.
+    if (log->replay.last_revision < cut_ && has_log(manifest().mode)) {
+      for (const ReplayedSegment& segment : log->replay.segments) {
+        result_.set_aside.push_back(
+            {fmt::format("aof/{}", segment_name(segment.end.number)), kDamagedEnding, segment.end.used});
+      }
+      log->replay = {};
+    }
+    return log;
+  }
+
+  void note(const absl::Status& damage) {
+    damage_.Update(damage);
+    loss_.damaged.push_back(place_of(damage, context_.directory.path()));
+  }
+
+  void set_aside_snapshot(const SnapshotRecord& snapshot) {
+    if (!context_.fs.exists(context_.directory.snapshot_path(snapshot.number)).value_or(true)) return;
+    result_.set_aside.push_back(
+        {fmt::format("snapshots/{}", snapshot_format::file_name(snapshot.number)), kDamagedEnding, snapshot.bytes});
+  }
+
   const RecoveryContext& context_;
+  const Consent* const consent_;
   Recovered result_;
   Revision cut_ = 0;
+  Revision newest_cut_ = 0;  // of all snapshots that MANIFEST names
+  absl::Status damage_;      // the first that was met
+  DataLoss loss_;
 };
 
 }  // namespace
@@ -235,7 +344,12 @@ double LoadProgress::fraction() const noexcept {
 
 absl::StatusOr<Recovered> recover(const RecoveryContext& context, const Manifest& manifest,
                                   const DirectoryListing& listing) {
-  return Recovery(context, manifest).run(listing);
+  return Recovery(context, manifest, nullptr).run(listing);
+}
+
+absl::StatusOr<Recovered> recover_past_damage(const RecoveryContext& context, const Manifest& manifest,
+                                              const DirectoryListing& listing, const Consent& consent) {
+  return Recovery(context, manifest, &consent).run(listing);
 }
 
 }  // namespace kv

@@ -5,8 +5,9 @@
 // that write the past is different. A crash before it costs nothing.
 //
 // Threads:  the calling thread, plus the loader's own.
-// Errors:   CHECKSUM with the facts "file" and "offset" for damaged, missing or foreign files; the store is empty then.
-// Source:   docs/durability.md, "Start".
+// Errors:   is_damage(), with the facts "file" and "offset", for damaged, missing, foreign and unreadable files; the
+//           store is empty then.
+// Source:   docs/durability.md, "Start" and "Going on without what is damaged".
 #pragma once
 
 #include <atomic>
@@ -21,22 +22,10 @@
 #include "persistence/data_directory.h"
 #include "persistence/log_position.h"
 #include "persistence/manifest.h"
+#include "persistence/recovery_report.h"
 #include "store/store.h"
 
 namespace kv {
-
-struct RecoveryReport {
-  std::chrono::milliseconds duration{0};
-  std::uint64_t keys_loaded = 0;
-  std::uint64_t records_replayed = 0;
-  Revision revision = 0;
-  std::uint64_t tail_bytes_discarded = 0;
-  std::vector<std::string> files_loaded;
-  std::vector<std::string> files_skipped;  // with the reason
-  std::vector<std::string> strangers;      // found in the directory, not ours, left alone
-  bool clean_shutdown = false;
-  bool fresh = false;  // the directory was empty
-};
 
 // Read by others while loading runs.
 struct LoadProgress {
@@ -64,12 +53,20 @@ struct Recovered {
   SegmentEnd log_end;                 // predecessor of the next segment; number 0: no log
   std::vector<ClosedSegment> closed;  // the segments that `manifest` names, oldest first
   std::uint64_t records_above_snapshot = 0;
-  std::vector<std::string> damaged;  // snapshots that were skipped: to be set aside once `manifest` is durable
-  RecoveryReport report;             // without strangers and duration
+  std::vector<SetAside> set_aside;  // to be put under other names once `manifest` is durable
+  RecoveryReport report;            // without strangers and duration
 };
 
 // `manifest` is the one on disk, `listing` what lies in the directory. The store is empty.
 absl::StatusOr<Recovered> recover(const RecoveryContext& context, const Manifest& manifest,
                                   const DirectoryListing& listing);
+
+// Asked once, when all that can be had without what is damaged is in the store, and before a file is made: OK goes on.
+using Consent = std::function<absl::Status(const DataLoss&)>;
+
+// The same for a directory that recover() refuses as damaged: goes on without what is lost, if `consent` agrees. Its
+// error is returned when it does not; when there is no state to go on with it is not asked, and damage is returned.
+absl::StatusOr<Recovered> recover_past_damage(const RecoveryContext& context, const Manifest& manifest,
+                                              const DirectoryListing& listing, const Consent& consent);
 
 }  // namespace kv

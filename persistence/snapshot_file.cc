@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "persistence/damage.h"
 
 namespace kv {
 
@@ -51,7 +52,7 @@ absl::Status check_footer(const File& file, const SnapshotInfo& info, const Snap
 // Both ends; the header's bytes are wanted for the digest of the chain.
 absl::StatusOr<SnapshotInfo> read_ends(File& file, const SnapshotExpected& expected, FileHeaderBytes& header_bytes) {
   const absl::StatusOr<std::uint64_t> size = file.size();
-  if (!size.ok()) return size.status();
+  if (!size.ok()) return unreadable(size.status(), file.path());
   if (*size < kFileHeaderBytes + kFooterBytes) return damaged_file(file, "the file is cut short", *size);
   if (expected.file_bytes && *size != *expected.file_bytes) {
     return damaged_file(file, fmt::format("the file has {} bytes, expected {}", *size, *expected.file_bytes),
@@ -82,7 +83,7 @@ absl::StatusOr<SnapshotInfo> read_snapshot_info(File& file, const SnapshotExpect
 absl::StatusOr<SnapshotFile> SnapshotFile::open(FileSystem& fs, const std::string& path,
                                                 const SnapshotExpected& expected) {
   absl::StatusOr<std::unique_ptr<File>> file = fs.open(path, FileSystem::Open::kRead);
-  if (!file.ok()) return file.status();
+  if (!file.ok()) return unreadable(file.status(), path);
   FileHeaderBytes header_bytes;
   const absl::StatusOr<SnapshotInfo> info = read_ends(**file, expected, header_bytes);
   if (!info.ok()) return info.status();

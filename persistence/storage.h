@@ -7,7 +7,9 @@
 // Threads:  open() and stop() block and belong to one thread that is no reactor; the rest from any thread.
 // Lifetime: the store, clock and file system outlive it; all tickets and waiters are gone before it.
 // Errors:   open() fails closed: data that is unreadable, foreign or damaged is an error and never an empty start.
-//           Its status carries the fact "exit" with the process's exit code: 1, 3 (damaged) or 4 (in use).
+//           Its status carries the fact "exit" with the process's exit code: 1, 2, 3 (damaged) or 4 (in use). Damage is
+//           also reported in DATA/RECOVERY, with the token that would go on without it when there is a state to go on
+//           with.
 #pragma once
 
 #include <functional>
@@ -77,6 +79,8 @@ struct StorageOptions {
   std::string directory;
   StartupSettings startup;
   SettingsRule settings_rule = SettingsRule::kLatest;
+  // The token of a recovery report: the start goes on without exactly what that report lists. Empty: none.
+  std::string accept_data_loss;
   unsigned load_threads = 2;
   std::uint32_t record_bytes_max = kRecordBytesMax;  // of one write; every segment is allocated to hold one
   // Called for events worth a log line, from internal threads. Never null.
@@ -84,6 +88,8 @@ struct StorageOptions {
   // Told the settings in force: once while opening, and with every change before it is answered, on whatever thread
   // makes it. May be empty.
   std::function<void(const Settings&)> on_settings = {};
+  // The recovery report as text, that of a start which is refused included; once, from open(). May be empty.
+  std::function<void(const std::string& text)> on_report;
   // Called at most once, from an internal thread, when a failed sync has ended all writing. May be empty.
   std::function<void()> on_disk_failure = {};
 };

@@ -66,7 +66,13 @@ class StorageImpl final : public Storage, private LogKeeper {
   absl::StatusOr<Manifest> read_or_make_manifest(const DirectoryListing& listing);
   absl::StatusOr<ResolvedSettings> resolve(Manifest& manifest);
   absl::Status load(const DirectoryListing& listing, Manifest manifest, LoadProgress& progress);
-  absl::Status tidy(const Recovered& recovered);
+  absl::StatusOr<Recovered> recover_state(const RecoveryContext& context, const Manifest& manifest,
+                                          const DirectoryListing& listing);
+  absl::StatusOr<Recovered> recover_as_accepted(const RecoveryContext& context, const Manifest& manifest,
+                                                const DirectoryListing& listing, const absl::Status& damage);
+  absl::Status refuse(const absl::Status& damage, const Manifest* manifest);
+  absl::Status tidy();
+  absl::Status report(const Manifest& manifest);
   absl::Status start_journal(const Recovered& recovered, Revision last_revision);
   void start_threads(const Recovered& recovered);
   void go_on_switching();
@@ -106,6 +112,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   StorageCore core_;
   RecoveryReport report_;
   std::vector<SettingDecision> decisions_;
+  std::vector<SetAside> to_set_aside_;      // what a start that was interrupted still had to do
   std::optional<SettingTexts> unfinished_;  // a switch to go on with after the start
   std::uint64_t first_verified_ = 0;        // the snapshot that was loaded, or the first to be written after the start
 

@@ -4,6 +4,7 @@
 
 #include "core/absl_text.h"
 #include "core/error.h"
+#include "persistence/damage.h"
 #include "persistence/setting_names.h"
 #include "persistence/storage_impl.h"
 #include "persistence/store_id_text.h"
@@ -17,7 +18,7 @@ constexpr Revision kCeilingStep = 1 << 24;
 absl::Status with_exit(absl::Status status) {
   if (status.ok() || facts_of(status).count("exit") != 0) return status;
   const bool settings = has_reason(status, Reason::kConfigInvalid);
-  const bool damaged = status.code() == absl::StatusCode::kDataLoss;
+  const bool damaged = is_damage(status);
   return with_fact(std::move(status), "exit", settings ? "2" : damaged ? "3" : "1");
 }
 
@@ -36,8 +37,11 @@ absl::Status StorageImpl::open(LoadProgress& progress) {
   core_.directory = *std::move(directory);
   const auto listing = core_.directory->list();
   if (!listing.ok()) return listing.status();
+  auto to_set_aside = read_set_aside(core_.fs, core_.directory->path());
+  if (!to_set_aside.ok()) return to_set_aside.status();
+  to_set_aside_ = *std::move(to_set_aside);
   auto manifest = read_or_make_manifest(*listing);
-  if (!manifest.ok()) return manifest.status();
+  if (!manifest.ok()) return is_damage(manifest.status()) ? refuse(manifest.status(), nullptr) : manifest.status();
   return load(*listing, *std::move(manifest), progress);
 }
 
@@ -74,11 +78,8 @@ absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifes
   const MonotonicTime began = core_.clock.monotonic();
   const RecoveryContext context{core_.fs, core_.clock,      core_.store, *core_.directory, core_.options.load_threads,
                                 progress, core_.options.log};
-  const bool fresh = report_.fresh;
-  auto recovered = recover(context, manifest, listing);
+  auto recovered = recover_state(context, manifest, listing);
   if (!recovered.ok()) return recovered.status();
-  report_ = recovered->report;
-  report_.fresh = fresh;
   core_.clock.start_no_lower_than(recovered->clock);
 
   // After a stop that was not clean, numbers above what was loaded may have been shown to somebody.
@@ -98,6 +99,16 @@ absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifes
   in_force.mode = next.mode;
   core_.adopt(in_force);
 
+  if (report_.loss) {  // What is lost is on record before it is lost.
+    const std::string path = core_.directory->path();
+    const std::string text = to_text(report_, {path, &manifest, core_.clock.now()});
+    if (absl::Status kept = write_report(core_.fs, path, report_, text); !kept.ok()) return kept;
+  }
+  if (!recovered->set_aside.empty()) {
+    to_set_aside_.insert(to_set_aside_.end(), recovered->set_aside.begin(), recovered->set_aside.end());
+    const absl::Status listed = write_set_aside(core_.fs, core_.directory->path(), to_set_aside_);
+    if (!listed.ok()) return listed;
+  }
   // Until here nothing but new files; with this write the past is as it was loaded, and the stop is not clean any more.
   core_.keeper = std::make_unique<ManifestKeeper>(core_.fs, core_.clock, core_.directory->path(), next);
   const absl::Status named = core_.keeper->update([&](Manifest& m) {
@@ -106,19 +117,92 @@ absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifes
     m.revision_ceiling = std::max(m.revision_ceiling, last_revision + kCeilingStep);
   });
   if (!named.ok()) return named;
-  if (absl::Status tidied = tidy(*recovered); !tidied.ok()) return tidied;
+  if (absl::Status tidied = tidy(); !tidied.ok()) return tidied;
   if (absl::Status started = start_journal(*recovered, last_revision); !started.ok()) return started;
   report_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(core_.clock.monotonic() - began);
+  if (absl::Status reported = report(manifest); !reported.ok()) return reported;
+  if (core_.options.on_report) {
+    core_.options.on_report(to_text(report_, {core_.directory->path(), &manifest, core_.clock.now()}));
+  }
   start_threads(*recovered);
   return absl::OkStatus();
 }
 
-absl::Status StorageImpl::tidy(const Recovered& recovered) {
-  // A damaged snapshot is kept for whoever wants to know why, under a name that is no data file's.
-  for (const std::string& path : recovered.damaged) {
-    const absl::StatusOr<bool> there = core_.fs.exists(path);
-    if (!there.ok() || !*there) continue;
-    if (absl::Status renamed = core_.fs.rename(path, path + ".damaged"); !renamed.ok()) return renamed;
+absl::StatusOr<Recovered> StorageImpl::recover_state(const RecoveryContext& context, const Manifest& manifest,
+                                                     const DirectoryListing& listing) {
+  const bool fresh = report_.fresh;
+  auto recovered = recover(context, manifest, listing);
+  const bool damaged = is_damage(recovered.status());
+  if (damaged) recovered = recover_as_accepted(context, manifest, listing, recovered.status());
+  if (!recovered.ok()) return recovered;
+  if (!damaged && !core_.options.accept_data_loss.empty()) {
+    core_.warn("--accept-data-loss was not needed: nothing is lost in this start. Leave it out from now on");
+  }
+  const RecoveryReport accepted = std::move(report_);
+  report_ = recovered->report;
+  report_.fresh = fresh;
+  report_.loss = accepted.loss;
+  report_.token = accepted.token;
+  return recovered;
+}
+
+// Everything is found out again before it is compared with what was accepted: the token itself promises nothing.
+absl::StatusOr<Recovered> StorageImpl::recover_as_accepted(const RecoveryContext& context, const Manifest& manifest,
+                                                           const DirectoryListing& listing,
+                                                           const absl::Status& damage) {
+  const std::string& accepted = core_.options.accept_data_loss;
+  bool asked = false;
+  auto recovered = recover_past_damage(context, manifest, listing, [&](const DataLoss& loss) {
+    asked = true;
+    report_.loss = loss;
+    report_.token = token_of(loss, manifest);
+    return accepted == report_.token ? absl::OkStatus() : damage;
+  });
+  if (asked && accepted == report_.token) {
+    if (recovered.ok()) {
+      core_.warn(fmt::format("going on without what is damaged, as token {} accepted; lost: {}", accepted,
+                             loss_in_words(*report_.loss)));
+    }
+    return recovered;
+  }
+  if (!asked && !is_damage(recovered.status())) return recovered;
+  return refuse(damage, &manifest);
+}
+
+absl::Status StorageImpl::refuse(const absl::Status& damage, const Manifest* manifest) {
+  const std::string path = core_.directory->path();
+  report_.refused = message_of(damage);
+  const std::string text = to_text(report_, {path, manifest, core_.clock.now()});
+  // The refusal is what matters: a report that cannot be written is still in the log.
+  if (absl::Status written = write_report(core_.fs, path, report_, text); !written.ok()) {
+    core_.warn(fmt::format("the recovery report could not be written: {}", message_of(written)));
+  }
+  if (core_.options.on_report) core_.options.on_report(text);
+  std::string more = fmt::format("{}; no data was changed, see {}/{}", report_.refused, path, kRecoveryReportName);
+  if (!core_.options.accept_data_loss.empty()) {
+    more += fmt::format("; --accept-data-loss {} is not for what is damaged now", core_.options.accept_data_loss);
+  }
+  if (report_.loss) more += fmt::format("; --accept-data-loss {} goes on without it", report_.token);
+  absl::Status refused = absl::DataLossError(to_absl(more));
+  damage.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { refused.SetPayload(url, payload); });
+  if (report_.loss) refused = with_fact(std::move(refused), "token", report_.token);
+  return refused;
+}
+
+absl::Status StorageImpl::report(const Manifest& manifest) {
+  const std::string path = core_.directory->path();
+  const std::string text = to_text(report_, {path, &manifest, core_.clock.now()});
+  absl::Status written = write_report(core_.fs, path, report_, text);
+  if (!is_out_of_space(written)) return written;
+  core_.warn(fmt::format("the recovery report could not be written: {}", message_of(written)));
+  return absl::OkStatus();
+}
+
+absl::Status StorageImpl::tidy() {
+  if (!to_set_aside_.empty()) {
+    const absl::Status done =
+        carry_out_set_aside(core_.fs, core_.directory->path(), *core_.keeper->get(), to_set_aside_);
+    if (!done.ok()) return done;
   }
   auto strangers = core_.directory->sweep(*core_.keeper->get());
   if (!strangers.ok()) return strangers.status();

@@ -97,6 +97,19 @@ int Application::run() {
   return stop();
 }
 
+int Application::recover_only() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  log_settings(line_.settings);
+  on_report_ = [](const std::string& text) { fmt::print("{}", text); };
+  if (const absl::Status loaded = load(); !loaded.ok()) {
+    log_error("{}", message_of(loaded));
+    return exit_code_of(loaded);
+  }
+  const absl::Status saved = storage_->stop();
+  if (!saved.ok()) log_error("not everything was saved: {}", message_of(saved));
+  return saved.ok() ? kExitClean : kExitNotSaved;
+}
+
 void Application::warn_if_exposed() const {
   for (const std::string& address : options_.listen) {
     if (!is_loopback(address)) {
@@ -125,6 +138,8 @@ absl::Status Application::load() {
   options.startup = options_.startup;
   options.settings_rule = options_.settings_rule;
   options.load_threads = std::max(1u, std::thread::hardware_concurrency());
+  options.accept_data_loss = options_.accept_data_loss;
+  options.on_report = on_report_;
   options.log = log_from_storage;
   options.on_settings = [this](const Settings& settings) { memory_watch_.limit_is(settings.max_memory_bytes); };
   if (options_.exit_on_disk_failure) options.on_disk_failure = [this] { on_disk_failure(); };

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -48,6 +49,8 @@ class Application {
   ~Application();
 
   int run();
+  // Loads and stops again, without listening; the recovery report goes to standard output.
+  int recover_only();
 
  private:
   void on_signal(int number);
@@ -84,6 +87,8 @@ class Application {
   Expirer expirer_;
   Metrics metrics_;
   std::unique_ptr<HttpListener> http_;
+
+  std::function<void(const std::string&)> on_report_;  // constant once load() begins; empty: nobody wants it
 
   std::mutex mutex_;
   std::condition_variable stop_asked_;

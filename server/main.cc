@@ -26,11 +26,14 @@ int act(kv::CommandLine line) {
     case kv::Action::kPrintConfig:
       fmt::print("{}", kv::config_text(line.settings));
       return kv::kExitClean;
+    case kv::Action::kRecoverOnly:
     case kv::Action::kServe:
       break;
   }
   kv::configure_log(line.options.log_level, line.options.log_format);
-  return kv::Application(std::move(line)).run();
+  const bool only_recover = line.action == kv::Action::kRecoverOnly;
+  kv::Application application(std::move(line));
+  return only_recover ? application.recover_only() : application.run();
 }
 
 }  // namespace

@@ -87,6 +87,7 @@ absl::StatusOr<Options> options_of(const GivenSettings& settings) {
   options.log_format = read.text("log-format");
   options.stop_timeout = read.duration("stop-timeout");
   options.settings_rule = rule_of(read.text("settings"));
+  if (read.text("accept-data-loss") != "none") options.accept_data_loss = read.text("accept-data-loss");
   if (options.limits.key_bytes_max > options.limits.entry_bytes_max) {
     return error(Reason::kConfigInvalid,
                  fmt::format("--max-key-bytes is {}, but must not exceed --max-entry-bytes, which is {}",
@@ -163,6 +164,7 @@ std::string help_text() {
     if (!row.old_name.empty()) line(row.old_name, fmt::format("the old name of --{}", row.flag));
   }
   line("config", "file of the same names");
+  line("recover-only", "load the data as a start would, print the recovery report, stop cleanly, and exit");
   line("check-config", "read all settings, say what is wrong with them, and exit");
   line("print-config", "print the settings with their sources, as a file, and exit");
   line("version", "print the version and exit");

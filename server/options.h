@@ -27,7 +27,7 @@ struct GivenSetting {
 };
 using GivenSettings = std::map<std::string, GivenSetting>;  // by flag name
 
-enum class Action { kServe, kCheckConfig, kPrintConfig, kVersion, kHelp };
+enum class Action { kServe, kRecoverOnly, kCheckConfig, kPrintConfig, kVersion, kHelp };
 
 struct Options {
   std::vector<std::string> listen;
@@ -46,6 +46,7 @@ struct Options {
   std::chrono::milliseconds stop_timeout{9000};
   StartupSettings startup;  // those that MANIFEST remembers
   SettingsRule settings_rule = SettingsRule::kLatest;
+  std::string accept_data_loss;  // empty: none
 };
 
 struct CommandLine {

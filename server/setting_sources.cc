@@ -21,7 +21,8 @@ struct ActionFlag {
   std::string_view flag;
   Action action;
 };
-constexpr std::array kActions = {ActionFlag{"check-config", Action::kCheckConfig},
+constexpr std::array kActions = {ActionFlag{"recover-only", Action::kRecoverOnly},
+                                 ActionFlag{"check-config", Action::kCheckConfig},
                                  ActionFlag{"print-config", Action::kPrintConfig},
                                  ActionFlag{"version", Action::kVersion}, ActionFlag{"help", Action::kHelp}};
 

@@ -12,6 +12,7 @@
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "persistence/data_loss.h"
 
 namespace kv {
 namespace {
@@ -211,6 +212,10 @@ constexpr std::array kRows = {
                .default_text = "latest",
                .choices = "latest|startup|stored",
                .help = "who wins when the stored settings differ from these: the last edit, or one side"},
+    SettingRow{.flag = "accept-data-loss",
+               .type = SettingType::kTokenOrNone,
+               .default_text = "none",
+               .help = "go on without what the recovery report with this token lists as lost"},
 };
 
 // HOST:PORT, [IPv6]:PORT or unix:PATH. Names are resolved when the server binds.
@@ -309,6 +314,8 @@ std::string accepted(const SettingRow& row) {
       return fmt::format("auto, or a power of two from {}", range());
     case SettingType::kPercent:
       return fmt::format("{}% to {}%", row.minimum, row.maximum);
+    case SettingType::kTokenOrNone:
+      return "none, or the token of a recovery report";
     case SettingType::kChoice:
     case SettingType::kMode:
       return "one of " + std::string(row.choices);
@@ -338,6 +345,9 @@ absl::StatusOr<std::string> checked_value(const SettingRow& row, std::string_vie
     case SettingType::kMode:
       if (!is_choice(row.choices, folded(text))) return refuse();
       return folded(text);
+    case SettingType::kTokenOrNone:
+      if (text != "none" && !is_token(text)) return refuse();
+      return std::string(text);
     case SettingType::kSizeOrAuto:
     case SettingType::kCountOrAuto:
     case SettingType::kPowerOfTwoOrAuto:

@@ -26,7 +26,8 @@ enum class SettingType {
   kPowerOfTwoOrAuto,
   kPercent,
   kChoice,
-  kMode,  // a choice in which case and '-' or '_' do not matter
+  kTokenOrNone,  // of a recovery report
+  kMode,         // a choice in which case and '-' or '_' do not matter
 };
 
 struct SettingRow {

@@ -23,6 +23,11 @@ void log_decisions(const std::vector<SettingDecision>& decisions) {
 void log_recovery(const RecoveryReport& report, const Store& store) {
   for (const std::string& file : report.files_loaded) log_info("loaded {}", file);
   for (const std::string& file : report.files_skipped) log_warning("not loaded: {}", file);
+  if (report.loss) {
+    for (const DamagedPlace& place : report.loss->damaged) {
+      log_warning("damaged: {} at offset {}: {}", place.file, place.offset, place.what);
+    }
+  }
   for (const std::string& file : report.strangers) log_warning("not ours, left alone: {}", file);
   const StoreTotals totals = store.totals();
   log_info(

@@ -159,7 +159,9 @@ class Report {
       case Examination::Start::kFresh:
         return screen.line("a start begins with an empty store: there is no data here");
       case Examination::Start::kRefuses:
-        return screen.line("a start REFUSES this directory: kvstore_tool repair makes a sound copy");
+        return screen.line(
+            "a start REFUSES this directory (exit 3): kvstore_tool repair makes a sound copy; kvstore_server "
+            "--recover-only says whether there is a state to go on with, and gives the token for it");
       case Examination::Start::kServes:
         break;
     }

@@ -8,6 +8,7 @@
 
 #include "core/absl_text.h"
 #include "persistence/format/log_format.h"
+#include "persistence/format/side_files.h"
 #include "persistence/format/snapshot_format.h"
 #include "tools/segment_page.h"
 #include "tools/snapshot_page.h"
@@ -103,7 +104,8 @@ absl::StatusOr<Listing> DirectoryPage::list() const {
   if (!top.ok()) return top.status();
   for (const DirectoryEntry& entry : *top) {
     const bool ours = entry.name == kLockName || entry.name == kLogFolder || entry.name == kSnapshotFolder ||
-                      entry.name == kPastFolder || entry.name == fmt::format("{}{}", kManifestName, kTemporarySuffix);
+                      entry.name == kPastFolder || entry.name == fmt::format("{}{}", kManifestName, kTemporarySuffix) ||
+                      is_side_file(entry.name);
     if (entry.name == kManifestName) {
       listing.manifest = true;
     } else if (!ours) {

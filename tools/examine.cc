@@ -161,8 +161,9 @@ class Examiner {
   // start without writes leaves one behind.
   absl::Status check_reach() const {
     const LogChain& log = found_.log;
-    if (!page_.has_log() || page_.snapshots.empty() || log.counted == 0) return absl::OkStatus();
-    const Revision cut = page_.snapshots.back().cut;
+    const std::vector<NamedSnapshot>& named = found_.manifest->snapshots;  // a damaged one too
+    if (!page_.has_log() || named.empty() || log.counted == 0) return absl::OkStatus();
+    const Revision cut = named.back().cut;
     if (log.last_revision >= cut) return absl::OkStatus();
     const SegmentSummary& last = log.segments[log.counted - 1];
     return damage(

@@ -49,6 +49,9 @@ class StorageFixture {
     options.directory = path();
     options.startup = startup_;
     options.record_bytes_max = 1 << 20;
+    options.accept_data_loss = accept_;
+    report_.clear();
+    options.on_report = [this](const std::string& text) { report_ = text; };
     options.log = [this](int severity, const std::string& text) {
       std::lock_guard lock(mutex_);
       log_.push_back(std::to_string(severity) + " " + text);
@@ -197,6 +200,8 @@ class StorageFixture {
   ManualClock clock_;
   RequestBounds bounds_;
   StartupSettings startup_;
+  std::string accept_;  // a token, for the next start
+  std::string report_;  // of the last start
 
  private:
   static Revision must(const absl::StatusOr<Revision>& written) {

@@ -1,0 +1,453 @@
+// Starts on damaged data that nothing makes up for: refused, with a token; with the token, exactly what was told.
+#include "persistence/data_loss.h"
+
+#include <algorithm>
+
+#include <catch2/catch.hpp>
+
+#include "core/error.h"
+#include "tests/persistence/bad_sector.h"
+#include "tests/persistence/storage_fixture.h"
+#include "tests/support/faulty_file_system.h"
+
+namespace kv {
+namespace {
+
+using Catch::Matchers::Contains;
+
+constexpr char kSnap1[] = "snapshots/0000000000000001.snap";
+constexpr char kSnap2[] = "snapshots/0000000000000002.snap";
+
+std::string flipped(std::string bytes, std::size_t at) {
+  bytes.at(at) = static_cast<char>(bytes[at] ^ 4);
+  return bytes;
+}
+
+// A server on a disk in memory, which can be cloned and damaged.
+struct Damaged {
+  explicit Damaged(Mode mode) : server(mode) {
+    server.use(*disk);
+    server.give("log-segment-size", "1MiB");  // The smallest, because disks are cloned.
+  }
+
+  void write(const std::string& file, const std::string& bytes) { disk->put(server.path(file), bytes); }
+  std::string read(const std::string& file) const { return disk->contents(server.path(file)).value_or("(missing)"); }
+  void flip(const std::string& file, std::size_t at) { write(file, flipped(read(file), at)); }
+  bool there(const std::string& file) const { return disk->contents(server.path(file)).has_value(); }
+
+  // The token of a start that must be refused; "" when there is none.
+  std::string refused() {
+    const absl::Status status = server.open();
+    INFO(status.ToString());
+    REQUIRE_FALSE(status.ok());
+    CHECK(facts_of(status)["exit"] == "3");
+    CHECK(facts_of(status).count("file") == 1);
+    CHECK_THAT(server.report_, Contains("verdict: REFUSED"));
+    CHECK(read("RECOVERY") == server.report_);
+    return facts_of(status)["token"];
+  }
+  void accept(const std::string& token) {
+    server.accept_ = token;
+    const absl::Status status = server.open();
+    INFO(status.ToString());
+    REQUIRE(status.ok());
+    server.accept_ = "";
+  }
+
+  std::unique_ptr<FaultyFileSystem> disk = std::make_unique<FaultyFileSystem>();
+  StorageFixture server;
+};
+
+// Two snapshots; the newer one damaged.
+struct DamagedSnapshot : Damaged {
+  DamagedSnapshot() : Damaged(Mode::kSnapshot) {
+    server.start();
+    server.put("a", "1");
+    REQUIRE(server.snapshot().ok());
+    server.put("a", "2");
+    last = server.put("b", "1");
+    REQUIRE(server.snapshot().ok());
+    server.kill();
+    flip(kSnap2, 200);
+    damaged = read(kSnap2);
+  }
+  Revision last = 0;
+  std::string damaged;
+};
+
+}  // namespace
+
+TEST_CASE("data loss: SNAPSHOT refuses a damaged newest snapshot with a token, which goes on from the older one") {
+  DamagedSnapshot story;
+  const std::string token = story.refused();
+  REQUIRE(is_token(token));
+  CHECK_THAT(story.server.report_,
+             Contains(std::string(kSnap2) + " at offset ") && Contains("begin with " + std::string(kSnap1)) &&
+                 Contains("changes after revision 1; the last one that is known of has revision 3") &&
+                 Contains("--accept-data-loss " + token));
+  CHECK(story.read(kSnap2) == story.damaged);
+
+  story.accept(token);
+  CHECK(story.server.data() == Data{{"a", "1"}});
+  CHECK_FALSE(story.there(kSnap2));
+  CHECK(story.read(std::string(kSnap2) + ".damaged") == story.damaged);
+  CHECK_FALSE(story.there("SET_ASIDE"));
+  // What was lost stays on record, whatever later starts find.
+  CHECK_THAT(story.read("RECOVERY." + token), Contains("SERVED without what is damaged, as token " + token));
+  CHECK(story.server.put("c", "1") > story.last);
+  REQUIRE(story.server.snapshot().ok());
+  story.server.kill_and_start();
+  CHECK(story.server.data() == Data{{"a", "1"}, {"c", "1"}});
+  CHECK_THAT(story.read("RECOVERY"), Contains("verdict: SERVED, nothing is lost"));
+  CHECK_THAT(story.read("RECOVERY." + token), Contains("SERVED without"));
+}
+
+TEST_CASE("data loss: a token is good for the damage that it was made of and for no other") {
+  DamagedSnapshot story;
+  const std::string token = story.refused();
+  CHECK(story.refused() == token);  // Refusing changes nothing that matters.
+
+  SECTION("another place of the same file") { story.flip(kSnap2, 20); }
+  SECTION("another store") {
+    Manifest manifest = story.server.manifest();
+    manifest.store_id = random_store_id();
+    story.write("MANIFEST", to_text(manifest));
+  }
+  SECTION("a start in between") {
+    Manifest manifest = story.server.manifest();
+    manifest.generation += 1;
+    story.write("MANIFEST", to_text(manifest));
+  }
+  SECTION("one that was never given") {
+    story.server.accept_ = "0123456789abcdef";
+    CHECK(story.refused() == token);
+    CHECK(story.read(kSnap2) == story.damaged);
+    return;
+  }
+  story.server.accept_ = token;
+  const absl::Status status = story.server.open();
+  CHECK(facts_of(status)["exit"] == "3");
+  CHECK(facts_of(status)["token"] != token);
+  CHECK_THAT(std::string(message_of(status)), Contains("--accept-data-loss " + token + " is not for what is damaged"));
+  CHECK(story.there(kSnap2));
+}
+
+TEST_CASE("data loss: a token on sound data is not needed, and says so") {
+  StorageFixture server(Mode::kSnapshot);
+  server.start();
+  server.put("a", "1");
+  server.accept_ = "0123456789abcdef";
+  server.restart();
+  CHECK(server.data() == Data{{"a", "1"}});
+  CHECK(server.logged("--accept-data-loss was not needed"));
+}
+
+TEST_CASE("data loss: where there is no state to go on with there is no token, and never an empty start") {
+  SECTION("the only snapshot") {
+    Damaged story(Mode::kSnapshot);
+    story.server.start();
+    story.server.put("a", "1");
+    REQUIRE(story.server.snapshot().ok());
+    story.server.kill();
+    story.flip(kSnap1, 200);
+    CHECK(story.refused().empty());
+    CHECK_THAT(story.server.report_, Contains("kvstore_tool repair"));
+  }
+  SECTION("MANIFEST") {
+    DamagedSnapshot story;
+    story.flip("MANIFEST", 20);
+    CHECK(story.refused().empty());
+  }
+  SECTION("the first record of a log without a snapshot") {
+    Damaged story(Mode::kAof);
+    story.server.start();
+    story.server.put("a", "a value to be found");
+    story.server.put("b", "2");
+    story.server.kill();
+    const std::string file = "aof/" + story.server.files("aof").front();
+    story.flip(file, story.read(file).find("a value to be found"));
+    CHECK(story.refused().empty());
+  }
+}
+
+TEST_CASE("data loss: a log is cut at the damage, and what lies behind it is set aside") {
+  for (const Mode mode : {Mode::kAof, Mode::kHybrid}) {
+    Damaged story(mode);
+    story.server.start();
+    story.server.put_many("kept", 3);
+    const Data kept = story.server.data();
+    story.server.put("damaged", "a value to be found");
+    story.server.put_many("behind", 30, 100'000);
+    story.server.put("last", "1");
+    story.server.kill();
+    const std::vector<std::string> segments = story.server.files("aof");
+    const std::string first = "aof/" + segments.at(0);
+    story.flip(first, story.read(first).find("a value to be found"));
+    const std::string damaged = story.read(first);
+    const std::string second = story.read("aof/" + segments.at(1));
+
+    const std::string token = story.refused();
+    CHECK_THAT(story.server.report_, Contains("serve exactly the state of revision 3") &&
+                                         Contains("the last one that is known of has revision 3"));
+    story.accept(token);
+    CHECK(story.server.data() == kept);
+    CHECK(story.read(first + ".damaged") == damaged);
+    CHECK(story.read("aof/" + segments.at(1) + ".cut-off") == second);
+    CHECK(story.server.put("after", "1") > 35);
+    const Data after = story.server.data();
+    story.server.kill_and_start();
+    CHECK(story.server.data() == after);
+    REQUIRE(story.server.snapshot().ok());
+    story.server.restart();
+    CHECK(story.server.data() == after);
+  }
+}
+
+TEST_CASE("data loss: damage of a log below its snapshot costs the fallback and no change") {
+  Damaged story(Mode::kHybrid);
+  story.server.start();
+  story.server.put("damaged", "a value to be found");
+  story.server.put_many("a", 20, 100'000);
+  REQUIRE(story.server.snapshot().ok());
+  story.server.put_many("b", 20, 100'000);
+  const Data all = story.server.data();
+  story.server.kill();
+  const std::string first = "aof/" + story.server.files("aof").front();
+  story.flip(first, story.read(first).find("a value to be found"));
+  const std::string token = story.refused();
+  CHECK_THAT(story.server.report_, Contains("lost: no change that is known of"));
+  story.accept(token);
+  CHECK(story.server.data() == all);
+  story.server.put("after", "1");
+  story.server.kill_and_start();
+  CHECK(story.server.data().size() == all.size() + 1);
+  // The log that is left does not reach below the snapshot: without that one there is nothing.
+  story.server.kill();
+  story.flip(kSnap1, 200);
+  CHECK(story.refused().empty());
+}
+
+TEST_CASE("data loss: HYBRID without the snapshots that its log continues goes back to an older one, by token") {
+  Damaged story(Mode::kHybrid);
+  story.server.start();
+  story.server.put("old", "1");
+  REQUIRE(story.server.snapshot().ok());
+  const Data old = story.server.data();
+  for (int i = 0; i < 2; ++i) {
+    story.server.put_many("b" + std::to_string(i), 30, 100'000);
+    REQUIRE(story.server.snapshot().ok());
+  }
+  story.server.kill();
+  const Manifest manifest = story.server.manifest();
+  REQUIRE(manifest.snapshots.size() == 3);
+  REQUIRE(manifest.log_whole_from > manifest.snapshots[0].cut);
+  story.flip(kSnap2, 300);
+  story.flip("snapshots/0000000000000003.snap", 300);
+  story.accept(story.refused());
+  CHECK(story.server.data() == old);
+  story.server.put("new", "1");
+  story.server.kill_and_start();
+  CHECK(story.server.data() == Data{{"new", "1"}, {"old", "1"}});
+}
+
+TEST_CASE("recovery: a log that ends before a damaged newest snapshot has lost bytes too, and is refused") {
+  Damaged story(Mode::kHybrid);
+  story.server.start();
+  story.server.put("a", "1");
+  REQUIRE(story.server.snapshot().ok());
+  story.server.put("b", "value of b");
+  REQUIRE(story.server.snapshot().ok());
+  story.server.kill();
+  story.flip(kSnap2, 200);
+  for (const std::string& name : story.server.files("aof")) {
+    std::string bytes = story.read("aof/" + name);
+    const std::size_t b = bytes.find("value of b");
+    if (b == std::string::npos) continue;
+    std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(b), bytes.end(), '\0');
+    story.write("aof/" + name, bytes);
+  }
+  story.accept(story.refused());
+  CHECK(story.server.data() == Data{{"a", "1"}});
+}
+
+TEST_CASE("data loss: whatever byte of a store is damaged, a token leads to the exact state of one revision") {
+  const Mode mode = GENERATE(Mode::kSnapshot, Mode::kAof, Mode::kHybrid);
+  INFO(word(mode));
+  Damaged sound(mode);
+  std::vector<Data> states;
+  sound.server.start();
+  for (int i = 0; i < 12; ++i) {
+    sound.server.put("key" + std::to_string(i % 5), "value " + std::to_string(i));
+    states.push_back(sound.server.data());
+    if (i == 4 || i == 8) REQUIRE(sound.server.snapshot().ok());
+  }
+  sound.server.kill();
+  std::vector<std::string> files;
+  for (const char* folder : {"aof", "snapshots"}) {
+    for (const std::string& name : sound.server.files(folder)) files.push_back(std::string(folder) + "/" + name);
+  }
+  int accepted = 0;
+  for (const std::string& file : files) {
+    const std::string bytes = sound.read(file);
+    const std::size_t end = std::min<std::size_t>(bytes.find_last_not_of('\0') + 1, 1500);
+    for (std::size_t at = 0; at < end; at += 19) {
+      INFO(file << " at " << at);
+      Damaged story(mode);
+      story.disk = sound.disk->after_crash({Survivors::Which::kAll, 0, 0, 0});
+      story.server.use(*story.disk);
+      story.write(file, flipped(bytes, at));
+      const absl::Status opened = story.server.open();
+      if (!opened.ok()) {
+        const std::string token = facts_of(opened)["token"];
+        if (token.empty()) continue;
+        story.accept(token);
+        ++accepted;
+      }
+      const Data found = story.server.data();
+      CHECK(std::find(states.begin(), states.end(), found) != states.end());
+      story.server.kill_and_start();
+      CHECK(story.server.data() == found);
+      story.server.kill();
+    }
+  }
+  CHECK(accepted > 20);
+}
+
+TEST_CASE("data loss: a crash at any call of the start that was accepted keeps every damaged file and the token") {
+  const bool snapshots_only = GENERATE(true, false);
+  const auto prepare = [&](Damaged& story) {
+    story.server.start();
+    story.server.put("a", "1");
+    REQUIRE(story.server.snapshot().ok());
+    const Data before = story.server.data();
+    story.server.put("b", "a value to be found");
+    story.server.put("c", "3");
+    if (snapshots_only) REQUIRE(story.server.snapshot().ok());
+    story.server.kill();
+    return before;
+  };
+  Damaged sound(snapshots_only ? Mode::kSnapshot : Mode::kAof);
+  const Data left = prepare(sound);
+  std::string file = kSnap2;
+  std::size_t at = 200;
+  if (!snapshots_only) {
+    for (const std::string& name : sound.server.files("aof")) {
+      const std::size_t found = sound.read("aof/" + name).find("a value to be found");
+      if (found != std::string::npos) {
+        file = "aof/" + name;
+        at = found;
+      }
+    }
+  }
+  sound.flip(file, at);
+  const std::string damaged = sound.read(file);
+  const std::string token = sound.refused();
+  sound.disk->make_durable();
+
+  for (std::uint64_t call = 1;; ++call) {
+    INFO(file << ", power off at call " << call);
+    Damaged story(sound.server.startup_.at("mode").value == "AOF" ? Mode::kAof : Mode::kSnapshot);
+    story.disk = sound.disk->after_crash({Survivors::Which::kAll, 0, 0, 0});
+    story.server.use(*story.disk);
+    story.disk->power_off_at(call, call * 37 % 100);
+    story.server.accept_ = token;
+    const bool opened = story.server.open().ok();
+    story.server.kill();
+    for (const Survivors::Which which : {Survivors::Which::kNone, Survivors::Which::kAll}) {
+      Damaged next(Mode::kAof);
+      next.server.startup_ = story.server.startup_;
+      next.disk = story.disk->after_crash({which, 0, 0, 0});
+      next.server.use(*next.disk);
+      next.server.accept_ = token;  // as a supervisor that starts the same command again
+      const absl::Status again = next.server.open();
+      INFO(again.ToString());
+      REQUIRE(again.ok());
+      CHECK(next.server.data() == left);
+      CHECK(next.read(file + ".damaged") == damaged);
+    }
+    if (opened) break;
+  }
+}
+
+TEST_CASE("recovery: bytes that the disk does not give back are refused, naming file and offset, and never lost") {
+  for (const Mode mode : {Mode::kSnapshot, Mode::kAof, Mode::kHybrid}) {
+    Damaged story(mode);
+    story.server.start();
+    story.server.put("a", "1");
+    REQUIRE(story.server.snapshot().ok());
+    story.server.put("b", "2");
+    if (mode == Mode::kSnapshot) REQUIRE(story.server.snapshot().ok());
+    const Data all = story.server.data();
+    story.server.kill();
+    for (const char* part : {"MANIFEST", ".snap", ".aof"}) {
+      if (mode == Mode::kSnapshot && std::string_view(part) == ".aof") continue;
+      for (const DiskCall call : {DiskCall::kRead, DiskCall::kOpen}) {
+        INFO(word(mode) << ", " << part);
+        if (call == DiskCall::kOpen && std::string_view(part) == "MANIFEST") continue;
+        story.disk->fail({.call = call, .path_part = part, .from_then_on = true});
+        const absl::Status status = story.server.open();
+        INFO(status.ToString());
+        CHECK(facts_of(status)["exit"] == "3");
+        CHECK_THAT(facts_of(status)["file"], Contains(part));
+        CHECK(facts_of(status).count("offset") == 1);
+        CHECK(story.server.totals().keys == 0);
+        story.disk->heal();
+        story.server.start();
+        CHECK(story.server.data() == all);
+        story.server.kill();
+      }
+    }
+  }
+}
+
+TEST_CASE("data loss: a log with a bad sector is refused at its offset, and by token served up to there") {
+  Damaged story(Mode::kAof);
+  story.server.start();
+  story.server.put_many("a", 300, 1000);
+  story.server.put("b", "a value to be found");
+  story.server.kill();
+  const std::string first = "aof/" + story.server.files("aof").front();
+  const std::size_t sector = story.read(first).find("a value to be found") / 512 * 512;
+  BadSector disk(*story.disk, story.server.path(first), sector);
+  story.server.use(disk);
+  const std::string token = story.refused();
+  CHECK_THAT(story.server.report_, Contains(first + " at offset ") && Contains("the state of revision "));
+  story.accept(token);
+  // What ends before the sector is there; the reader goes by pages, so a few neighbours may go with it.
+  CHECK(story.server.data().size() >= 290);
+  CHECK(story.server.data().count("b") == 0);
+  CHECK(story.there(first + ".damaged"));
+  const Data left = story.server.data();
+  story.server.put("after", "1");
+  story.server.kill_and_start();
+  CHECK(story.server.data().size() == left.size() + 1);
+  story.server.kill();
+}
+
+TEST_CASE("recovery: HYBRID's older snapshot and the log behind it make the same state, digest and all") {
+  for (const bool missing : {false, true}) {
+    Damaged story(Mode::kHybrid);
+    story.server.start();
+    story.server.put_many("a", 50);
+    REQUIRE(story.server.snapshot().ok());
+    story.server.put_many("a", 30, 20);
+    story.server.erase("a7");
+    REQUIRE(story.server.snapshot().ok());
+    story.server.put("a8", "changed");
+    story.server.erase("a9");
+    const StoreTotals before = story.server.totals();
+    story.server.kill();
+    if (missing) {
+      REQUIRE(story.disk->remove(story.server.path(kSnap2)).ok());
+    } else {
+      story.flip(kSnap2, 300);
+    }
+    story.server.start();
+    CHECK(story.server.totals().digest == before.digest);
+    CHECK(story.server.totals().keys == before.keys);
+    CHECK(story.there(std::string(kSnap2) + ".damaged") != missing);
+    CHECK_FALSE(story.there("SET_ASIDE"));
+  }
+}
+
+}  // namespace kv
