@@ -1,0 +1,15 @@
+# cmake -DPACKAGES=cmake/packages.txt -DDESTINATION=FILE -P notices.cmake: the licences of what is compiled into our
+# programs: every -dev package of the kind build. Shared libraries bring their own, in /usr/share/doc/PACKAGE/copyright.
+cmake_minimum_required(VERSION 3.25)
+file(STRINGS ${PACKAGES} lines REGEX "^build .*-dev$")
+set(text "This product contains code of the packages below, whose licences follow in the words of Debian's packages.\n")
+foreach(line ${lines})
+  string(REGEX REPLACE "^build " "" package ${line})
+  set(copyright /usr/share/doc/${package}/copyright)
+  if(NOT EXISTS ${copyright})
+    message(FATAL_ERROR "no ${copyright}: the licence of something that we ship is missing")
+  endif()
+  file(READ ${copyright} licence)
+  string(APPEND text "\n==== ${package} ====\n\n${licence}")
+endforeach()
+file(WRITE ${DESTINATION} "${text}")
