@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""page.py PAGE PROGRAM_DIRECTORY
+"""page.py PAGE PROGRAM_DIRECTORY...
 
 Runs the ```console examples of a page, in order, in one shell, and compares what they print with what the page says. The
-server is the one of KVSTORE_SERVER_ADDR. Output goes to a terminal, as for the reader who types them.
+server is the one of KVSTORE_SERVER_ADDR, its data lies in $DATA. Output goes to a terminal, as for the reader who types
+them; files go into a folder that is new and is removed afterwards.
 """
 import difflib
 import os
@@ -10,6 +11,7 @@ import pty
 import re
 import subprocess
 import sys
+import tempfile
 
 BOUND_SECONDS = 60
 
@@ -22,10 +24,10 @@ def examples(text):
             yield command, output
 
 
-def run(command, environment):
+def run(command, environment, folder):
     screen, terminal = pty.openpty()
     process = subprocess.Popen(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal,
-                               env=environment)
+                               env=environment, cwd=folder)
     os.close(terminal)
     printed = b""
     while True:
@@ -42,18 +44,20 @@ def run(command, environment):
 
 
 def main():
-    page, programs = sys.argv[1:3]
-    environment = {**os.environ, "PATH": f"{os.path.abspath(programs)}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    page, *programs = sys.argv[1:]
+    path = ":".join([os.path.abspath(folder) for folder in programs] + [os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "NO_COLOR": "1"}
     with open(page, encoding="utf-8") as file:
         pairs = list(examples(file.read()))
     wrong = 0
-    for command, expected in pairs:
-        printed = run(command, environment)
-        if printed == expected:
-            continue
-        wrong += 1
-        print(f"$ {command}")
-        print("\n".join(difflib.unified_diff(expected.split("\n"), printed.split("\n"), "the page", "the run", lineterm="")))
+    with tempfile.TemporaryDirectory() as folder:
+        for command, expected in pairs:
+            printed = run(command, environment, folder)
+            if printed == expected:
+                continue
+            wrong += 1
+            print(f"$ {command}")
+            print("\n".join(difflib.unified_diff(expected.split("\n"), printed.split("\n"), "page", "run", lineterm="")))
     print(f"{page}: {len(pairs)} examples, {wrong} wrong")
     return 1 if wrong or not pairs else 0
 

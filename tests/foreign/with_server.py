@@ -2,7 +2,7 @@
 """with_server.py SERVER WORK_DIRECTORY COMMAND...
 
 Starts the server on a free port with an empty data directory below WORK_DIRECTORY, runs COMMAND with its address in
-KVSTORE_SERVER_ADDR, then stops the server. Fails when the command fails, or when the server does not survive it and
+KVSTORE_SERVER_ADDR and the directory in DATA, then stops the server. Fails when the command fails, or when the server does not survive it and
 stop cleanly: no client may bring it down.
 """
 import os
@@ -49,7 +49,8 @@ def main():
         if address is None:
             print("the server did not start")
         else:
-            result = subprocess.run(command, env={**os.environ, "KVSTORE_SERVER_ADDR": address}, check=False).returncode
+            environment = {**os.environ, "KVSTORE_SERVER_ADDR": address, "DATA": os.path.abspath(data)}
+            result = subprocess.run(command, env=environment, check=False).returncode
     finally:
         process.terminate()
         try:
