@@ -11,9 +11,15 @@
 #include <unistd.h>
 
 #include "core/file_system.h"
+#include "core/spare_descriptors.h"
 
 namespace kv {
 namespace {
+
+SpareDescriptors& spares() {
+  static SpareDescriptors instance;
+  return instance;
+}
 
 absl::Status last_error(std::string_view doing, std::string_view path) {
   return errno_status(errno, fmt::format("{} {}", doing, path));
@@ -22,7 +28,8 @@ absl::Status last_error(std::string_view doing, std::string_view path) {
 class PosixFile final : public File {
  public:
   PosixFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
-  ~PosixFile() override { ::close(descriptor_); }  // Durability is sync()'s matter; close reports nothing we could use.
+  // Durability is sync()'s matter; close reports nothing we could use.
+  ~PosixFile() override { spares().close(descriptor_); }
 
   absl::StatusOr<std::size_t> write_at(Bytes data, std::uint64_t offset) override {
     const ssize_t done = ::pwrite(descriptor_, data.data(), data.size(), static_cast<off_t>(offset));
@@ -106,7 +113,8 @@ class PosixFileSystem final : public FileSystem {
   // A data directory may be reached through a link; the files in it are ours, and a link among them is not.
   static absl::StatusOr<std::unique_ptr<File>> open_with(const std::string& path, int flags, std::string_view doing,
                                                          int links = O_NOFOLLOW) {
-    const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC | links, 0600);
+    const int descriptor =
+        spares().open_with_spares([&] { return ::open(path.c_str(), flags | O_CLOEXEC | links, 0600); });
     if (descriptor < 0) return last_error(doing, path);
     return std::make_unique<PosixFile>(descriptor, path);
   }
@@ -136,8 +144,11 @@ absl::StatusOr<std::vector<DirectoryEntry>> PosixFileSystem::list(const std::str
 }  // namespace
 
 FileSystem& posix_file_system() {
+  spares();  // Outlives the instance and its files.
   static PosixFileSystem instance;
   return instance;
 }
+
+std::size_t keep_descriptors_for_files(std::size_t count) { return spares().keep(count); }
 
 }  // namespace kv

@@ -37,7 +37,10 @@ absl::Status allocate(File& file, std::uint64_t bytes) {
 
 }  // namespace
 
-bool may_heal(const absl::Status& failed) { return is_out_of_space(failed) || errno_of(failed) == EAGAIN; }
+bool may_heal(const absl::Status& failed) {
+  const int error_number = errno_of(failed);
+  return is_out_of_space(failed) || error_number == EAGAIN || error_number == EMFILE || error_number == ENFILE;
+}
 
 std::uint64_t allocation_for(std::uint64_t segment_bytes, std::uint32_t record_bytes_max) noexcept {
   const std::uint64_t one_record = kSegmentHeaderBytes + kBatchHeaderBytes + record_bytes_max;

@@ -18,7 +18,8 @@
 
 namespace kv {
 
-// A write that failed so is repeated until it succeeds: the disk is full, or not ready. Anything else is final.
+// What failed so is repeated until it succeeds: the disk is full, or not ready, or there are too many open files to
+// make another. Anything else is final.
 bool may_heal(const absl::Status& failed);
 
 // Bytes of a segment file that is prepared for `segment_bytes` and for records of up to `record_bytes_max`.

@@ -11,6 +11,7 @@
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "server/descriptor_limit.h"
 #include "server/library_logs.h"
 #include "server/log.h"
 #include "server/start_report.h"
@@ -80,6 +81,7 @@ int Application::run() {
   events_->on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [this](int number) { on_signal(number); });
   log_info("kvstore_server {}, process {}", kVersion, getpid());
   log_settings(line_.settings);
+  raise_descriptor_limit();
   warn_if_exposed();
   if (const absl::Status listening = listen(); !listening.ok()) {
     log_error("{}", message_of(listening));

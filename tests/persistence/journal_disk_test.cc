@@ -1,4 +1,5 @@
 // The journal on a disk that fails, fills up, tears and forgets.
+#include <functional>
 #include <set>
 #include <thread>
 
@@ -127,32 +128,44 @@ TEST_CASE("journal: short and interrupted writes are finished, and the log is wh
   CHECK(journal.stop().ok());
 }
 
+// Writes until one is refused, lets the disk `recover`, and writes until one is accepted. What was accepted is all
+// there.
+void refused_until(DiskStory& disk, Journal& journal, const std::function<void()>& recover) {
+  const std::string value(200'000, 'v');
+  std::size_t tried = 0, accepted = 0;
+  const auto write_one = [&] {
+    disk.story.write("k" + std::to_string(accepted), value);
+    return disk.outcome(tried++);
+  };
+  absl::Status done = write_one();
+  for (; done.ok(); done = write_one()) ++accepted;
+  CHECK(has_reason(done, Reason::kWritesSuspended));
+  CHECK(accepted > 0);
+  CHECK(journal.applied() == accepted);
+  REQUIRE(journal.failure().ok());
+  recover();
+  while (!write_one().ok()) {
+  }
+  CHECK(journal.stop().ok());
+  CHECK(disk.story.replayed().size() == accepted + 1);
+}
+
 TEST_CASE("journal: with no space to prepare segments writes are refused before they are applied, and come back") {
   DiskStory disk;
   Journal& journal = disk.story.start_logging();
   REQUIRE(disk.story.opened_.ok());
   disk.fs.limit_capacity(5 << 20);
-  const std::string value(200'000, 'v');
-  std::size_t tried = 0, accepted = 0;
-  while (true) {
-    disk.story.write("k" + std::to_string(accepted), value);
-    const absl::Status done = disk.outcome(tried++);
-    if (!done.ok()) {
-      CHECK(has_reason(done, Reason::kWritesSuspended));
-      break;
-    }
-    ++accepted;
+  refused_until(disk, journal, [&] { disk.fs.limit_capacity(1 << 30); });
+}
+
+TEST_CASE("journal: too many open files are no failure of the disk: writes come back when a segment can be opened") {
+  for (const int error_number : {EMFILE, ENFILE}) {
+    DiskStory disk;
+    Journal& journal = disk.story.start_logging();
+    REQUIRE(disk.story.opened_.ok());
+    disk.fs.fail({.call = DiskCall::kCreate, .path_part = ".aof", .error_number = error_number, .from_then_on = true});
+    refused_until(disk, journal, [&] { disk.fs.heal(); });
   }
-  CHECK(accepted > 0);
-  CHECK(journal.applied() == accepted);
-  CHECK(journal.failure().ok());
-  disk.fs.limit_capacity(1 << 30);
-  while (true) {
-    disk.story.write("k" + std::to_string(accepted), value);
-    if (disk.outcome(tried++).ok()) break;
-  }
-  CHECK(journal.stop().ok());
-  CHECK(disk.story.replayed().size() == accepted + 1);
 }
 
 TEST_CASE("journal: what queues during a sync shares the next one") {
