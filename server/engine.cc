@@ -32,6 +32,16 @@ absl::StatusOr<Level> level_now(const Journal& journal, std::optional<Level> ask
 
 Mutation removal(MutationKind kind, std::string_view key) { return {.kind = kind, .key = key, .value = {}}; }
 
+// Keys and values that the operations add to the data, whatever they may replace; 0 when they only read and remove.
+std::size_t bytes_added_by(const std::vector<Operation>& operations) {
+  std::size_t bytes = 0;
+  for (const Operation& operation : operations) {
+    if (operation.kind == OperationKind::kGet || operation.kind == OperationKind::kDelete) continue;
+    bytes += operation.key.size() + operation.value.size();
+  }
+  return bytes;
+}
+
 // Measures stages, for those who asked.
 class Laps {
  public:
@@ -186,6 +196,7 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
   }
   const std::optional<Level> asked = request.options.level;
   const bool writes = transaction->writes();
+  const std::size_t added_bytes = std::max(bytes_added_by(request.then), bytes_added_by(request.otherwise));
   std::size_t record_bytes = transaction->record_bytes_now(clock_.now());
   bool done = false;
   while (!done) {
@@ -198,6 +209,10 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
     const absl::StatusOr<Level> level = ticket ? level_of(*ticket, asked) : level_now(*journal_, asked);
     if (!level.ok()) co_return level.status();
     if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
+    if (added_bytes != 0) {  // Else it only removes, which makes room.
+      const absl::Status memory = memory_.admit(added_bytes);
+      if (!memory.ok()) co_return memory;
+    }
     const TransactionContext context{*journal_, clock_, limits_.entry_bytes_max, *level, visible()};
     done = transaction->run(std::move(ticket), context, sink) == Transaction::Ran::kDone;
     // Values grew, here or meanwhile: with a margin, where there is room for one.

@@ -43,7 +43,7 @@ bool still_shows(const v1::GetResponse& result, const Entry* entry) {
   return entry->version() == result.entry().version();
 }
 
-absl::Status no_memory() { return error(Reason::kMemoryLimit, "no memory for the answer"); }
+absl::Status no_memory_for_answer() { return error(Reason::kMemoryLimit, "no memory for the answer"); }
 
 absl::Status too_large() {
   return error(Reason::kResponseTooLarge,
@@ -100,7 +100,7 @@ Task<absl::Status> ManyCalls::get_in_chunks(ServerStream& stream, const v1::Mult
         ++next;
       }
     } catch (const std::bad_alloc&) {
-      co_return no_memory();
+      co_return no_memory_for_answer();
     }
     const Revision revision = std::max(shown, seen_before);
     chunk.set_revision(revision);
@@ -148,7 +148,7 @@ Task<absl::Status> ManyCalls::get_at_once(ServerStream& stream, const v1::MultiG
     }
     revision = engine_.applied();
   } catch (const std::bad_alloc&) {
-    co_return no_memory();
+    co_return no_memory_for_answer();
   }
   // 3. In chunks.
   std::size_t next = 0;

@@ -6,76 +6,11 @@
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
-#include "tests/persistence/bad_sector.h"
-#include "tests/persistence/storage_fixture.h"
-#include "tests/support/faulty_file_system.h"
+#include "tests/persistence/data_loss_fixture.h"
 
 namespace kv {
-namespace {
 
 using Catch::Matchers::Contains;
-
-constexpr char kSnap1[] = "snapshots/0000000000000001.snap";
-constexpr char kSnap2[] = "snapshots/0000000000000002.snap";
-
-std::string flipped(std::string bytes, std::size_t at) {
-  bytes.at(at) = static_cast<char>(bytes[at] ^ 4);
-  return bytes;
-}
-
-// A server on a disk in memory, which can be cloned and damaged.
-struct Damaged {
-  explicit Damaged(Mode mode) : server(mode) {
-    server.use(*disk);
-    server.give("log-segment-size", "1MiB");  // The smallest, because disks are cloned.
-  }
-
-  void write(const std::string& file, const std::string& bytes) { disk->put(server.path(file), bytes); }
-  std::string read(const std::string& file) const { return disk->contents(server.path(file)).value_or("(missing)"); }
-  void flip(const std::string& file, std::size_t at) { write(file, flipped(read(file), at)); }
-  bool there(const std::string& file) const { return disk->contents(server.path(file)).has_value(); }
-
-  // The token of a start that must be refused; "" when there is none.
-  std::string refused() {
-    const absl::Status status = server.open();
-    INFO(status.ToString());
-    REQUIRE_FALSE(status.ok());
-    CHECK(facts_of(status)["exit"] == "3");
-    CHECK(facts_of(status).count("file") == 1);
-    CHECK_THAT(server.report_, Contains("verdict: REFUSED"));
-    CHECK(read("RECOVERY") == server.report_);
-    return facts_of(status)["token"];
-  }
-  void accept(const std::string& token) {
-    server.accept_ = token;
-    const absl::Status status = server.open();
-    INFO(status.ToString());
-    REQUIRE(status.ok());
-    server.accept_ = "";
-  }
-
-  std::unique_ptr<FaultyFileSystem> disk = std::make_unique<FaultyFileSystem>();
-  StorageFixture server;
-};
-
-// Two snapshots; the newer one damaged.
-struct DamagedSnapshot : Damaged {
-  DamagedSnapshot() : Damaged(Mode::kSnapshot) {
-    server.start();
-    server.put("a", "1");
-    REQUIRE(server.snapshot().ok());
-    server.put("a", "2");
-    last = server.put("b", "1");
-    REQUIRE(server.snapshot().ok());
-    server.kill();
-    flip(kSnap2, 200);
-    damaged = read(kSnap2);
-  }
-  Revision last = 0;
-  std::string damaged;
-};
-
-}  // namespace
 
 TEST_CASE("data loss: SNAPSHOT refuses a damaged newest snapshot with a token, which goes on from the older one") {
   DamagedSnapshot story;
@@ -366,87 +301,6 @@ TEST_CASE("data loss: a crash at any call of the start that was accepted keeps e
       CHECK(next.read(file + ".damaged") == damaged);
     }
     if (opened) break;
-  }
-}
-
-TEST_CASE("recovery: bytes that the disk does not give back are refused, naming file and offset, and never lost") {
-  for (const Mode mode : {Mode::kSnapshot, Mode::kAof, Mode::kHybrid}) {
-    Damaged story(mode);
-    story.server.start();
-    story.server.put("a", "1");
-    REQUIRE(story.server.snapshot().ok());
-    story.server.put("b", "2");
-    if (mode == Mode::kSnapshot) REQUIRE(story.server.snapshot().ok());
-    const Data all = story.server.data();
-    story.server.kill();
-    for (const char* part : {"MANIFEST", ".snap", ".aof"}) {
-      if (mode == Mode::kSnapshot && std::string_view(part) == ".aof") continue;
-      for (const DiskCall call : {DiskCall::kRead, DiskCall::kOpen}) {
-        INFO(word(mode) << ", " << part);
-        if (call == DiskCall::kOpen && std::string_view(part) == "MANIFEST") continue;
-        story.disk->fail({.call = call, .path_part = part, .from_then_on = true});
-        const absl::Status status = story.server.open();
-        INFO(status.ToString());
-        CHECK(facts_of(status)["exit"] == "3");
-        CHECK_THAT(facts_of(status)["file"], Contains(part));
-        CHECK(facts_of(status).count("offset") == 1);
-        CHECK(story.server.totals().keys == 0);
-        story.disk->heal();
-        story.server.start();
-        CHECK(story.server.data() == all);
-        story.server.kill();
-      }
-    }
-  }
-}
-
-TEST_CASE("data loss: a log with a bad sector is refused at its offset, and by token served up to there") {
-  Damaged story(Mode::kAof);
-  story.server.start();
-  story.server.put_many("a", 300, 1000);
-  story.server.put("b", "a value to be found");
-  story.server.kill();
-  const std::string first = "aof/" + story.server.files("aof").front();
-  const std::size_t sector = story.read(first).find("a value to be found") / 512 * 512;
-  BadSector disk(*story.disk, story.server.path(first), sector);
-  story.server.use(disk);
-  const std::string token = story.refused();
-  CHECK_THAT(story.server.report_, Contains(first + " at offset ") && Contains("the state of revision "));
-  story.accept(token);
-  // What ends before the sector is there; the reader goes by pages, so a few neighbours may go with it.
-  CHECK(story.server.data().size() >= 290);
-  CHECK(story.server.data().count("b") == 0);
-  CHECK(story.there(first + ".damaged"));
-  const Data left = story.server.data();
-  story.server.put("after", "1");
-  story.server.kill_and_start();
-  CHECK(story.server.data().size() == left.size() + 1);
-  story.server.kill();
-}
-
-TEST_CASE("recovery: HYBRID's older snapshot and the log behind it make the same state, digest and all") {
-  for (const bool missing : {false, true}) {
-    Damaged story(Mode::kHybrid);
-    story.server.start();
-    story.server.put_many("a", 50);
-    REQUIRE(story.server.snapshot().ok());
-    story.server.put_many("a", 30, 20);
-    story.server.erase("a7");
-    REQUIRE(story.server.snapshot().ok());
-    story.server.put("a8", "changed");
-    story.server.erase("a9");
-    const StoreTotals before = story.server.totals();
-    story.server.kill();
-    if (missing) {
-      REQUIRE(story.disk->remove(story.server.path(kSnap2)).ok());
-    } else {
-      story.flip(kSnap2, 300);
-    }
-    story.server.start();
-    CHECK(story.server.totals().digest == before.digest);
-    CHECK(story.server.totals().keys == before.keys);
-    CHECK(story.there(std::string(kSnap2) + ".damaged") != missing);
-    CHECK_FALSE(story.there("SET_ASIDE"));
   }
 }
 

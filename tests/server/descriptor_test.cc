@@ -82,7 +82,7 @@ TEST_CASE("descriptors: clients that take all of them stop neither the log nor a
 TEST_CASE("descriptors: the soft limit is raised to the hard one, and a low one is warned of") {
   TempDirectory directory;
   RunningServer server(
-      {directory.file("data"), {}, {}, {"sh", "-c", "ulimit -Hn 600; ulimit -Sn 200; exec \"$@\"", "sh"}});
+      {directory.file("data"), {}, {}, {"sh", "-c", "ulimit -Sn 200; ulimit -Hn 600; exec \"$@\"", "sh"}});
   CHECK_THAT(server.log(),
              Contains("descriptors: at most 600, 32 of them kept back for files") && Contains("only 600 descriptors"));
 }

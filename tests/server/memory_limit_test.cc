@@ -6,6 +6,7 @@
 
 #include "kvstore/kvstore.grpc.pb.h"
 #include "kvstore/v1/admin_service.grpc.pb.h"
+#include "kvstore/v1/key_value_service.grpc.pb.h"
 #include "tests/support/running_server.h"
 #include "tests/support/temp_directory.h"
 
@@ -21,7 +22,8 @@ struct Client {
   explicit Client(const RunningServer& server)
       : channel(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials())),
         stub(kvstore::KeyValueStore::NewStub(channel)),
-        admin(v1::AdminService::NewStub(channel)) {}
+        admin(v1::AdminService::NewStub(channel)),
+        keys(v1::KeyValueService::NewStub(channel)) {}
 
   grpc::Status set(const std::string& key, std::size_t value_bytes) {
     grpc::ClientContext context;
@@ -46,6 +48,11 @@ struct Client {
     kvstore::DelResponse answer;
     REQUIRE(stub->Del(&context, request, &answer).ok());
     return answer.success();
+  }
+  grpc::Status transact(const v1::TransactRequest& request) {
+    grpc::ClientContext context;
+    v1::TransactResponse answer;
+    return keys->Transact(&context, request, &answer);
   }
   v1::GetStatusResponse status() {
     grpc::ClientContext context;
@@ -77,6 +84,7 @@ struct Client {
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<kvstore::KeyValueStore::Stub> stub;
   std::unique_ptr<v1::AdminService::Stub> admin;
+  std::unique_ptr<v1::KeyValueService::Stub> keys;
 };
 
 }  // namespace
@@ -102,6 +110,31 @@ TEST_CASE("memory limit: writes are refused and nothing is lost, reads and delet
   server.wait_for_line("there is memory again: writes are accepted");
   CHECK(client.status().accepting_writes());
   CHECK(client.status().alarms_size() == 0);
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("memory limit: a transaction that only removes works, one that adds is refused as a whole") {
+  TempDirectory directory;
+  RunningServer server(
+      {directory.file("data"), {"--mode", "AOF", "--fsync", "never", "--max-memory", "16MiB"}, {}, {}});
+  Client client(server);
+  REQUIRE(client.fill() > 2);
+  v1::TransactRequest both;
+  both.add_then()->mutable_delete_()->set_key("0");
+  auto& set = *both.add_then()->mutable_set();
+  set.set_key("more");
+  set.set_value(std::string(2 << 20, 'v'));
+  const grpc::Status refused = client.transact(both);
+  CHECK(refused.error_code() == StatusCode::RESOURCE_EXHAUSTED);
+  CHECK_THAT(refused.error_message(), Contains("MEMORY_LIMIT"));
+  CHECK(client.bytes_of("0") == 1 << 20);
+  CHECK(client.bytes_of("more") == 0);
+
+  v1::TransactRequest removal;
+  for (const char* key : {"0", "1"}) removal.add_then()->mutable_delete_()->set_key(key);
+  CHECK(client.transact(removal).ok());
+  CHECK(client.bytes_of("0") == 0);
+  CHECK(client.set("again", 1 << 20).ok());
   CHECK(server.stop() == 0);
 }
 

@@ -116,7 +116,7 @@ TEST_CASE("options: unknown flags, variables and lines are refused with a sugges
 }
 
 TEST_CASE("options: flags of features that do not exist are unknown") {
-  for (const char* flag : {"--tls-cert", "--auth-file", "--ordered-index", "--accept-data-loss"}) {
+  for (const char* flag : {"--tls-cert", "--auth-file", "--ordered-index"}) {
     CHECK_THAT(Command().refusal({flag, "x"}), Contains("unknown flag"));
   }
 }

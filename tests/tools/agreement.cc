@@ -105,7 +105,7 @@ Verdict server_verdict(FaultyFileSystem& fs) {
   verdict.digest = store.totals().digest;
   verdict.request_ids = store.requests().figures(clock.now()).ids;
   verdict.torn_bytes = recovered->report.tail_bytes_discarded;
-  verdict.passed_over = !recovered->set_aside.empty();
+  verdict.passed_over = !recovered->report.files_skipped.empty();
   return verdict;
 }
 
