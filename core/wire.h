@@ -130,6 +130,12 @@ class WireWriter {
     varint(value.size());
     varint(wire_tag(field, WireType::kBytes));
   }
+  // Fields that are written already, or the content of one.
+  void raw(std::string_view value) noexcept {
+    assert(static_cast<std::size_t>(at_ - begin_) >= value.size());
+    at_ -= value.size();
+    if (!value.empty()) std::memcpy(at_, value.data(), value.size());
+  }
   // Makes everything that was written since size() was `mark` the content of a field.
   void enclose(std::uint32_t field, std::size_t mark) noexcept {
     varint(size() - mark);
@@ -137,11 +143,6 @@ class WireWriter {
   }
 
  private:
-  void raw(std::string_view value) noexcept {
-    assert(static_cast<std::size_t>(at_ - begin_) >= value.size());
-    at_ -= value.size();
-    if (!value.empty()) std::memcpy(at_, value.data(), value.size());
-  }
   void varint(std::uint64_t value) noexcept {
     std::size_t count = varint_bytes(value);
     assert(static_cast<std::size_t>(at_ - begin_) >= count);

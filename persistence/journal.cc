@@ -17,6 +17,7 @@ Ticket& Ticket::operator=(Ticket&& other) noexcept {
   journal_ = std::exchange(other.journal_, nullptr);
   record_bytes_ = other.record_bytes_;
   space_bytes_ = other.space_bytes_;
+  records_ = other.records_;
   logging_ = other.logging_;
   log_promised_ = other.log_promised_;
   default_level_ = other.default_level_;
@@ -33,8 +34,8 @@ bool Ticket::holds(std::span<const Mutation> mutations) const noexcept {
   return record_bytes_of(mutations, nullptr) <= record_bytes_;
 }
 
-Admission::Admission(JournalCore& journal, std::uint32_t record_bytes, Scheduler& home) noexcept
-    : journal_(journal), home_(home), record_bytes_(record_bytes) {}
+Admission::Admission(JournalCore& journal, std::uint32_t record_bytes, std::uint32_t records, Scheduler& home) noexcept
+    : journal_(journal), home_(home), record_bytes_(record_bytes), records_(records) {}
 
 bool Admission::await_ready() noexcept { return journal_.admit_fast(*this); }
 
@@ -63,12 +64,12 @@ Journal::Journal(FileSystem& fs, Clock& clock, LogKeeper& keeper, JournalOptions
     : core_(std::make_unique<JournalCore>(fs, clock, keeper, std::move(options))) {}
 Journal::~Journal() = default;
 
-Admission Journal::admit(std::size_t record_bytes, Scheduler& home) noexcept {
+Admission Journal::admit(std::size_t record_bytes, Scheduler& home, std::uint32_t records) noexcept {
   const auto bytes = std::min<std::size_t>(record_bytes, std::numeric_limits<std::uint32_t>::max());
-  return {*core_, static_cast<std::uint32_t>(bytes), home};
+  return {*core_, static_cast<std::uint32_t>(bytes), records, home};
 }
 
-Revision Journal::append(Ticket&& ticket, std::span<const Mutation> mutations, const RequestBlock* request) noexcept {
+Revision Journal::append(Ticket& ticket, std::span<const Mutation> mutations, const RequestBlock* request) noexcept {
   return core_->append(ticket, mutations, request);
 }
 

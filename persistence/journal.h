@@ -47,9 +47,9 @@ struct Watermarks {
 class Journal;
 class JournalCore;
 
-// The right to append one record of at most the admitted size. While any ticket is held the journal cannot change
-// between logging and not logging. Dropped unused, it gives everything back. Hold it briefly, and never over a wait
-// for something that needs another ticket.
+// The right to append one record of at most the admitted size, or so many records of that size together. While any
+// ticket is held the journal cannot change between logging and not logging. Dropped, it gives back what was not used.
+// Hold it briefly, and never over a wait for something that needs another ticket.
 class Ticket {
  public:
   Ticket(Ticket&& other) noexcept;
@@ -62,7 +62,7 @@ class Ticket {
   Level default_level() const noexcept { return default_level_; }
   // Whether an explicit level can be promised now; else DURABILITY_UNAVAILABLE, and nothing has been applied.
   absl::Status check_level(Level level) const;
-  // Whether a record of these mutations is no larger than what was admitted.
+  // Whether a record of these mutations is no larger than what is left of what was admitted.
   bool holds(std::span<const Mutation> mutations) const noexcept;
 
  private:
@@ -72,6 +72,7 @@ class Ticket {
   JournalCore* journal_ = nullptr;
   std::uint32_t record_bytes_ = 0;
   std::uint32_t space_bytes_ = 0;
+  std::uint32_t records_ = 0;  // that may still be appended
   bool logging_ = false;
   bool log_promised_ = false;
   Level default_level_ = Level::kMemory;
@@ -89,11 +90,12 @@ class [[nodiscard]] Admission final : public Completion {
  private:
   friend class Journal;
   friend class JournalCore;
-  Admission(JournalCore& journal, std::uint32_t record_bytes, Scheduler& home) noexcept;
+  Admission(JournalCore& journal, std::uint32_t record_bytes, std::uint32_t records, Scheduler& home) noexcept;
 
   JournalCore& journal_;
   Scheduler& home_;
   const std::uint32_t record_bytes_;
+  const std::uint32_t records_;
   Ticket ticket_;
   absl::Status refused_;
   std::coroutine_handle<> waiter_;
@@ -195,12 +197,18 @@ class Journal {
 
   // ---- For the engine -------------------------------------------------------------------------------------------
 
-  // A ticket for one record of at most `record_bytes` (record_bytes_of() of its mutations), at most record_bytes_max.
-  Admission admit(std::size_t record_bytes, Scheduler& home) noexcept;
+  // A ticket for one record of at most `record_bytes` (record_bytes_of() of its mutations), at most record_bytes_max;
+  // or for `records` of them, at least one, with so many bytes together.
+  Admission admit(std::size_t record_bytes, Scheduler& home, std::uint32_t records = 1) noexcept;
 
   // Numbers the record and, when the ticket says logging(), queues it. Copies the mutations; one record is all or
   // nothing. Call it while every shard it touches is locked. Never blocks on the disk, never allocates.
-  Revision append(Ticket&& ticket, std::span<const Mutation> mutations, const RequestBlock* request = nullptr) noexcept;
+  // Uses up one record of the ticket.
+  Revision append(Ticket& ticket, std::span<const Mutation> mutations, const RequestBlock* request = nullptr) noexcept;
+  Revision append(Ticket&& ticket, std::span<const Mutation> mutations,
+                  const RequestBlock* request = nullptr) noexcept {
+    return append(ticket, mutations, request);
+  }
 
   // For the writer of `revision`. After a failure OUTCOME_UNKNOWN. kMemory, and a journal without a log, is ready.
   // kDisk forces a sync under INTERVAL and NEVER, or joins one.

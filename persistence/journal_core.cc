@@ -45,13 +45,14 @@ JournalCore::~JournalCore() {
 bool JournalCore::admit_fast(Admission& admission) noexcept {
   if ((gate_.load(std::memory_order_relaxed) & kClosed) != 0) return false;
   if (admission.record_bytes_ > options_.record_bytes_max) return false;
-  const std::uint64_t before = gate_.fetch_add(1);
-  if ((before & kClosed) != 0 || !below_ceiling(before + 1)) {
-    release_gate();
+  const std::uint64_t before = gate_.fetch_add(admission.records_);
+  if ((before & kClosed) != 0 || !below_ceiling(before + admission.records_)) {
+    release_gate(admission.records_);
     return false;
   }
   admission.ticket_.journal_ = this;
   admission.ticket_.record_bytes_ = admission.record_bytes_;
+  admission.ticket_.records_ = admission.records_;
   return true;
 }
 
@@ -83,15 +84,15 @@ JournalCore::Verdict JournalCore::judge(Admission& admission) noexcept {
   if (refusal(admission) == Verdict::kRefused) return Verdict::kRefused;
   if (paused_ || delaying_) return Verdict::kWait;
   if (refusing_) return refuse(admission, disk_full());
-  if (!below_ceiling(tickets_out() + 1)) {
-    want_ceiling();
+  if (!below_ceiling(tickets_out() + admission.records_)) {
+    want_ceiling(admission.records_);
     return supply_blocked_ ? refuse(admission, disk_full()) : Verdict::kWait;
   }
   return logging_ ? judge_log(admission) : grant(admission, 0);
 }
 
 JournalCore::Verdict JournalCore::judge_log(Admission& admission) noexcept {
-  const std::uint32_t space_bytes = space_for(admission.record_bytes_);
+  const std::uint32_t space_bytes = space_for(admission.record_bytes_, admission.records_);
   if (space_ < space_reserved_ + space_bytes) {
     return supply_blocked_ ? refuse(admission, disk_full()) : Verdict::kWait;
   }
@@ -100,13 +101,14 @@ JournalCore::Verdict JournalCore::judge_log(Admission& admission) noexcept {
 }
 
 JournalCore::Verdict JournalCore::grant(Admission& admission, std::uint32_t space_bytes) noexcept {
-  gate_.fetch_add(1);
+  gate_.fetch_add(admission.records_);
   Ticket& ticket = admission.ticket_;
   ticket.journal_ = this;
   ticket.logging_ = logging_;
   ticket.log_promised_ = promised_;
   ticket.default_level_ = default_level_;
   ticket.record_bytes_ = admission.record_bytes_;
+  ticket.records_ = admission.records_;
   if (logging_) {
     ticket.space_bytes_ = space_bytes;
     queue_reserved_ += admission.record_bytes_;
@@ -115,8 +117,10 @@ JournalCore::Verdict JournalCore::grant(Admission& admission, std::uint32_t spac
   return Verdict::kGranted;
 }
 
-std::uint32_t JournalCore::space_for(std::uint32_t record_bytes) const noexcept {
-  return static_cast<std::uint32_t>(2 * std::min(record_bytes + kBatchOverhead, segment_room_));
+// Each record may come to lie in a batch of its own.
+std::uint32_t JournalCore::space_for(std::uint32_t record_bytes, std::uint32_t records) const noexcept {
+  if (records == 1) return static_cast<std::uint32_t>(2 * std::min(record_bytes + kBatchOverhead, segment_room_));
+  return static_cast<std::uint32_t>(2 * (record_bytes + records * kBatchOverhead));
 }
 
 void JournalCore::admit_waiting(WakeLists& woken) {
@@ -142,9 +146,9 @@ void JournalCore::update_gate() noexcept {
   }
 }
 
-void JournalCore::release_gate() noexcept {
-  const std::uint64_t before = gate_.fetch_sub(1);
-  if (before != (kClosed | 1)) return;
+void JournalCore::release_gate(std::uint64_t records) noexcept {
+  const std::uint64_t before = gate_.fetch_sub(records);
+  if (before != (kClosed | records)) return;
   std::lock_guard lock(mutex_);
   tickets_back_.notify_all();
 }
@@ -161,7 +165,7 @@ void JournalCore::give_back(Ticket& ticket) noexcept {
     }
     woken.post();
   }
-  release_gate();
+  release_gate(ticket.records_);
 }
 
 void JournalCore::set_flag(bool& flag, bool value) {
@@ -194,9 +198,9 @@ bool JournalCore::below_ceiling(std::uint64_t tickets) const noexcept {
   return applied_.load() + tickets <= ceiling_.load();
 }
 
-void JournalCore::want_ceiling() noexcept {
+void JournalCore::want_ceiling(std::uint64_t records) noexcept {
   raise_at_ = std::numeric_limits<Revision>::max();
-  supply_.request_ceiling(applied_ + tickets_out() + 1);
+  supply_.request_ceiling(applied_ + tickets_out() + records);
 }
 
 void JournalCore::set_ceiling(Revision ceiling) {
@@ -213,28 +217,35 @@ void JournalCore::set_ceiling(Revision ceiling) {
 
 Revision JournalCore::append(Ticket& ticket, std::span<const Mutation> mutations,
                              const RequestBlock* request) noexcept {
-  assert(ticket.journal_ == this);
-  ticket.journal_ = nullptr;
+  assert(ticket.journal_ == this && ticket.records_ > 0);
+  const bool last = --ticket.records_ == 0;
+  if (last) ticket.journal_ = nullptr;
   if (!ticket.logging_) {
     const Revision revision = applied_.fetch_add(1) + 1;
-    if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling();
-    release_gate();
+    if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling(1);
+    release_gate(1);
     return revision;
   }
-  const std::size_t bytes = record_bytes_of(mutations, request);
+  const auto bytes = static_cast<std::uint32_t>(record_bytes_of(mutations, request));
   // More than was admitted would be written past what is reserved: our own bug, and no way back from here.
   if (bytes > ticket.record_bytes_) std::terminate();
+  // What the ticket's other records may need stays theirs; the last takes what is left.
+  const std::uint32_t room_bytes = last ? ticket.record_bytes_ : bytes;
+  const std::uint32_t space_bytes =
+      last ? ticket.space_bytes_ : 2 * (bytes + static_cast<std::uint32_t>(kBatchOverhead));
+  ticket.record_bytes_ -= room_bytes;
+  ticket.space_bytes_ -= space_bytes;
   Revision revision;
   bool wake;
   {
     std::lock_guard lock(mutex_);
     revision = applied_.load(std::memory_order_relaxed) + 1;
-    encode_record(revision, mutations, request, queue_.push(bytes, revision, ticket.space_bytes_));
-    queue_reserved_ -= ticket.record_bytes_;
+    encode_record(revision, mutations, request, queue_.push(bytes, revision, space_bytes));
+    queue_reserved_ -= room_bytes;
     applied_.store(revision, std::memory_order_release);
     gate_.fetch_sub(1);
     if (paused_) tickets_back_.notify_all();
-    if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling();
+    if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling(1);
     wake = !std::exchange(strand_awake_, true);
   }
   records_.fetch_add(1, std::memory_order_relaxed);

@@ -1,8 +1,8 @@
 // The inside of Journal: who may append (admission), numbering, and the doors between callers, strand and supply.
 //
 // Hard part: without a log, admit() and append() are a few atomic operations; with one, they share a mutex. One word,
-// gate_, says which: it counts the tickets that are out, and its highest bit, kClosed, sends everybody to the mutex.
-// Whoever adds a ticket and then finds the gate closed takes it back and goes the long way.
+// gate_, says which: it counts the records of the tickets that are out, and its highest bit, kClosed, sends everybody
+// to the mutex. Whoever adds a ticket and then finds the gate closed takes it back and goes the long way.
 //
 // Threads:  as journal.h. mutex_ is taken inside shard locks and never held over a system call; no other lock of the
 //           journal but the supply's is taken inside it.
@@ -93,10 +93,10 @@ class JournalCore {
   Verdict judge(Admission& admission) noexcept;
   Verdict judge_log(Admission& admission) noexcept;
   Verdict grant(Admission& admission, std::uint32_t space_bytes) noexcept;
-  std::uint32_t space_for(std::uint32_t record_bytes) const noexcept;
+  std::uint32_t space_for(std::uint32_t record_bytes, std::uint32_t records) const noexcept;
   bool below_ceiling(std::uint64_t tickets) const noexcept;
-  void want_ceiling() noexcept;
-  void release_gate() noexcept;
+  void want_ceiling(std::uint64_t records) noexcept;
+  void release_gate(std::uint64_t records) noexcept;
   void update_gate() noexcept;
   void admit_waiting(WakeLists& woken);
   void set_flag(bool& flag, bool value);

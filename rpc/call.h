@@ -72,8 +72,13 @@ class Call {
   Completion& sent() noexcept { return sent_; }
   // The library's last word came: the call was cancelled, or it ended. A stream that waits for something wakes up here.
   virtual void on_over() noexcept {}
-  // Set before the answer is sent; resumed when both events have come, in whatever order.
+  // Set before the last event comes; resumed when all have come, in whatever order: the answer was handed over, the
+  // call is over, and one more of arrive() for each expect_one_more().
   void resume_at_end(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
+  void expect_one_more() noexcept { events_left_.fetch_add(1, std::memory_order_relaxed); }
+  void arrive() noexcept {
+    if (events_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) waiter_.resume();
+  }
   bool over() const noexcept { return over_.seen.load(std::memory_order_acquire); }
 
   Reactor& reactor_;
@@ -103,10 +108,6 @@ class Call {
     void call_over() noexcept override {}
   };
   void tell_watcher() noexcept;
-
-  void arrive() noexcept {
-    if (events_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) waiter_.resume();
-  }
 
   Sent sent_{*this};
   Over over_{*this};

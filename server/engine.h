@@ -27,6 +27,7 @@
 #include "core/task.h"
 #include "persistence/journal.h"
 #include "persistence/storage.h"
+#include "server/batch.h"
 #include "server/executor.h"
 #include "server/lateness.h"
 #include "server/limits.h"
@@ -122,6 +123,7 @@ class Engine {
     return journal_->wait_readable(shown, home);
   }
   Revision applied() const noexcept { return journal_->applied(); }
+  Level default_level() const noexcept { return journal_->default_level(); }
   // A revision up to which every read that begins after this call sees everything and may show it at once: revisions
   // are assigned under the lock of the shard, so a reader that gets the lock finds those before it published.
   Revision visible() const noexcept {
@@ -138,6 +140,24 @@ class Engine {
   // All operations of a branch, or none, as one record; check() each first. An error of admission comes as a status,
   // one of what was found in the result, when it may be told.
   Task<absl::StatusOr<Transacted>> transact(const TransactionRequest& request, Caller& caller, TransactionSink& sink);
+  // Every operation by itself, those of one key in their order; check() and plan() first. Each item then has an error
+  // or was told to the sink. An error here: nobody waits any more, and what had not begun was not applied.
+  Task<absl::Status> run(Batch& batch, Caller& caller, BatchSink& sink);
+  // What answers wait for that were given together: the newest revision of each kind, 0 for none.
+  struct Unsettled {
+    Revision disk = 0;   // of a change whose answer waits for DISK
+    Revision os = 0;     // for OS
+    Revision shown = 0;  // that answers show without having made it
+  };
+  bool settled(const Unsettled& unsettled) const noexcept {
+    return unsettled.os == 0 && unsettled.disk <= journal_->durable() && !must_wait(unsettled.shown);
+  }
+  Task<absl::Status> until_settled(Unsettled unsettled, Scheduler& home);
+  // Whether a change at this level may be answered as made, or what was seen may be shown.
+  bool reached(Revision revision, Level level) const noexcept {
+    if (level == Level::kMemory) return true;
+    return revision <= (level == Level::kOs ? journal_->watermarks().os : journal_->durable());
+  }
   // Every key that is UTF-8, shard by shard: each shard is seen at one moment.
   // RESPONSE_TOO_LARGE when names and their framing would exceed `bytes_max`.
   Task<absl::StatusOr<KeyListing>> keys(std::size_t bytes_max, Caller& caller);
@@ -163,6 +183,11 @@ class Engine {
   // Under the shard's lock. False: the ticket is too small.
   bool apply_alone(const Operation& operation, const HashedKey& key, const HashedValue& value, Ticket ticket,
                    Level level, OutcomeSink* sink, Outcome& outcome);
+  struct BatchRun;
+  template <class Lock>
+  bool carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, BatchRun& run);
+  std::size_t carry_out(const Batch::Window& window, BatchRun& run);
+
   struct Changes {
     Revision revision;  // 0: none of its own
     Revision shown;     // the newest change of others that the answer shows

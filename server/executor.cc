@@ -99,7 +99,7 @@ bool apply(WriteLock& shard, const Operation& operation, const HashedKey& key, c
   std::optional<PreparedPut> prepared = prepare(shard, found, key, value, decision);
 
   if (!mutations.all().empty()) {
-    const Revision revision = context.journal.append(std::move(ticket), mutations.all());
+    const Revision revision = context.journal.append(ticket, mutations.all());
     if (decision.change != Change::kNone) {
       number(outcome, revision);
     } else {

@@ -24,6 +24,8 @@ void KeyValueService::listen(Reactor& reactor) {
   serve_single("SetExpiry", &Raw::RequestSetExpiry, OperationKind::kSetExpiry);
   serve_unary<WireMessage, WireMessage, Raw>(reactor, name("Transact"), service_, &Raw::RequestTransact,
                                              TransactCall::Handler{&transact_});
+  serve_messages<Raw>(reactor, name("Pipeline"), service_, &Raw::RequestPipeline, StreamBounds(),
+                      PipelineCall::Handler{&pipeline_});
 }
 
 }  // namespace kv

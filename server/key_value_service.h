@@ -7,6 +7,7 @@
 #include "kvstore/v1/key_value_service.grpc.pb.h"
 #include "rpc/rpc_service.h"
 #include "server/many_calls.h"
+#include "server/pipeline_call.h"
 #include "server/scan_calls.h"
 #include "server/single_calls.h"
 #include "server/transact_call.h"
@@ -15,7 +16,8 @@ namespace kv {
 
 class KeyValueService final : public RpcService {
  public:
-  explicit KeyValueService(Engine& engine) : single_(engine), transact_(engine), many_(engine), scans_(engine) {}
+  explicit KeyValueService(Engine& engine)
+      : single_(engine), transact_(engine), many_(engine), scans_(engine), pipeline_(engine) {}
 
   grpc::Service& grpc_service() noexcept override { return service_; }
   void listen(Reactor& reactor) override;
@@ -26,12 +28,13 @@ class KeyValueService final : public RpcService {
   using Single = Stubs::WithRawMethod_Get<Stubs::WithRawMethod_Set<Stubs::WithRawMethod_Delete<
       Stubs::WithRawMethod_Increment<Stubs::WithRawMethod_Append<Stubs::WithRawMethod_SetExpiry<Stubs::Service>>>>>>;
   using Many = Stubs::WithRawMethod_MultiGet<Stubs::WithRawMethod_Scan<Stubs::WithRawMethod_DeleteRange<Single>>>;
-  using Raw = Stubs::WithRawMethod_Transact<Many>;
+  using Raw = Stubs::WithRawMethod_Transact<Stubs::WithRawMethod_Pipeline<Many>>;
 
   SingleCalls single_;
   TransactCall transact_;
   ManyCalls many_;
   ScanCalls scans_;
+  PipelineCall pipeline_;
   Raw service_;
 };
 

@@ -53,6 +53,7 @@ struct HashedKey {
 // A value with what the digest needs of it. Make it before taking the lock: a large value takes its time.
 struct HashedValue {
   HashedValue(std::string_view value) noexcept;  // implicit, for callers who do not care
+  HashedValue(std::string_view text, std::uint64_t known_hash) noexcept : value(text), hash(known_hash) {}
   std::string_view value;
   std::uint64_t hash;  // content_hash
 };

@@ -1,0 +1,161 @@
+#include "rpc/message_stream.h"
+
+#include <utility>
+
+#include "core/error.h"
+#include "rpc/status.h"
+
+namespace kv {
+namespace {
+
+absl::Status shutting_down() { return error(Reason::kShuttingDown, "the server is stopping"); }
+
+}  // namespace
+
+// ---- Reading
+
+bool MessageStream::Read::await_suspend(std::coroutine_handle<> waiter) {
+  waiter_ = waiter;
+  {
+    const std::lock_guard lock(stream_.mutex_);
+    if (stream_.stopping() || stream_.ending_ || stream_.broken_) return false;
+    stream_.waiting_ = this;
+    stream_.reader_ = stream_.has_room() ? Reader::kReading : Reader::kWantsRoom;
+    if (stream_.reader_ == Reader::kWantsRoom) return true;
+  }
+  start();
+  return true;
+}
+
+void MessageStream::Read::start() noexcept { stream_.stream_.Read(&stream_.bytes_, static_cast<Completion*>(this)); }
+
+void MessageStream::Read::complete(bool ok) noexcept {
+  ok_ = ok;
+  waiter_.resume();
+}
+
+bool MessageStream::Read::await_resume() {
+  {
+    const std::lock_guard lock(stream_.mutex_);
+    stream_.reader_ = Reader::kWorking;
+    stream_.waiting_ = nullptr;
+    if (stream_.stopping() || stream_.ending_ || stream_.broken_ || stream_.status_sent_) return false;
+    stream_.peer_done_ = !ok_;
+  }
+  return ok_ && parse(stream_.bytes_, message_);
+}
+
+// ---- Answering
+
+void MessageStream::promise() noexcept {
+  const std::lock_guard lock(mutex_);
+  ++promised_;
+}
+
+void MessageStream::hold(std::size_t bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  queued_bytes_ += bytes;
+}
+
+void MessageStream::send(grpc::ByteBuffer answer, std::size_t held_bytes) noexcept {
+  Todo todo;
+  {
+    const std::lock_guard lock(mutex_);
+    queued_bytes_ -= held_bytes;
+    if (broken_) {
+      --promised_;
+    } else {
+      queued_bytes_ += answer.Length();
+      queue_.push_back(std::move(answer));
+    }
+    todo = next_steps();
+  }
+  carry_out(todo);
+}
+
+void MessageStream::drop() noexcept {
+  Todo todo;
+  {
+    const std::lock_guard lock(mutex_);
+    --promised_;
+    todo = next_steps();
+  }
+  carry_out(todo);
+}
+
+void MessageStream::written(bool ok) noexcept {
+  Todo todo;
+  {
+    const std::lock_guard lock(mutex_);
+    writing_ = sending_ = false;
+    --promised_;
+    queued_bytes_ -= queue_.front().Length();
+    queue_.pop_front();
+    if (!ok) {
+      broken_ = true;
+      clear_queue();
+    }
+    todo = next_steps();
+  }
+  carry_out(todo);
+}
+
+void MessageStream::clear_queue() noexcept {
+  promised_ -= queue_.size();
+  for (const grpc::ByteBuffer& answer : queue_) queued_bytes_ -= answer.Length();
+  queue_.clear();
+}
+
+// ---- The end
+
+void MessageStream::end() noexcept {
+  Todo todo;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(ending_, true)) return;
+    status_ = shutting_down();
+    todo = next_steps();
+  }
+  carry_out(todo);
+}
+
+void MessageStream::Finish::await_suspend(std::coroutine_handle<> waiter) {
+  Todo todo;
+  {
+    const std::lock_guard lock(stream.mutex_);
+    stream.resume_at_end(waiter);
+    stream.reader_ = Reader::kGone;
+    const bool cut_short = stream.stopping() && status.ok() && !stream.peer_done_;
+    if (!stream.status_sent_) stream.status_ = cut_short ? shutting_down() : std::move(status);
+    todo = stream.next_steps();
+  }
+  MessageStream& all = stream;  // this object lies in the coroutine, which goes with the last event
+  all.carry_out(todo);
+  all.arrive();
+}
+
+MessageStream::Todo MessageStream::next_steps() noexcept {
+  Todo todo;
+  if (!writing_ && !queue_.empty()) todo.write = writing_ = sending_ = true;
+  if (reader_ == Reader::kWantsRoom) {
+    if (ending_ || broken_) {
+      todo.resume = std::exchange(waiting_, nullptr);
+      reader_ = Reader::kWorking;
+    } else if (has_room()) {
+      todo.read = waiting_;
+      reader_ = Reader::kReading;
+    }
+  }
+  const bool nobody_works = reader_ == Reader::kGone || (reader_ == Reader::kReading && ending_);
+  if (nobody_works && promised_ == 0 && !status_sent_) todo.send_status = status_sent_ = true;
+  return todo;
+}
+
+void MessageStream::carry_out(Todo todo) noexcept {
+  if (todo.write) stream_.Write(queue_.front(), static_cast<Completion*>(&written_));
+  if (todo.read != nullptr) todo.read->start();
+  if (todo.send_status) stream_.Finish(to_grpc(status_), static_cast<Completion*>(&sent()));
+  if (todo.resume != nullptr) reactor_.post(*todo.resume);
+}
+
+}  // namespace kv

@@ -1,0 +1,67 @@
+#include "server/batch.h"
+
+#include <algorithm>
+
+namespace kv {
+namespace {
+
+constexpr std::size_t kItemsKept = 512;
+constexpr std::size_t kWindowSteps = 128;
+// Far below what the journal's queue holds, so that one stream does not keep others waiting.
+constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
+// An Append is admitted for that much beyond the value that was seen.
+constexpr std::size_t kAppendSlack = 4 << 10;
+
+}  // namespace
+
+void Batch::clear() noexcept {
+  items_.clear();
+  steps_.clear();
+  if (items_.capacity() <= kItemsKept) return;
+  items_.shrink_to_fit();
+  steps_.shrink_to_fit();
+}
+
+void Batch::plan(const Store& store) {
+  steps_.reserve(items_.size());
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    if (!items_[i].error.ok()) continue;
+    const HashedKey key(items_[i].operation.key);
+    steps_.push_back({store.shard_of(key), i, key, HashedValue(items_[i].operation.value).hash});
+  }
+  std::ranges::sort(
+      steps_, [](const Step& a, const Step& b) { return a.shard != b.shard ? a.shard < b.shard : a.item < b.item; });
+}
+
+Batch::Window Batch::window(std::size_t begin, const Store& store, UnixMillis now,
+                            std::size_t present_bytes_at_least) const {
+  Window window{.begin = begin, .end = begin};
+  while (window.end < steps_.size() && window.end - begin < kWindowSteps) {
+    const Step& step = steps_[window.end];
+    const Operation& operation = items_[step.item].operation;
+    std::size_t bytes = 0;
+    if (operation.writes()) {
+      std::size_t present = 0;
+      if (operation.kind == OperationKind::kAppend) {
+        const ReadLock shard = store.read_shard(step.shard);
+        const Entry* entry = find_key(shard, step.key, now).seen().entry;
+        present = (entry == nullptr ? 0 : entry->value().size()) + kAppendSlack;
+        if (window.end == begin) present = std::max(present, present_bytes_at_least);
+      }
+      bytes = record_bytes_at_most(operation, present);
+    }
+    if (window.end != begin && window.record_bytes + bytes > kWindowBytes) break;
+    window.record_bytes += bytes;
+    window.writes += operation.writes() ? 1 : 0;
+    ++window.end;
+  }
+  return window;
+}
+
+std::size_t Batch::group_end(std::size_t begin, std::size_t limit) const noexcept {
+  std::size_t end = begin + 1;
+  while (end < limit && steps_[end].shard == steps_[begin].shard) ++end;
+  return end;
+}
+
+}  // namespace kv

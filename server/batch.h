@@ -1,0 +1,77 @@
+// Many operations that are not one change: each takes effect by itself, but their keys are hashed together, their
+// shards locked once for all their operations, and the log is asked for room for many at once.
+//
+// Hard part: operations on one key keep their order; others need none. So they are sorted by shard, and within a shard
+// stay as they were. Each write is a record of its own, appended while its shard is locked.
+//
+// Threads:  one at a time. Lifetime: the operations' bytes outlive the batch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/executor.h"
+#include "server/operation.h"
+#include "store/store.h"
+
+namespace kv {
+
+// One operation, and what came of it. The sink was told of those without an error.
+struct BatchItem {
+  Operation operation;
+  absl::Status error;     // set before it runs, it keeps the operation from running
+  Revision revision = 0;  // of its change; 0: nothing changed
+  Revision shown = 0;     // the newest change of others that its answer shows
+  Level level = Level::kMemory;
+};
+
+// OutcomeSink of the item that was named last.
+class BatchSink : public OutcomeSink {
+ public:
+  virtual void begin(std::size_t item) noexcept = 0;
+
+ protected:
+  ~BatchSink() = default;
+};
+
+class Batch {
+ public:
+  // Throws std::bad_alloc, as plan() does.
+  BatchItem& add() { return items_.emplace_back(); }
+  std::size_t size() const noexcept { return items_.size(); }
+  BatchItem& operator[](std::size_t item) noexcept { return items_[item]; }
+  const BatchItem& operator[](std::size_t item) const noexcept { return items_[item]; }
+  // Empty again; gives back memory that an ordinary message does not need.
+  void clear() noexcept;
+
+  // Hashes and sorts what was added, but for items with an error.
+  void plan(const Store& store);
+
+  // What is carried out under one admission: steps begin to end, in the order of the plan.
+  struct Window {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::uint32_t writes = 0;
+    std::size_t record_bytes = 0;  // of all of them together, at most
+  };
+  std::size_t steps() const noexcept { return steps_.size(); }
+  Window window(std::size_t begin, const Store& store, UnixMillis now, std::size_t present_bytes_at_least) const;
+
+  struct Step {
+    std::size_t shard;
+    std::size_t item;
+    HashedKey key;
+    std::uint64_t value_hash;
+  };
+  const Step& step(std::size_t number) const noexcept { return steps_[number]; }
+  // Where the steps of this step's shard end.
+  std::size_t group_end(std::size_t begin, std::size_t limit) const noexcept;
+
+ private:
+  std::vector<BatchItem> items_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace kv

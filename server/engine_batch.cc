@@ -1,0 +1,124 @@
+// Engine::run: the operations of a batch, window by window.
+#include <algorithm>
+#include <new>
+#include <optional>
+#include <utility>
+
+#include "server/batch.h"
+#include "server/engine.h"
+
+namespace kv {
+
+struct Engine::BatchRun {
+  Batch& batch;
+  BatchSink& sink;
+  std::optional<Ticket> ticket;  // of the window, when it writes
+  absl::Status refused;          // what its writes get instead
+  Revision visible_before = 0;
+  UnixMillis earliest_expiry = kNoExpiry;
+};
+
+// Under the shard's lock. False: the ticket is too small for this step.
+template <class Lock>
+bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, BatchRun& run) {
+  BatchItem& item = run.batch[step.item];
+  run.sink.begin(step.item);
+  try {
+    if (!item.operation.writes()) {
+      Outcome outcome;
+      look(find_key(shard, step.key, now), item.operation, run.visible_before, run.sink, outcome);
+      item.shown = outcome.shown;
+      item.level = journal_->default_level();
+      item.error = std::move(outcome.error);
+      return true;
+    }
+    if constexpr (std::is_same_v<Lock, WriteLock>) {
+      item.error = run.refused;
+      if (item.error.ok() && item.operation.options.level)
+        item.error = run.ticket->check_level(*item.operation.options.level);
+      if (item.error.ok() && item.operation.kind != OperationKind::kDelete)  // which makes room
+        item.error = memory_.admit(item.operation.key.size() + item.operation.value.size());
+      if (!item.error.ok()) return true;
+      item.level = item.operation.options.level.value_or(run.ticket->default_level());
+      const WriteContext context{*journal_, limits_.entry_bytes_max, now, item.level};
+      Decision decision;
+      const HashedValue value(item.operation.value, step.value_hash);
+      if (!apply(shard, item.operation, step.key, value, *run.ticket, context, &run.sink, decision)) return false;
+      item.revision = decision.outcome.revision;
+      item.shown = decision.outcome.shown;
+      item.error = std::move(decision.outcome.error);
+      const bool sets_expiry = item.revision != 0 && decision.expire_at != kNoExpiry;
+      if (sets_expiry && (run.earliest_expiry == kNoExpiry || decision.expire_at < run.earliest_expiry))
+        run.earliest_expiry = decision.expire_at;
+    }
+  } catch (const std::bad_alloc&) {
+    item.error = no_memory();
+  }
+  return true;
+}
+
+// Gives where it stopped: at the end, or where the ticket was too small.
+std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
+  const auto writes = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (run.batch[run.batch.step(i).item].operation.writes()) return true;
+    }
+    return false;
+  };
+  const auto all = [&](auto shard, std::size_t& at, std::size_t end) {
+    const UnixMillis now = clock_.now();
+    while (at < end && carry_out(shard, run.batch.step(at), now, run)) ++at;
+  };
+  std::size_t at = window.begin;
+  while (at < window.end) {
+    const std::size_t end = run.batch.group_end(at, window.end);
+    const std::size_t shard = run.batch.step(at).shard;
+    if (writes(at, end)) {
+      all(store_.write_shard(shard), at, end);
+    } else {
+      all(store_.read_shard(shard), at, end);
+    }
+    if (at < end) break;
+  }
+  return at;
+}
+
+Task<absl::Status> Engine::run(Batch& batch, Caller& caller, BatchSink& sink) {
+  std::size_t at = 0;
+  std::size_t present_bytes_at_least = 0;
+  while (at < batch.steps()) {
+    const Batch::Window window = batch.window(at, store_, clock_.now(), present_bytes_at_least);
+    BatchRun run{.batch = batch, .sink = sink, .ticket = {}, .refused = {}};
+    if (window.writes != 0) {
+      absl::StatusOr<Ticket> ticket = co_await journal_->admit(window.record_bytes, caller.home(), window.writes);
+      if (ticket.ok()) {
+        run.ticket = *std::move(ticket);
+      } else {
+        run.refused = ticket.status();
+      }
+    }
+    // What has not begun when nobody waits any more is not applied.
+    if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
+    run.visible_before = visible();
+    at = carry_out(window, run);
+    // Somebody made the value longer meanwhile: enough for any, the next time.
+    present_bytes_at_least = at < window.end ? limits_.entry_bytes_max : 0;
+    if (expiries_ != nullptr && run.earliest_expiry != kNoExpiry) expiries_->note(run.earliest_expiry);
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Engine::until_settled(Unsettled unsettled, Scheduler& home) {
+  if (unsettled.disk != 0) {
+    const absl::Status reached = co_await journal_->wait_written(unsettled.disk, Level::kDisk, home);
+    if (!reached.ok()) co_return reached;
+  }
+  if (unsettled.os != 0) {
+    const absl::Status reached = co_await journal_->wait_written(unsettled.os, Level::kOs, home);
+    if (!reached.ok()) co_return reached;
+  }
+  if (!must_wait(unsettled.shown)) co_return absl::OkStatus();
+  co_return co_await journal_->wait_readable(unsettled.shown, home);
+}
+
+}  // namespace kv

@@ -1,0 +1,87 @@
+// One message of a pipeline: read from its bytes, carried out, answered.
+//
+// Lifetime: the bytes outlive the message. Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "rpc/message.h"
+#include "server/batch.h"
+#include "server/engine.h"
+#include "server/operation_decoder.h"
+
+namespace kv {
+
+// What remains of a message whose answer waits: enough to replace results that must not be shown after all.
+struct WaitingAnswer {
+  struct Result {
+    std::size_t bytes;  // its length in the answer
+    Revision revision;  // that must be reached
+    Level level;
+    bool changed;
+  };
+  std::uint64_t id = 0;
+  WireMessage message;
+  std::size_t first_result = 0;  // where results begin in the message
+  std::vector<Result> results;
+  Engine::Unsettled unsettled;
+
+  // What the caller gets when the wait has failed.
+  WireMessage replaced(const Engine& engine, const absl::Status& why) const;
+};
+
+class PipelineMessage final : private BatchSink {
+ public:
+  explicit PipelineMessage(Engine& engine) : engine_(engine) {}
+
+  // MESSAGE_INVALID, FIELD_INVALID, TOO_MANY_OPERATIONS: of the whole. What is wrong with one operation waits for its
+  // result.
+  absl::Status read(std::string_view bytes);
+  // Carries it out. An error ends the stream.
+  Task<absl::Status> run(Caller& caller);
+  // The answer, and what it must wait for.
+  WaitingAnswer answer();
+
+ private:
+  struct Place {
+    std::size_t offset = 0;
+    std::size_t bytes = 0;
+  };
+
+  void begin(std::size_t item) noexcept override { current_ = item; }
+  absl::Status reserve(const Outcome& outcome) override;
+  void take(const Outcome& outcome) noexcept override;
+
+  absl::Status read_all(std::string_view message);
+  void add(DecodedOperation& decoded);
+  Task<absl::Status> run_atomic(Caller& caller);
+  void put_error(std::size_t item);
+  // Throws std::bad_alloc.
+  void room(std::size_t bytes);
+
+  Engine& engine_;
+  std::uint64_t id_ = 0;
+  bool atomic_ = false;
+  WriteOptions options_;
+  Batch batch_;
+  std::size_t current_ = 0;
+  std::size_t answered_bytes_ = 0;  // of results that are there
+  std::size_t unanswered_ = 0;      // results that are not
+  std::vector<Place> places_;       // of each item's result in scratch_
+  std::unique_ptr<char[]> scratch_;
+  std::size_t scratch_bytes_ = 0;
+  std::size_t scratch_used_ = 0;
+  std::size_t reserved_ = 0;
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  std::size_t first_with_options_ = kNone;  // an operation with options of its own
+  WireMessage atomic_answer_;
+  bool atomic_failed_ = false;
+  Level level_ = Level::kMemory;
+  Revision newest_ = 0;  // of its changes
+};
+
+}  // namespace kv

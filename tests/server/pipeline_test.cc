@@ -1,0 +1,387 @@
+// Pipeline of kvstore.v1 through the generated stubs.
+#include <future>
+#include <map>
+#include <random>
+#include <thread>
+
+#include <catch2/catch.hpp>
+
+#include "core/error.h"
+#include "server/pipeline_call.h"
+#include "server/pipeline_message.h"
+#include "tests/server/held_disk.h"
+#include "tests/server/pipeline_fixture.h"
+
+using namespace kv;
+using grpc::StatusCode;
+using namespace std::chrono_literals;
+
+TEST_CASE("pipeline: results come in the order of the operations, each with what its call would answer") {
+  KeyValueFixture f;
+  PipelineStream stream(*f.stub);
+  Message m(7);
+  m.set("a", "1").set("b", "2").get("a").increment("b", 5).append("c", "xyz").remove("a").get("a").get("none");
+  const v1::PipelineResponse r = stream.call(m.request);
+  CHECK(r.id() == 7);
+  REQUIRE(r.results_size() == 8);
+  CHECK(r.results(0).set().applied());
+  CHECK(r.results(2).get().entry().value() == "1");
+  CHECK(r.results(2).get().entry().version() == r.results(0).set().write().revision());
+  CHECK(r.results(3).increment().value() == 7);
+  CHECK(r.results(4).append().length() == 3);
+  CHECK(r.results(5).delete_().deleted());
+  CHECK_FALSE(r.results(6).get().has_entry());
+  CHECK_FALSE(r.results(7).get().has_entry());
+  CHECK(r.write().revision() == 5);
+  CHECK(r.write().durability() == v1::DURABILITY_MEMORY);
+  CHECK(f.journal.applied() == 5);
+  stream.done();
+  CHECK_FALSE(stream.receive());
+  CHECK(stream.finish().ok());
+}
+
+TEST_CASE("pipeline: operations on one key take effect in the order sent, within a message and across messages") {
+  KeyValueFixture f(FsyncPolicy::kNever);
+  PipelineStream stream(*f.stub);
+  std::mt19937 random(1);
+  std::map<std::string, std::string> model;
+  std::map<std::uint64_t, std::vector<std::string>> expected;
+  constexpr int kMessages = 200;
+  std::thread sender([&] {
+    for (std::uint64_t id = 1; id <= kMessages; ++id) {
+      Message m(id);
+      for (int i = 0; i < 50; ++i) {
+        const std::string key = "k" + std::to_string(random() % 20);
+        if (random() % 2 == 0) {
+          m.append(key, std::to_string(random() % 10));
+          model[key] += m.last().append().suffix();
+          expected[id].push_back("#" + std::to_string(model[key].size()));
+        } else {
+          m.get(key);
+          expected[id].push_back(model[key]);
+        }
+      }
+      if (!stream.send(m.request)) break;
+    }
+    stream.done();
+  });
+  int answers = 0;
+  std::map<std::uint64_t, v1::PipelineResponse> received;
+  while (auto r = stream.receive()) {
+    ++answers;
+    const std::uint64_t id = r->id();
+    received[id] = *std::move(r);
+  }
+  sender.join();
+  CHECK(stream.finish().ok());
+  REQUIRE(answers == kMessages);
+  int wrong = 0;
+  for (const auto& [id, response] : received) {
+    REQUIRE(response.results_size() == 50);
+    for (int i = 0; i < 50; ++i) {
+      const v1::OperationResult& result = response.results(i);
+      const std::string got =
+          result.has_get() ? result.get().entry().value() : "#" + std::to_string(result.append().length());
+      wrong += got == expected[id][static_cast<std::size_t>(i)] ? 0 : 1;
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("pipeline: what is wrong with one operation is in its result, and the others are carried out") {
+  KeyValueFixture f;
+  PipelineStream stream(*f.stub);
+  Message m(1);
+  m.set("text", "x").increment("text", 1).set("", "v").set("k", "v");
+  m.request.add_operations();  // of no kind
+  m.set("e", "v").last().mutable_set()->mutable_expiry();
+  m.set("d", "v").last().mutable_set()->mutable_options()->set_durability(v1::DURABILITY_DISK);
+  m.get("k");
+  const v1::PipelineResponse r = stream.call(m.request);
+  REQUIRE(r.results_size() == 8);
+  const auto check_error = [&](int result, StatusCode code, const std::string& reason) {
+    CHECK(r.results(result).error().code() == code);
+    CHECK(r.results(result).error().reason() == reason);
+    CHECK_THAT(r.results(result).error().message(), Catch::Matchers::StartsWith(reason + ": "));
+  };
+  check_error(1, StatusCode::FAILED_PRECONDITION, "NOT_AN_INTEGER");
+  check_error(2, StatusCode::INVALID_ARGUMENT, "EMPTY_KEY");
+  CHECK(r.results(3).set().applied());
+  check_error(4, StatusCode::INVALID_ARGUMENT, "FIELD_INVALID");
+  check_error(5, StatusCode::INVALID_ARGUMENT, "FIELD_INVALID");
+  CHECK_THAT(r.results(5).error().message(), Catch::Matchers::Contains("operations[5].set"));
+  check_error(6, StatusCode::FAILED_PRECONDITION, "DURABILITY_UNAVAILABLE");
+  CHECK(r.results(7).get().entry().value() == "v");
+  CHECK(f.journal.applied() == 2);
+}
+
+TEST_CASE("pipeline: what is wrong with a message ends the stream, after the answers before it") {
+  KeyValueFixture f;
+  const auto ends_with = [&](const v1::PipelineRequest& bad, StatusCode code, const std::string& reason) {
+    PipelineStream stream(*f.stub);
+    REQUIRE(stream.send(Message(1).get("k").request));
+    REQUIRE(stream.send(bad));
+    const auto answer = stream.receive();
+    REQUIRE(answer);
+    CHECK(answer->id() == 1);
+    CHECK_FALSE(stream.receive());
+    check_refused(stream.finish(), code, reason);
+  };
+  Message bad(2);
+  bad.request.mutable_options()->set_durability(static_cast<v1::Durability>(9));
+  ends_with(bad.request, StatusCode::INVALID_ARGUMENT, "FIELD_INVALID");
+  bad = Message(2);
+  bad.request.mutable_options()->set_request_id("0123456789abcdef");
+  ends_with(bad.request, StatusCode::INVALID_ARGUMENT, "FIELD_INVALID");
+  bad = Message(2);
+  bad.set("k", "v").atomic().last().mutable_set()->mutable_options();
+  ends_with(bad.request, StatusCode::INVALID_ARGUMENT, "FIELD_INVALID");
+  bad = Message(2);
+  for (std::size_t i = 0; i <= kPipelineOperationsMax; ++i) bad.get("k");
+  ends_with(bad.request, StatusCode::INVALID_ARGUMENT, "TOO_MANY_OPERATIONS");
+  bad = Message(2).atomic();
+  for (std::size_t i = 0; i <= kTransactionOperationsMax; ++i) bad.get("k");
+  ends_with(bad.request, StatusCode::INVALID_ARGUMENT, "TOO_MANY_OPERATIONS");
+  CHECK(f.journal.applied() == 0);
+}
+
+TEST_CASE("pipeline: an atomic message is one revision and one record, and all its operations have one fate") {
+  KeyValueFixture f(FsyncPolicy::kAlways);
+  PipelineStream stream(*f.stub);
+  const v1::PipelineResponse good = stream.call(Message(1).set("a", "1").set("b", "2").get("a").atomic().request);
+  CHECK(good.id() == 1);
+  REQUIRE(good.results_size() == 3);
+  CHECK(good.results(0).set().write().revision() == 1);
+  CHECK(good.results(1).set().write().revision() == 1);
+  CHECK(good.results(2).get().entry().value() == "1");
+  CHECK(good.write().revision() == 1);
+  CHECK(good.write().durability() == v1::DURABILITY_DISK);
+  const v1::PipelineResponse bad =
+      stream.call(Message(2).set("a", "x").increment("a", 1).set("b", "3").atomic().request);
+  REQUIRE(bad.results_size() == 3);
+  for (const v1::OperationResult& result : bad.results()) {
+    CHECK(result.error().reason() == "NOT_AN_INTEGER");
+    CHECK_THAT(result.error().message(), Catch::Matchers::Contains("operations[1].increment"));
+  }
+  CHECK(bad.write().revision() == 0);
+  CHECK(f.value("a") == "1");
+  CHECK(f.journal.applied() == 1);
+}
+
+TEST_CASE("pipeline: a message's level counts for operations that name none") {
+  KeyValueFixture f(FsyncPolicy::kInterval);
+  PipelineStream stream(*f.stub);
+  Message m(1);
+  m.set("a", "1").set("b", "2").last().mutable_set()->mutable_options()->set_durability(v1::DURABILITY_MEMORY);
+  m.request.mutable_options()->set_durability(v1::DURABILITY_DISK);
+  const v1::PipelineResponse r = stream.call(m.request);
+  CHECK(r.results(0).set().write().durability() == v1::DURABILITY_DISK);
+  CHECK(r.results(1).set().write().durability() == v1::DURABILITY_MEMORY);
+  CHECK(r.write().durability() == v1::DURABILITY_DISK);
+  CHECK(f.journal.durable() >= r.results(0).set().write().revision());
+}
+
+TEST_CASE("pipeline: results that do not fit any more are refused, and their operations not applied") {
+  KeyValueFixture f;
+  REQUIRE(f.set("large", std::string(3 << 20, 'v')).ok());
+  PipelineStream stream(*f.stub);
+  Message m(1);
+  m.get("large").get("large").set("k", "v");
+  m.set("large", "new").last().mutable_set()->set_return_previous(true);
+  const v1::PipelineResponse r = stream.call(m.request);
+  int large = 0;
+  for (const int i : {0, 1, 3}) {
+    large += r.results(i).has_error() ? 0 : 1;
+    if (r.results(i).has_error()) CHECK(r.results(i).error().reason() == "RESPONSE_TOO_LARGE");
+  }
+  CHECK(large == 1);
+  CHECK(r.results(2).set().applied());
+  CHECK(r.results(3).has_error());
+  CHECK(f.value("large")->size() == 3 << 20);
+}
+
+TEST_CASE("pipeline: under fsync ALWAYS a message waits once for all it shows, and does not hold up the next") {
+  HeldDisk disk;
+  KeyValueFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  REQUIRE(f.set("safe", "v").ok());
+  PipelineStream stream(*f.stub);
+  disk.hold(true);
+  REQUIRE(stream.send(Message(1).set("k", "v").request));
+  REQUIRE(stream.send(Message(2).get("safe").request));
+  const auto early = stream.receive();
+  REQUIRE(early);
+  CHECK(early->id() == 2);
+  disk.hold(false);
+  const auto late = stream.receive();
+  REQUIRE(late);
+  CHECK(late->id() == 1);
+  CHECK(f.journal.durable() >= late->write().revision());
+}
+
+TEST_CASE("pipeline: when the disk fails only those results are replaced that would show too much") {
+  HeldDisk disk;
+  KeyValueFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  REQUIRE(f.set("safe", "v").ok());
+  REQUIRE(f.set("gone", "v").ok());
+  PipelineStream stream(*f.stub);
+  disk.hold(true);
+  Message m(9);
+  m.set("k", "v").get("k").get("safe").remove("gone").get("gone");
+  m.set("quick", "v").last().mutable_set()->mutable_options()->set_durability(v1::DURABILITY_MEMORY);
+  REQUIRE(stream.send(m.request));
+  while (f.journal.applied() < 5) std::this_thread::yield();
+  disk.fs.fail({.call = DiskCall::kSyncData, .from_then_on = true});
+  disk.hold(false);
+  const auto r = stream.receive();
+  REQUIRE(r);
+  CHECK(r->id() == 9);
+  REQUIRE(r->results_size() == 6);
+  CHECK(r->results(0).error().reason() == "OUTCOME_UNKNOWN");
+  CHECK(r->results(1).error().reason() == "NOT_DURABLE");
+  CHECK(r->results(2).get().entry().value() == "v");
+  CHECK(r->results(3).error().reason() == "OUTCOME_UNKNOWN");
+  CHECK(r->results(4).error().reason() == "NOT_DURABLE");
+  CHECK(r->results(5).set().applied());
+  const v1::PipelineResponse after = stream.call(Message(10).set("k", "v").get("safe").request);
+  CHECK(after.results(0).error().reason() == "WRITES_SUSPENDED");
+  CHECK(after.results(1).get().entry().value() == "v");
+}
+
+TEST_CASE("pipeline: a client that does not read is not read from, and its stream costs no more than its bound") {
+  KeyValueFixture f;
+  REQUIRE(f.set("large", std::string(1 << 20, 'v')).ok());
+  PipelineStream stream(*f.stub);
+  std::atomic<int> sent{0};
+  std::thread sender([&] {
+    for (std::uint64_t id = 1; id <= 200; ++id) {
+      if (!stream.send(Message(id).get("large").increment("seen", 1).request)) break;
+      ++sent;
+    }
+    stream.done();
+  });
+  // Nobody reads until the server has stopped taking more: that it has stopped can only be seen by looking twice.
+  const auto seen = [&] {
+    const auto value = f.value("seen");
+    return value ? std::stoi(*value) : 0;
+  };
+  int before = -1;
+  for (int now = seen(); now != before || now == 0; now = seen()) {
+    before = now;
+    std::this_thread::sleep_for(200ms);
+  }
+  CHECK(before < 150);
+  int answers = 0;
+  while (stream.receive()) ++answers;
+  sender.join();
+  CHECK(stream.finish().ok());
+  CHECK(answers == 200);
+  CHECK(seen() == 200);
+}
+
+TEST_CASE("pipeline: a stop answers what was applied, applies nothing more, and ends the stream with its reason") {
+  KeyValueFixture f;
+  PipelineStream stream(*f.stub);
+  PipelineStream idle(*f.stub);
+  (void)idle.call(Message(1).get("k").request);
+  (void)stream.call(Message(1).set("k", "v").request);
+  auto stopped = std::async(std::launch::async, [&] {
+    f.engine.stop_serving();
+    f.server.drain(std::chrono::steady_clock::now() + 20s, [&] { f.journal.abandon_waiters(); });
+  });
+  CHECK_FALSE(idle.receive());
+  check_refused(idle.finish(), StatusCode::UNAVAILABLE, "SHUTTING_DOWN");
+  CHECK_FALSE(stream.receive());
+  check_refused(stream.finish(), StatusCode::UNAVAILABLE, "SHUTTING_DOWN");
+  CHECK(stopped.wait_for(20s) == std::future_status::ready);
+  CHECK(f.server.calls_in_flight() == 0);
+}
+
+TEST_CASE("pipeline: streams that are cut off at any moment leave whole operations and a server that goes on") {
+  KeyValueFixture f(FsyncPolicy::kNever);
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 60; ++round) {
+    PipelineStream stream(*f.stub);
+    const unsigned messages = random() % 20;
+    for (std::uint64_t id = 1; id <= messages; ++id) {
+      Message m(id);
+      m.atomic();
+      for (int i = 0; i < 20; ++i) m.increment("n" + std::to_string(i), 1);
+      if (!stream.send(m.request)) break;
+    }
+    for (unsigned i = random() % 5; i > 0 && i <= messages; --i) (void)stream.receive();
+    if (random() % 2 == 0) stream.cancel();
+  }
+  CHECK(f.set("k", "v").ok());
+  PipelineStream check(*f.stub);
+  const auto r = check.call(Message(1).get("n0").get("n19").atomic().request);
+  CHECK(r.results(0).get().entry().value() == r.results(1).get().entry().value());
+}
+
+TEST_CASE("pipeline: a message is told apart from other bytes as the library does it") {
+  KeyValueFixture f;
+  PipelineMessage message(f.engine);
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  Message m(300);
+  m.set("a", "1").get("b").increment("c", -7).append("d", "x").remove("e").atomic();
+  m.request.mutable_options()->set_durability(v1::DURABILITY_MEMORY);
+  const std::string whole = m.request.SerializeAsString();
+  int parsed = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes = whole;
+    for (unsigned changes = random() % 4; changes > 0; --changes) {
+      const std::size_t at = random() % bytes.size();
+      if (random() % 2 == 0) {
+        bytes[at] = static_cast<char>(random());
+      } else {
+        bytes.erase(at, 1);
+      }
+    }
+    v1::PipelineRequest request;
+    const bool parses = request.ParseFromString(bytes);
+    const absl::Status read = message.read(bytes);
+    CAPTURE(bytes, read.ToString());
+    REQUIRE(has_reason(read, Reason::kMessageInvalid) == !parses);
+    parsed += parses ? 1 : 0;
+  }
+  CHECK(parsed > 1000);
+  CHECK(parsed < 19'000);
+}
+
+TEST_CASE("pipeline: it stops cleanly under load, with streams that never end by themselves") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  for (int cycle = 0; cycle < 20; ++cycle) {
+    KeyValueFixture f(cycle % 2 == 0 ? std::optional<FsyncPolicy>(FsyncPolicy::kAlways) : std::nullopt);
+    std::atomic<int> answers{0};
+    std::atomic<int> unexpected{0};
+    std::vector<std::thread> clients;
+    for (int t = 0; t < 3; ++t) {
+      clients.emplace_back([&, t] {
+        PipelineStream stream(*f.stub);
+        for (std::uint64_t id = 1;; ++id) {
+          if (!stream.send(Message(id).increment("n" + std::to_string(t), 1).get("n0").request)) break;
+          if (id % 8 == 0 && !stream.receive()) break;
+          ++answers;
+        }
+        while (stream.receive()) {
+        }
+        const grpc::Status ended = stream.finish();
+        unexpected +=
+            ended.error_code() == StatusCode::UNAVAILABLE || ended.error_code() == StatusCode::CANCELLED ? 0 : 1;
+      });
+    }
+    const int wanted = static_cast<int>(random() % 200);
+    while (answers < wanted) std::this_thread::yield();
+    f.engine.stop_serving();
+    f.server.drain(std::chrono::steady_clock::now() + std::chrono::milliseconds(random() % 2 == 0 ? 0 : 5000),
+                   [&] { f.journal.abandon_waiters(); });
+    CHECK(f.server.calls_in_flight() == 0);
+    for (std::thread& client : clients) client.join();
+    CHECK(unexpected == 0);
+  }
+}
