@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/progress.h"
 #include "tools/directory_page.h"
 #include "tools/log_chain.h"
-#include "tools/progress.h"
 #include "tools/snapshot_page.h"
 #include "tools/state.h"
 

@@ -16,7 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/file_system.h"
-#include "tools/progress.h"
+#include "core/progress.h"
 #include "tools/segment_page.h"
 
 namespace kv::tools {

@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/progress.h"
 #include "tools/directory_page.h"
-#include "tools/progress.h"
 #include "tools/state.h"
 
 namespace kv::tools {

@@ -14,7 +14,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "tools/progress.h"
+#include "core/progress.h"
 
 namespace kv::tools {
 

@@ -13,9 +13,9 @@
 
 #include "absl/status/statusor.h"
 #include "core/file_system.h"
+#include "core/progress.h"
 #include "persistence/format/snapshot_format.h"
 #include "tools/file_view.h"
-#include "tools/progress.h"
 #include "tools/state.h"
 
 namespace kv::tools {

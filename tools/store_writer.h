@@ -11,8 +11,8 @@
 
 #include "absl/status/statusor.h"
 #include "core/file_system.h"
+#include "core/progress.h"
 #include "tools/manifest_page.h"
-#include "tools/progress.h"
 #include "tools/state.h"
 
 namespace kv::tools {

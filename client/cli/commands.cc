@@ -45,6 +45,16 @@ constexpr CommandInfo kCommands[] = {
      2, kAnyNumber},
     {Verb::kTtl, "ttl", "ttl <key>", "show when a key expires",
      "The time left is reckoned with the clock of this machine.\n", 1, 1},
+    {Verb::kImport, "import", "import <file>", "set the entries of a file of JSON lines",
+     "  import <file>|- [--offset <bytes>] [--state <file>] [--keep-going]\n"
+     "One entry a line: {\"key\":\"user:1\",\"value\":\"...\",\"expire_time\":\"2030-01-31T08:00:00.250Z\"}, with "
+     "key_base64\n"
+     "and value_base64 for bytes that are no text, and no expire_time for what does not expire. What ends early says "
+     "at\n"
+     "which --offset to go on; --state keeps that in a file and goes on from there by itself. --keep-going passes "
+     "over\n"
+     "lines that are wrong or refused and counts them.\n",
+     1, kAnyNumber},
     {Verb::kStatus, "status", "status", "show what the server and its storage are doing",
      "Revisions: of the last write, handed to the kernel (os), on disk, in the newest snapshot.\n", 0, 0},
     {Verb::kSnapshot, "snapshot", "snapshot [--no-wait]", "take a snapshot and wait until it counts",

@@ -25,6 +25,7 @@ enum class Verb {
   kExit,
   kCas,
   kTtl,
+  kImport,
   kStatus,
   kSnapshot,
   kSnapshots,

@@ -91,6 +91,13 @@ absl::StatusOr<Deletion> Connection::remove(std::string_view key) {
   return ask_either(ask_new, [&] { return old_remove(key); });
 }
 
+void Connection::begin_set(v1::SetRequest request, std::stop_token stop,
+                           std::function<void(const absl::Status&)> done) {
+  CallOptions options{.timeout = options_.timeout, .durability = options_.level, .stop = std::move(stop)};
+  start(client_.call(methods::kSet, std::move(request), std::move(options)),
+        [done = std::move(done)](const auto& response) { done(response.status()); });
+}
+
 // ---- The old service --------------------------------------------------------------------------------------------
 
 absl::StatusOr<WriteReceipt> Connection::old_set(std::string_view key, std::string_view value) {

@@ -77,6 +77,10 @@ class Connection {
     return interruptible(client_.call(method, std::move(request), call_options(stop), metadata), stop);
   }
 
+  // Begins a set; `done` is called once, on a thread of the client, and before this object is gone.
+  void begin_set(kvstore::v1::SetRequest request, std::stop_token stop, std::function<void(const absl::Status&)> done);
+  bool interrupted() const { return options_.interrupted && options_.interrupted(); }
+
   const std::string& target() const { return options_.target; }
 
  private:
@@ -96,8 +100,6 @@ class Connection {
 
   CallOptions call_options(const std::stop_source& stop) const;
   CallMetadata write_metadata() const;
-  bool interrupted() const { return options_.interrupted && options_.interrupted(); }
-
   template <class T>
   T interruptible(Task<T> task, std::stop_source& stop) {
     constexpr std::chrono::milliseconds kSlice{50};  // How long an interruption may go unseen.

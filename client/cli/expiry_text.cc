@@ -16,6 +16,12 @@ using std::chrono::milliseconds;
 
 absl::Status refuse(std::string_view line) { return absl::InvalidArgumentError(to_absl(line)); }
 
+Expiry ttl_of(milliseconds duration) {
+  Expiry expiry;
+  *expiry.mutable_ttl() = TimeUtil::MillisecondsToDuration(duration.count());
+  return expiry;
+}
+
 }  // namespace
 
 absl::StatusOr<Expiry> parse_ttl(std::string_view word) {
@@ -23,9 +29,7 @@ absl::StatusOr<Expiry> parse_ttl(std::string_view word) {
   if (!duration.ok() || *duration <= milliseconds(0)) {
     return refuse(fmt::format("'{}' is no duration such as 250ms, 90s, 5m, 12h or 30d", word));
   }
-  Expiry expiry;
-  *expiry.mutable_ttl() = TimeUtil::MillisecondsToDuration(duration->count());
-  return expiry;
+  return ttl_of(*duration);
 }
 
 std::int64_t unix_millis(const Timestamp& time) { return time.seconds() * 1000 + time.nanos() / 1'000'000; }
@@ -50,13 +54,12 @@ std::string moment(const Timestamp& time) {
   return printable ? TimeUtil::ToString(timestamp_of(unix_millis(time))) : std::to_string(time.seconds());
 }
 
-std::string about(milliseconds duration) {
-  if (duration < std::chrono::seconds(1)) return fmt::format("{}ms", duration.count());
-  const std::int64_t seconds = duration.count() / 1000;
-  if (seconds < 60) return fmt::format("{}s", seconds);
-  if (seconds < 3600) return fmt::format("{}m {}s", seconds / 60, seconds % 60);
-  if (seconds < 86400) return fmt::format("{}h {}m", seconds / 3600, seconds / 60 % 60);
-  return fmt::format("{}d {}h", seconds / 86400, seconds / 3600 % 24);
+absl::StatusOr<Timestamp> parse_moment(std::string_view text) {
+  Timestamp time;
+  if (!TimeUtil::FromString(std::string(text), &time)) {
+    return refuse(fmt::format("'{}' is no moment such as 2030-01-31T08:00:00Z", text));
+  }
+  return time;
 }
 
 }  // namespace kv

@@ -22,8 +22,6 @@ std::int64_t unix_millis(const google::protobuf::Timestamp& time);
 google::protobuf::Timestamp timestamp_of(std::int64_t unix_millis);
 // "2030-01-31T08:00:00.250Z".
 std::string moment(const google::protobuf::Timestamp& time);
-
-// About so long, in at most two units: "250ms", "42s", "3m 20s", "2d 4h".
-std::string about(std::chrono::milliseconds duration);
+absl::StatusOr<google::protobuf::Timestamp> parse_moment(std::string_view text);
 
 }  // namespace kv

@@ -42,6 +42,8 @@ class HumanPrinter final : public Printer {
     console_.out(answer.human + "\n");
   }
 
+  void hint(std::string_view text) override { note(text); }
+
   void deleted(std::string_view key, const Deletion& deletion, bool several) override {
     const std::string which = several ? kv::quoted(key) + ": " : "";
     if (deletion.existed) return done(which + "Delete operation successful\n");

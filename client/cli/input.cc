@@ -69,7 +69,9 @@ std::optional<std::string> LineReader::cut_line() {
   const std::size_t stop = end == buffer_.npos ? buffer_.size() : end;
   std::string line = buffer_.substr(begin_, stop - begin_);
   if (!line.empty() && line.back() == '\r') line.pop_back();
-  begin_ = searched_ = end == buffer_.npos ? stop : end + 1;
+  const std::size_t next = end == buffer_.npos ? stop : end + 1;
+  offset_ += next - begin_;
+  begin_ = searched_ = next;
   ++line_number_;
   return line;
 }

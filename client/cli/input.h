@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ class LineReader {
   // Absent: the end of input.
   absl::StatusOr<std::optional<std::string>> next();
   std::size_t line_number() const { return line_number_; }
+  // Of the bytes behind the last line that was given.
+  std::uint64_t offset() const { return offset_; }
 
  private:
   std::optional<std::string> cut_line();
@@ -36,6 +39,7 @@ class LineReader {
   std::size_t begin_ = 0;     // Of what is not handed out yet.
   std::size_t searched_ = 0;  // No line end before here.
   std::size_t line_number_ = 0;
+  std::uint64_t offset_ = 0;
   bool ended_ = false;
 };
 

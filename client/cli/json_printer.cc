@@ -61,6 +61,10 @@ class JsonPrinter final : public Printer {
     print(answer.json);
   }
 
+  void hint(std::string_view text) override {
+    if (!options_.quiet) console_.note(line_of(Json{{"hint", text}}));
+  }
+
   void deleted(std::string_view key, const Deletion& deletion, bool) override {
     Json object = with_key(key);
     object["deleted"] = deletion.existed;

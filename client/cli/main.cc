@@ -49,7 +49,7 @@ ExitCode run(const CommandLine& options, Console& console) {
   }
   catch_interruptions();
   Connection connection({options.target, options.timeout, options.level, was_interrupted});
-  Runner runner(connection, *printer, one_shot);
+  Runner runner(connection, *printer, one_shot, ::isatty(STDERR_FILENO) ? stderr : nullptr);
   if (one_shot) return runner.run(options.command);
   if (!person) {
     LineReader lines(STDIN_FILENO);

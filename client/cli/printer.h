@@ -35,6 +35,8 @@ class Printer {
   virtual void value(std::string_view key, std::string_view value) = 0;
   virtual void missing(std::string_view key) = 0;
   virtual void answer(const Answer& answer) = 0;
+  // What a person may want to know beside the answer.
+  virtual void hint(std::string_view text) = 0;
   // `several`: one of several keys of one command, so that the answer must say which.
   virtual void deleted(std::string_view key, const Deletion& deletion, bool several) = 0;
   virtual void keys(const KeyList& list) = 0;

@@ -31,6 +31,10 @@ class RawPrinter final : public Printer {
     if (!answer.raw.empty()) console_.out(answer.raw + "\n");
   }
 
+  void hint(std::string_view text) override {
+    if (!options_.quiet) console_.note(text);
+  }
+
   void deleted(std::string_view key, const Deletion& deletion, bool several) override {
     if (deletion.existed) return;
     console_.note(several ? kv::quoted(key) + ": Key not found" : "Key not found");

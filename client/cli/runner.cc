@@ -49,6 +49,8 @@ ExitCode Runner::dispatch(const CommandInfo& command, Arguments arguments) {
       return cas(arguments);
     case Verb::kTtl:
       return ttl(arguments.front());
+    case Verb::kImport:
+      return import_file(arguments);
     case Verb::kStatus:
       return status();
     case Verb::kSnapshot:

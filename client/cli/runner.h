@@ -3,6 +3,7 @@
 // Threads: one. Lifetime: connection and printer outlive the runner.
 #pragma once
 
+#include <cstdio>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,8 +19,9 @@ class Runner {
  public:
   // `one_shot`: the words come from the shell's command line, where `set K -` and `set K @FILE` name the value's
   // source.
-  Runner(Connection& connection, Printer& printer, bool one_shot)
-      : connection_(connection), printer_(printer), one_shot_(one_shot) {}
+  // `bar`: where the progress of long work is drawn, or null.
+  Runner(Connection& connection, Printer& printer, bool one_shot, std::FILE* bar = nullptr)
+      : connection_(connection), printer_(printer), one_shot_(one_shot), bar_(bar) {}
 
   // words[0] is the command. No words: nothing to do.
   ExitCode run(const std::vector<std::string>& words);
@@ -37,6 +39,8 @@ class Runner {
   // value_commands.cc
   ExitCode cas(Arguments arguments);
   ExitCode ttl(const std::string& key);
+  // import_command.cc
+  ExitCode import_file(Arguments arguments);
   // The admin service (admin_commands.cc).
   ExitCode config_get(Arguments names);
   ExitCode config_set(Arguments pairs);
@@ -54,6 +58,7 @@ class Runner {
   Connection& connection_;
   Printer& printer_;
   const bool one_shot_;
+  std::FILE* const bar_;
 };
 
 // The words of a value that was not quoted.

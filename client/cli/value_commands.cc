@@ -10,6 +10,7 @@
 #include "client/cli/text.h"
 #include "client/cli/word_options.h"
 #include "core/absl_text.h"
+#include "core/progress.h"
 #include "core/units.h"
 
 namespace kv {
@@ -114,8 +115,8 @@ ExitCode Runner::ttl(const std::string& key) {
     const std::int64_t left = std::max<std::int64_t>(0, unix_millis(entry.expire_time()) - now.count());
     answer.json["expire_time"] = moment(entry.expire_time());
     answer.json["ttl_ms"] = left;
-    answer.human =
-        fmt::format("Expires in {}, at {}", about(std::chrono::milliseconds(left)), moment(entry.expire_time()));
+    answer.human = fmt::format("Expires in {}, at {}", about_so_long(std::chrono::milliseconds(left)),
+                               moment(entry.expire_time()));
     answer.raw = std::to_string(left);
   }
   printer_.answer(answer);

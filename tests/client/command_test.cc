@@ -12,6 +12,7 @@
 #include "client/cli/tab_offer.h"
 #include "client/target.h"
 #include "core/absl_text.h"
+#include "core/progress.h"
 
 using namespace kv;
 using namespace std::chrono_literals;
@@ -202,10 +203,10 @@ TEST_CASE("expiry: times are read and said as people do") {
   CHECK(parse_ttl("90s")->ttl().seconds() == 90);
   CHECK(parse_ttl("250ms")->ttl().nanos() == 250'000'000);
   CHECK_FALSE(parse_ttl("never").ok());
-  CHECK(about(250ms) == "250ms");
-  CHECK(about(42s) == "42s");
-  CHECK(about(200s) == "3m 20s");
-  CHECK(about(52h) == "2d 4h");
+  CHECK(about_so_long(250ms) == "250ms");
+  CHECK(about_so_long(42s) == "42s");
+  CHECK(about_so_long(200s) == "3m 20s");
+  CHECK(about_so_long(52h) == "2d 4h");
   CHECK(moment(timestamp_of(1'893'456'000'250)) == "2030-01-01T00:00:00.250Z");
   CHECK(unix_millis(timestamp_of(-1)) == -1);
 }

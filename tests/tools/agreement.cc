@@ -112,7 +112,7 @@ Verdict server_verdict(FaultyFileSystem& fs) {
 Verdict tool_verdict(FaultyFileSystem& fs) {
   const auto directory = tools::DirectoryPage::open(fs, kDisk);
   REQUIRE(directory.ok());
-  tools::Progress progress(nullptr);
+  Progress progress(nullptr);
   const auto found = tools::examine(fs, **directory, {}, progress);
   INFO(found.status().ToString());
   REQUIRE(found.ok());

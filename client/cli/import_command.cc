@@ -1,0 +1,125 @@
+// import: a file of JSON lines.
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/cli/answer.h"
+#include "client/cli/importer.h"
+#include "client/cli/runner.h"
+#include "client/cli/word_options.h"
+#include "core/absl_text.h"
+#include "core/descriptor.h"
+#include "core/error.h"
+#include "core/units.h"
+
+namespace kv {
+namespace {
+
+struct Source {
+  std::string file;
+  std::string state_path;
+  std::uint64_t offset = 0;
+  bool keep_going = false;
+};
+
+absl::StatusOr<Source> source_of(std::span<const std::string> arguments) {
+  const auto sorted = sort_words(arguments, {{"--offset", true}, {"--state", true}, {"--keep-going"}});
+  if (!sorted.ok()) return sorted.status();
+  if (sorted->words.size() != 1) {
+    return absl::InvalidArgumentError(fmt::format("Usage: {}", find_command("import")->usage));
+  }
+  Source source{.file = sorted->words.front(), .state_path = sorted->value("--state").value_or("")};
+  source.keep_going = sorted->has("--keep-going");
+  const auto offset = sorted->value("--offset");
+  if (offset) {
+    const auto number = parse_number(*offset);
+    if (!number.ok()) return absl::InvalidArgumentError(fmt::format("'{}' is no number of bytes", *offset));
+    source.offset = *number;
+  } else if (!source.state_path.empty()) {
+    const auto kept = load_import_state(source.state_path, source.file);
+    if (!kept.ok()) return kept.status();
+    source.offset = *kept;
+  }
+  return source;
+}
+
+absl::Status system_error(std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("{}: {}", what, std::generic_category().message(errno)));
+}
+
+// At its offset. The bytes of the whole, or 0 where nobody knows.
+absl::StatusOr<std::uint64_t> open_source(const Source& source, Descriptor& descriptor) {
+  if (source.file == "-") {
+    if (source.offset > 0) return absl::InvalidArgumentError("standard input has no offset to go on at");
+    return std::uint64_t{0};
+  }
+  descriptor = Descriptor(::open(source.file.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat about = {};
+  if (!descriptor.valid() || ::fstat(descriptor.get(), &about) != 0) return system_error(source.file);
+  if (source.offset > 0 && ::lseek(descriptor.get(), static_cast<off_t>(source.offset), SEEK_SET) < 0) {
+    return system_error(source.file);
+  }
+  if (S_ISREG(about.st_mode) && source.offset > static_cast<std::uint64_t>(about.st_size)) {
+    return absl::InvalidArgumentError(fmt::format("{} ends before offset {}", source.file, source.offset));
+  }
+  return static_cast<std::uint64_t>(about.st_size);
+}
+
+absl::Status named(const absl::Status& error, std::uint64_t line, std::uint64_t from) {
+  const std::string place =
+      from == 0 ? fmt::format("line {}", line) : fmt::format("line {} after offset {}", line, from);
+  return error_of_peer(error.code(), reason_of(error), fmt::format("{}: {}", place, message_of(error)));
+}
+
+}  // namespace
+
+ExitCode Runner::import_file(Arguments arguments) {
+  const auto source = source_of(arguments);
+  if (!source.ok()) return misused(message_of(source.status()));
+  Descriptor descriptor;
+  const auto total = open_source(*source, descriptor);
+  if (!total.ok()) return failed("Import", total.status());
+  LineReader lines(source->file == "-" ? STDIN_FILENO : descriptor.get());
+  Progress progress(bar_);
+  progress.begin("importing", *total, source->offset, "entries");
+
+  std::stop_source stop;
+  absl::Status first_refusal;
+  ImportOptions options{.offset = source->offset,
+                        .keep_going = source->keep_going,
+                        .file = source->file,
+                        .state_path = source->state_path};
+  options.interrupted = [&] {
+    if (connection_.interrupted()) stop.request_stop();
+    return stop.stop_requested();
+  };
+  options.refused = [&](std::uint64_t line, const absl::Status& error) {
+    if (first_refusal.ok()) first_refusal = error;
+    printer_.failed("Import", named(error, line, source->offset));
+  };
+  const auto begin_set = [&](kvstore::v1::SetRequest request, std::function<void(const absl::Status&)> done) {
+    connection_.begin_set(std::move(request), stop.get_token(), std::move(done));
+  };
+  const ImportResult result = Importer(begin_set, std::move(options), progress).run(lines);
+  progress.clear();
+  if (!result.status.ok()) {
+    const bool of_a_line = result.line != 0;
+    const ExitCode code =
+        failed("Import", of_a_line ? named(result.status, result.line, source->offset) : result.status);
+    printer_.hint(fmt::format("{} entries are imported; go on with --offset {}", result.entries, result.offset));
+    return code;
+  }
+  if (!source->state_path.empty()) std::remove(source->state_path.c_str());
+  Answer answer{.kind = Answer::Kind::kSuccess, .human = fmt::format("Imported {} entries", result.entries)};
+  if (result.refused > 0) answer.human += fmt::format(", {} lines refused", result.refused);
+  answer.json = Json{{"entries", result.entries}, {"refused", result.refused}, {"offset", result.offset}};
+  printer_.answer(answer);
+  return exit_code_of(first_refusal);
+}
+
+}  // namespace kv

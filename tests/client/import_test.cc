@@ -1,0 +1,270 @@
+// import: what a line means, where to go on after an early end, and a whole file against the built server.
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include "client/cli/entry_json.h"
+#include "client/cli/expiry_text.h"
+#include "client/cli/importer.h"
+#include "client/cli/text.h"
+#include "core/absl_text.h"
+#include "tests/client/desk.h"
+#include "tests/client/fake_server.h"
+#include "tests/support/running_server.h"
+#include "tests/support/temp_directory.h"
+
+using namespace kv;
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+
+namespace {
+
+std::string refusal_of(std::string_view line) {
+  const auto request = set_request_of(line);
+  CAPTURE(line);
+  REQUIRE_FALSE(request.ok());
+  return std::string(message_of(request.status()));
+}
+
+// A server that answers when the test says so.
+class SlowSink {
+ public:
+  BeginSet begin() {
+    return [this](kvstore::v1::SetRequest request, std::function<void(const absl::Status&)> done) {
+      const std::scoped_lock lock(mutex_);
+      begun_.push_back(request.key());
+      waiting_.push_back(std::move(done));
+      changed_.notify_all();
+    };
+  }
+  void wait_begun(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return begun_.size() >= count; });
+  }
+  // The i-th write that was begun.
+  void answer(std::size_t i, const absl::Status& status = absl::OkStatus()) {
+    std::function<void(const absl::Status&)> done;
+    {
+      const std::scoped_lock lock(mutex_);
+      done = std::move(waiting_[i]);
+    }
+    done(status);
+  }
+  std::vector<std::string> begun() {
+    const std::scoped_lock lock(mutex_);
+    return begun_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> begun_;
+  std::vector<std::function<void(const absl::Status&)>> waiting_;
+};
+
+// Runs an import of `text` on a thread of its own.
+class RunningImport {
+ public:
+  RunningImport(SlowSink& sink, const std::string& text, ImportOptions options = {}) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    REQUIRE(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    ::close(ends[1]);
+    options.interrupted = [this] { return interrupted.load(); };
+    options.refused = [this](std::uint64_t line, const absl::Status&) { refused_lines.push_back(line); };
+    thread_ = std::thread([this, &sink, options, descriptor = ends[0]] {
+      Progress progress(nullptr);
+      LineReader lines(descriptor);
+      result_ = Importer(sink.begin(), options, progress).run(lines);
+      ::close(descriptor);
+    });
+  }
+  ImportResult end() {
+    thread_.join();
+    return result_;
+  }
+  std::atomic<bool> interrupted{false};
+  std::vector<std::uint64_t> refused_lines;
+
+ private:
+  std::thread thread_;
+  ImportResult result_;
+};
+
+std::string line_of(const std::string& key) { return R"({"key":")" + key + R"(","value":"v"})" + "\n"; }
+
+}  // namespace
+
+TEST_CASE("import: a line is an entry, its bytes and its expiry kept to the millisecond") {
+  const auto text = set_request_of(R"({"key":"a","value":"é\n"})");
+  REQUIRE(text.ok());
+  CHECK(text->key() == "a");
+  CHECK(text->value() == "é\n");
+  CHECK_FALSE(text->has_expiry());
+  const auto bytes =
+      set_request_of(R"({"key_base64":"/wA=","value_base64":"","expire_time":"2030-01-01T00:00:00.250Z"})");
+  REQUIRE(bytes.ok());
+  CHECK(bytes->key() == "\xff\0"s);
+  CHECK(bytes->value().empty());
+  CHECK(unix_millis(bytes->expiry().at()) == 1'893'456'000'250);
+}
+
+TEST_CASE("import: what a line says and we do not understand is refused, not passed over") {
+  CHECK(refusal_of("") == "is no JSON object");
+  CHECK(refusal_of("[1]") == "is no JSON object");
+  CHECK(refusal_of(R"({"key":"a","value":"b")") == "is no JSON object");
+  CHECK(refusal_of(R"({"key":"a","value":"b","ttl":5})") == "has the unknown field ttl");
+  CHECK(refusal_of(R"({"value":"b"})") == "needs one of key and key_base64");
+  CHECK(refusal_of(R"({"key":"a","key_base64":"YQ==","value":"b"})") == "needs one of key and key_base64");
+  CHECK(refusal_of(R"({"key":1,"value":"b"})") == "key is no string");
+  CHECK(refusal_of(R"({"key":"a","value_base64":"YQ="})") == "value_base64 is not base64");
+  CHECK(refusal_of(R"({"key":"a","value_base64":"Y=Q="})") == "value_base64 is not base64");
+  CHECK(refusal_of(R"({"key":"a","value":"b","expire_time":"soon"})") ==
+        "'soon' is no moment such as 2030-01-31T08:00:00Z");
+}
+
+TEST_CASE("import: base64 of any bytes reads back as the same bytes") {
+  std::string bytes;
+  for (int i = 0; i < 300; ++i) {
+    CHECK(bytes_of_base64(base64(bytes)) == bytes);
+    bytes += static_cast<char>(i * 7);
+  }
+}
+
+TEST_CASE("import: the offset passes only over lines before which everything is confirmed") {
+  SlowSink sink;
+  RunningImport running(sink, line_of("a") + line_of("b") + "\n" + line_of("c") + line_of("d"));
+  sink.wait_begun(4);
+  sink.answer(0);
+  sink.answer(2);
+  sink.answer(3);
+  running.interrupted = true;
+  sink.answer(1, absl::CancelledError("given up"));
+  const ImportResult result = running.end();
+  CHECK(absl::IsCancelled(result.status));
+  CHECK(result.entries == 1);
+  CHECK(result.offset == line_of("a").size());
+}
+
+TEST_CASE("import: of two lines with one key the second waits for the answer to the first") {
+  SlowSink sink;
+  RunningImport running(sink, line_of("a") + line_of("b") + line_of("a") + line_of("c"));
+  sink.wait_begun(2);
+  sink.answer(1);
+  CHECK(sink.begun() == std::vector<std::string>{"a", "b"});
+  sink.answer(0);
+  sink.wait_begun(4);
+  sink.answer(3);
+  sink.answer(2);
+  const ImportResult result = running.end();
+  CHECK(result.status.ok());
+  CHECK(result.entries == 4);
+  CHECK(sink.begun() == std::vector<std::string>{"a", "b", "a", "c"});
+}
+
+TEST_CASE("import: a wrong line ends it there, with everything before it confirmed") {
+  SlowSink sink;
+  RunningImport running(sink, line_of("a") + line_of("b") + "{}\n" + line_of("c"));
+  sink.wait_begun(2);
+  sink.answer(1);
+  sink.answer(0);
+  const ImportResult result = running.end();
+  CHECK(absl::IsInvalidArgument(result.status));
+  CHECK(result.line == 3);
+  CHECK(result.entries == 2);
+  CHECK(result.offset == 2 * line_of("a").size());
+}
+
+TEST_CASE("import: with keep_going wrong and refused lines are counted, other failures still end it") {
+  SlowSink sink;
+  RunningImport running(sink, line_of("a") + "{}\n" + line_of("b") + line_of("c"), {.keep_going = true});
+  sink.wait_begun(3);
+  sink.answer(0, absl::InvalidArgumentError("KEY_TOO_LARGE: x"));
+  sink.answer(1);
+  sink.answer(2, absl::UnavailableError("gone"));
+  const ImportResult result = running.end();
+  CHECK(absl::IsUnavailable(result.status));
+  CHECK(result.entries == 1);
+  CHECK(result.refused == 2);
+  CHECK(running.refused_lines.size() == 2);
+  CHECK(result.offset == 2 * line_of("a").size() + 3);
+}
+
+TEST_CASE("import: the command says how far it came and goes on from its state file") {
+  FakeServer server;
+  const TempDirectory folder;
+  const std::string file = folder.path() + "/entries";
+  const std::string state = folder.path() + "/state";
+  std::ofstream(file) << line_of("a") << line_of("b") << "oops\n" << line_of("c");
+  Desk desk(server.target());
+  CHECK(desk.type("import " + file + " --state " + state) == ExitCode::kUsage);
+  const std::string offset = std::to_string(2 * line_of("a").size());
+  CHECK(desk.error ==
+        "Import failed: line 3: is no JSON object\n2 entries are imported; go on with --offset " + offset + "\n");
+  CHECK(desk.type("import other --state " + state) == ExitCode::kUsage);
+  CHECK(desk.error == state + " is the state of importing another file: " + file + "\n");
+  std::ofstream(file) << line_of("a") << line_of("b") << "    \n" << line_of("c");
+  CHECK(desk.type("import " + file + " --state " + state) == ExitCode::kDone);
+  CHECK(desk.out == "Imported 1 entries\n");
+  CHECK(server.data().size() == 3);
+  CHECK_FALSE(std::filesystem::exists(state));
+  CHECK(desk.type("import " + file + " --offset 9999") == ExitCode::kUsage);
+  CHECK(desk.error == "Import failed: " + file + " ends before offset 9999\n");
+  CHECK(desk.type("import " + folder.path() + "/none") == ExitCode::kUsage);
+}
+
+TEST_CASE("import: 100,000 entries of any bytes, interrupted and gone on with, are all there with their expiries") {
+  constexpr int kEntries = 100'000;
+  const TempDirectory folder;
+  const std::string file = folder.path() + "/entries";
+  const std::string state = folder.path() + "/state";
+  const auto key_of = [](int i) { return "k\xff"s + std::to_string(i) + "\0"s; };
+  const auto expires = [](int i) { return i % 3 == 0; };
+  constexpr std::int64_t kThen = 4'000'000'000'123;
+  {
+    std::ofstream out(file);
+    for (int i = 0; i < kEntries; ++i) {
+      kvstore::v1::Entry entry;
+      entry.set_key(key_of(i));
+      entry.set_value(i % 2 == 0 ? "text " + std::to_string(i) : "\xfe"s + std::to_string(i));
+      if (expires(i)) *entry.mutable_expire_time() = timestamp_of(kThen + i);
+      out << json_of(entry, true).dump() << "\n";
+    }
+  }
+  RunningServer server({folder.path() + "/data", {"--mode", "NON_PERSISTENT"}, {}, {}});
+  Desk desk(server.address(), {.timeout = 60s});
+  std::atomic<bool> ended{false};
+  std::thread person([&] {
+    while (!ended && load_import_state(state, file).value_or(0) == 0) std::this_thread::yield();
+    desk.interrupted = true;
+  });
+  CHECK(desk.type("import " + file + " --state " + state) == ExitCode::kInterrupted);
+  ended = true;
+  person.join();
+  CHECK(std::filesystem::exists(state));
+  desk.interrupted = false;
+  CHECK(desk.type("import " + file + " --state " + state) == ExitCode::kDone);
+
+  ClientOptions options{.target = server.address()};
+  Client client(options);
+  std::atomic<int> right{0};
+  std::atomic<int> left{kEntries};
+  std::promise<void> all;
+  for (int i = 0; i < kEntries; ++i) {
+    while (kEntries - left.load() + 512 < i) std::this_thread::yield();  // So many under way at once.
+    start(client.get(key_of(i), {.timeout = 60s}), [&, i](const auto& got) {
+      const std::string value = i % 2 == 0 ? "text " + std::to_string(i) : "\xfe"s + std::to_string(i);
+      const bool same = got.ok() && got->entry().value() == value && got->entry().has_expire_time() == expires(i) &&
+                        (!expires(i) || unix_millis(got->entry().expire_time()) == kThen + i);
+      right += same ? 1 : 0;
+      if (--left == 0) all.set_value();
+    });
+  }
+  all.get_future().get();
+  CHECK(right == kEntries);
+}
