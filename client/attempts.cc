@@ -104,6 +104,10 @@ Task<absl::Status> Attempts::reach() {
   }
 }
 
+absl::Status Attempts::silence() const {
+  return absl::DeadlineExceededError(fmt::format("no answer within {}", format_duration(options_.timeout)));
+}
+
 absl::Status Attempts::explain(const grpc::Status& status) {
   absl::Status peer = status_of_peer(status);
   if (peer.ok()) return peer;
@@ -115,7 +119,7 @@ absl::Status Attempts::explain(const grpc::Status& status) {
   if (kind_.effect == Effect::kWrite && sent && leaves_doubt(peer.code())) doubt_ = true;
   if (absl::Status stopped = given_up(); !stopped.ok()) return stopped;
   if (peer.code() == absl::StatusCode::kDeadlineExceeded) {
-    return absl::DeadlineExceededError(fmt::format("no answer within {}", format_duration(options_.timeout)));
+    return silence();
   }
   if (peer.code() != absl::StatusCode::kUnavailable) return peer;
   const std::string cause = last_cause(message_of(peer));

@@ -46,7 +46,8 @@ class Attempts {
  public:
   struct Kind {
     Effect effect = Effect::kRead;
-    bool repeatable = true;  // Doing it twice is the same as doing it once.
+    bool repeatable = true;    // Doing it twice is the same as doing it once.
+    bool has_deadline = true;  // Of an attempt; a stream has none, only a bound of its silence.
   };
 
   Attempts(Transport& transport, Endpoint& endpoint, Kind kind, const CallOptions& options);
@@ -61,9 +62,12 @@ class Attempts {
   const std::shared_ptr<grpc::Channel>& channel() const noexcept { return channel_; }
   Endpoint& endpoint() noexcept { return endpoint_; }
   std::chrono::system_clock::time_point deadline() const noexcept { return deadline_; }
+  bool has_deadline() const noexcept { return kind_.has_deadline; }
   std::stop_token stop() const noexcept { return options_.stop; }
   std::stop_token closing() const noexcept { return closing_; }
 
+  // Nothing came for the timeout.
+  absl::Status silence() const;
   // What the attempt's end means to the caller.
   absl::Status explain(const grpc::Status& status);
   // The time until the next attempt; none: this failure is the last word.

@@ -17,6 +17,7 @@
 #include "client/call_options.h"
 #include "client/methods.h"
 #include "client/request_id.h"
+#include "client/server_stream.h"
 #include "client/transport.h"
 #include "client/unary_call.h"
 #include "client/wait.h"
@@ -41,6 +42,13 @@ class Client {
     }
     return call_unary(transport_, transport_.next_endpoint(), method, std::move(request), std::move(options),
                       repeatable, metadata);
+  }
+
+  // A method that answers with a stream; the stream goes before the client.
+  template <class Request, class Response>
+  ServerStream<Request, Response> stream(StreamMethod<Request, Response> method, Request request,
+                                         CallOptions options = {}) {
+    return {transport_, transport_.next_endpoint(), method, std::move(request), std::move(options)};
   }
 
   // The most common ones; the messages above say everything else.

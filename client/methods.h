@@ -24,6 +24,12 @@ struct UnaryMethod {
   Effect effect;
 };
 
+// One that answers with a stream.
+template <class RequestMessage, class ResponseMessage>
+struct StreamMethod {
+  const char* path;
+};
+
 namespace methods {
 
 // The old service. A missing key has an empty value there; see Connection for what tells the two apart.
@@ -44,6 +50,21 @@ inline constexpr UnaryMethod<kvstore::v1::SetRequest, kvstore::v1::SetResponse> 
                                                                                      Effect::kWrite};
 inline constexpr UnaryMethod<kvstore::v1::DeleteRequest, kvstore::v1::DeleteResponse> kDelete{
     "/kvstore.v1.KeyValueService/Delete", Effect::kWrite};
+inline constexpr UnaryMethod<kvstore::v1::IncrementRequest, kvstore::v1::IncrementResponse> kIncrement{
+    "/kvstore.v1.KeyValueService/Increment", Effect::kWrite};
+inline constexpr UnaryMethod<kvstore::v1::AppendRequest, kvstore::v1::AppendResponse> kAppend{
+    "/kvstore.v1.KeyValueService/Append", Effect::kWrite};
+inline constexpr UnaryMethod<kvstore::v1::SetExpiryRequest, kvstore::v1::SetExpiryResponse> kSetExpiry{
+    "/kvstore.v1.KeyValueService/SetExpiry", Effect::kWrite};
+
+inline constexpr UnaryMethod<kvstore::v1::TransactRequest, kvstore::v1::TransactResponse> kTransact{
+    "/kvstore.v1.KeyValueService/Transact", Effect::kWrite};
+inline constexpr UnaryMethod<kvstore::v1::DeleteRangeRequest, kvstore::v1::DeleteRangeResponse> kDeleteRange{
+    "/kvstore.v1.KeyValueService/DeleteRange", Effect::kWrite};
+inline constexpr StreamMethod<kvstore::v1::MultiGetRequest, kvstore::v1::MultiGetResponse> kMultiGet{
+    "/kvstore.v1.KeyValueService/MultiGet"};
+inline constexpr StreamMethod<kvstore::v1::ScanRequest, kvstore::v1::ScanResponse> kScan{
+    "/kvstore.v1.KeyValueService/Scan"};
 
 inline constexpr UnaryMethod<kvstore::v1::GetStatusRequest, kvstore::v1::GetStatusResponse> kGetStatus{
     "/kvstore.v1.AdminService/GetStatus", Effect::kRead};

@@ -6,7 +6,7 @@ AttemptContext::AttemptContext(Attempts& attempts, CallMetadata* metadata)
     : metadata_(metadata),
       on_stop_(attempts.stop(), Cancel{context}),
       on_closing_(attempts.closing(), Cancel{context}) {
-  context.set_deadline(attempts.deadline());
+  if (attempts.has_deadline()) context.set_deadline(attempts.deadline());
   if (metadata_ == nullptr) return;
   for (const auto& [name, value] : metadata_->sent) context.AddMetadata(name, value);
 }

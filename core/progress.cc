@@ -29,7 +29,7 @@ void Progress::begin(std::string what, std::uint64_t total, std::uint64_t from, 
 void Progress::reach(std::uint64_t done, std::uint64_t items) {
   done_ = std::min(total_, done);
   items_ = items;
-  if (terminal_ == nullptr || total_ == 0) return;
+  if (terminal_ == nullptr || (total_ == 0 && item_name_.empty())) return;
   const auto now = std::chrono::steady_clock::now();
   if (now - began_ < kQuiet || now - drawn_ < kRedraw) return;
   drawn_ = now;
@@ -44,9 +44,12 @@ void Progress::clear() {
 }
 
 void Progress::draw(std::chrono::steady_clock::time_point now) {
-  const double share = static_cast<double>(done_) / static_cast<double>(total_);
-  const auto cells = static_cast<std::uint64_t>(share * static_cast<double>(kCells));
-  std::string line = fmt::format("{} [{:<30}] {:3.0f}%", what_, std::string(std::min(cells, kCells), '#'), 100 * share);
+  std::string line = total_ == 0 ? fmt::format("{}  {} {}", what_, items_, item_name_) : what_;
+  if (total_ != 0) {
+    const double share = static_cast<double>(done_) / static_cast<double>(total_);
+    const auto cells = static_cast<std::uint64_t>(share * static_cast<double>(kCells));
+    line += fmt::format(" [{:<30}] {:3.0f}%", std::string(std::min(cells, kCells), '#'), 100 * share);
+  }
   const double seconds = std::chrono::duration<double>(now - began_).count();
   if (!item_name_.empty()) line += fmt::format("  {:.0f} {}/s", static_cast<double>(items_) / seconds, item_name_);
   if (done_ > from_) {

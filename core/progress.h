@@ -22,7 +22,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // `from`: so much was done before, by an earlier run. `items`: what is counted besides, "entries"; may be empty.
+  // `total` 0: nobody knows; then only the items are shown. `from`: so much was done before, by an earlier run.
+  // `items`: what is counted besides, "entries"; may be empty.
   void begin(std::string what, std::uint64_t total, std::uint64_t from = 0, std::string_view items = {});
   void advance(std::uint64_t more) { reach(done_ + more, 0); }
   // So far: of the total, and of the items since begin().

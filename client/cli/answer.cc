@@ -1,5 +1,6 @@
 #include "client/cli/answer.h"
 
+#include "client/cli/connection.h"
 #include "client/cli/text.h"
 #include "core/utf8.h"
 
@@ -11,6 +12,17 @@ void put_bytes(Json& object, const std::string& name, std::string_view bytes) {
   } else {
     object[name + "_base64"] = base64(bytes);
   }
+}
+
+Json with_key(std::string_view key) {
+  Json json = Json::object();
+  put_bytes(json, "key", key);
+  return json;
+}
+
+void put_write(Json& object, const v1::WriteResult& write) {
+  if (write.revision() != 0) object["revision"] = write.revision();
+  if (const std::string_view level = level_word(write.durability()); !level.empty()) object["durability"] = level;
 }
 
 }  // namespace kv

@@ -63,8 +63,10 @@ absl::Status choose(const std::optional<std::string>& word, std::string_view fla
 constexpr Choice<kvstore::v1::Durability> kLevels[] = {{"memory", kvstore::v1::DURABILITY_MEMORY},
                                                        {"os", kvstore::v1::DURABILITY_OS},
                                                        {"disk", kvstore::v1::DURABILITY_DISK}};
-constexpr Choice<OutputFormat> kFormats[] = {
-    {"human", OutputFormat::kHuman}, {"json", OutputFormat::kJson}, {"raw", OutputFormat::kRaw}};
+constexpr Choice<OutputFormat> kFormats[] = {{"human", OutputFormat::kHuman},
+                                             {"json", OutputFormat::kJson},
+                                             {"raw", OutputFormat::kRaw},
+                                             {"table", OutputFormat::kTable}};
 constexpr Choice<ColorChoice> kColors[] = {
     {"auto", ColorChoice::kAuto}, {"always", ColorChoice::kAlways}, {"never", ColorChoice::kNever}};
 
@@ -74,7 +76,7 @@ void declare(CLI::App& app, Words& words, CommandLine& options) {
       ->type_name("HOST:PORT");
   app.add_option("--timeout", words.timeout, "Of one call, connecting included (KVSTORE_TIMEOUT) [5s]")
       ->type_name("DURATION");
-  app.add_option("--output", words.output, "human, json (one object a line) or raw (only the data)")
+  app.add_option("--output", words.output, "human, table, json (one object a line) or raw (only the data)")
       ->type_name("FORMAT");
   app.add_option("--durability", words.durability, "Of writes: memory, os or disk [what the server's mode gives]")
       ->type_name("LEVEL");

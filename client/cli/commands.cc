@@ -45,6 +45,19 @@ constexpr CommandInfo kCommands[] = {
      2, kAnyNumber},
     {Verb::kTtl, "ttl", "ttl <key>", "show when a key expires",
      "The time left is reckoned with the clock of this machine.\n", 1, 1},
+    {Verb::kTxn, "txn", "txn <text>", "read and write several keys in one step, under conditions",
+     "  txn if a = 1; if b absent; then set a 2; incr n; else get a\n"
+     "Conditions: if KEY = VALUE, if KEY version N, if KEY exists, if KEY absent; all must hold. Commands: get, set, "
+     "del,\n"
+     "incr, append, expire. Clauses are separated by ; or by line ends. On the shell's command line the text is one "
+     "word,\n"
+     "@FILE or - (standard input); a text that begins with { is JSON (see the page of this client). Exit code 3: a\n"
+     "condition did not hold and the else part was done.\n",
+     1, kAnyNumber},
+    {Verb::kExport, "export", "export [prefix]", "print every entry as a line of JSON, for import",
+     "  export [prefix] [--resume <token>] > FILE\n"
+     "All entries are of one revision. What was broken off goes on with the --resume that it prints, at a newer one.\n",
+     0, kAnyNumber},
     {Verb::kImport, "import", "import <file>", "set the entries of a file of JSON lines",
      "  import <file>|- [--offset <bytes>] [--state <file>] [--keep-going]\n"
      "One entry a line: {\"key\":\"user:1\",\"value\":\"...\",\"expire_time\":\"2030-01-31T08:00:00.250Z\"}, with "
@@ -55,6 +68,29 @@ constexpr CommandInfo kCommands[] = {
      "over\n"
      "lines that are wrong or refused and counts them.\n",
      1, kAnyNumber},
+    {Verb::kIncr, "incr", "incr <key> [delta]", "add to the number that a key holds",
+     "  incr <key> [delta] [--initial <number>] [--min <number>] [--max <number>] [--saturate] [--ttl <duration>]\n"
+     "The delta is 1 unless given, and may be negative. --initial is what a key that is not there counts from; beyond\n"
+     "--min or --max nothing is done, or with --saturate no more than that.\n",
+     1, kAnyNumber},
+    {Verb::kAppend, "append", "append <key> <value>", "add bytes to the end of a value", "", 2, kAnyNumber},
+    {Verb::kExpire, "expire", "expire <key> <duration>|<moment>|never", "let a key expire, or stop it from expiring",
+     "  expire session 30m\n  expire offer 2030-01-31T08:00:00Z\n  expire session never\n", 2, 2},
+    {Verb::kMget, "mget", "mget <key>...", "show the values of several keys", "", 1, kAnyNumber},
+    {Verb::kScan, "scan", "scan [prefix]", "list keys, or entries, as they are at one moment",
+     "  scan [prefix] [--glob <pattern>] [--values] [--limit <number>] [--relaxed]\n"
+     "  scan --start <key> --end <key> ...\n"
+     "In no order. All entries are of one revision; with --relaxed keys that change meanwhile are listed as they were "
+     "or\n"
+     "as they are, which costs the server less. What was broken off goes on with the --resume that it prints.\n"
+     "  scan user: --values\n  scan --glob '*:name' --limit 10\n",
+     0, kAnyNumber},
+    {Verb::kDelrange, "delrange", "delrange <prefix>", "delete every key that begins alike",
+     "  delrange <prefix> [--dry-run] [--yes]\n"
+     "  delrange --start <key> --end <key> ...\n"
+     "  delrange --all ...\n"
+     "Counts first and asks; --yes does not ask, --dry-run only counts.\n",
+     0, kAnyNumber},
     {Verb::kStatus, "status", "status", "show what the server and its storage are doing",
      "Revisions: of the last write, handed to the kernel (os), on disk, in the newest snapshot.\n", 0, 0},
     {Verb::kSnapshot, "snapshot", "snapshot [--no-wait]", "take a snapshot and wait until it counts",

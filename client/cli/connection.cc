@@ -98,6 +98,22 @@ void Connection::begin_set(v1::SetRequest request, std::stop_token stop,
         [done = std::move(done)](const auto& response) { done(response.status()); });
 }
 
+absl::StatusOr<std::vector<v1::GetResponse>> Connection::multi_get(v1::MultiGetRequest request) {
+  const auto count = static_cast<std::size_t>(request.keys_size());
+  std::vector<v1::GetResponse> entries;
+  const absl::Status done = read_stream(methods::kMultiGet, std::move(request), [&](const v1::MultiGetResponse& chunk) {
+    entries.insert(entries.end(), chunk.results().begin(), chunk.results().end());
+    return true;
+  });
+  if (!done.ok()) return done;
+  if (entries.size() != count) return absl::InternalError("the server answered for another number of keys");
+  return entries;
+}
+
+absl::Status Connection::scan(v1::ScanRequest request, const std::function<bool(const v1::ScanResponse&)>& visit) {
+  return read_stream(methods::kScan, std::move(request), visit);
+}
+
 // ---- The old service --------------------------------------------------------------------------------------------
 
 absl::StatusOr<WriteReceipt> Connection::old_set(std::string_view key, std::string_view value) {

@@ -68,6 +68,12 @@ class Connection {
   // "SERVING", "NOT_SERVING", "UNKNOWN" or "SERVICE_UNKNOWN" of grpc.health.v1; NOT_FOUND for a name it does not know.
   absl::StatusOr<std::string> health(std::string_view service);
 
+  // In the order of the request.
+  absl::StatusOr<std::vector<kvstore::v1::GetResponse>> multi_get(kvstore::v1::MultiGetRequest request);
+  // Calls visit(chunk) of each chunk, until it gives false.
+  absl::Status scan(kvstore::v1::ScanRequest request,
+                    const std::function<bool(const kvstore::v1::ScanResponse&)>& visit);
+
   // Any unary method, message for message: connection.ask(methods::kGetStatus, {}).
   template <class Request, class Response>
   absl::StatusOr<Response> ask(UnaryMethod<Request, Response> method,
@@ -97,6 +103,17 @@ class Connection {
   absl::StatusOr<WriteReceipt> old_set(std::string_view key, std::string_view value);
   absl::StatusOr<std::optional<std::string>> old_get(std::string_view key);
   absl::StatusOr<Deletion> old_remove(std::string_view key);
+
+  template <class Request, class Response, class Visit>
+  absl::Status read_stream(StreamMethod<Request, Response> method, Request request, Visit visit) {
+    std::stop_source stop;
+    auto stream = client_.stream(method, std::move(request), call_options(stop));
+    for (;;) {
+      const auto chunk = interruptible(stream.next(), stop);
+      if (!chunk.ok()) return chunk.status();
+      if (!*chunk || !visit(**chunk)) return absl::OkStatus();
+    }
+  }
 
   CallOptions call_options(const std::stop_source& stop) const;
   CallMetadata write_metadata() const;

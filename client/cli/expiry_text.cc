@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/util/time_util.h>
 
+#include "client/cli/commands.h"
 #include "core/absl_text.h"
 #include "core/units.h"
 
@@ -30,6 +31,23 @@ absl::StatusOr<Expiry> parse_ttl(std::string_view word) {
     return refuse(fmt::format("'{}' is no duration such as 250ms, 90s, 5m, 12h or 30d", word));
   }
   return ttl_of(*duration);
+}
+
+absl::StatusOr<Expiry> parse_expiry(std::string_view word) {
+  Expiry expiry;
+  if (in_lower_case(word) == "never") {
+    expiry.set_never(true);
+    return expiry;
+  }
+  const auto duration = parse_duration(word);
+  if (duration.ok() && *duration > milliseconds(0)) return ttl_of(*duration);
+  const auto time = parse_moment(word);
+  if (!time.ok()) {
+    return refuse(fmt::format(
+        "'{}' is none of: a duration such as 90s or 30d, a moment such as 2030-01-31T08:00:00Z, never", word));
+  }
+  *expiry.mutable_at() = *time;
+  return expiry;
 }
 
 std::int64_t unix_millis(const Timestamp& time) { return time.seconds() * 1000 + time.nanos() / 1'000'000; }

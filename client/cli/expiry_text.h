@@ -15,7 +15,9 @@
 
 namespace kv {
 
-// "250ms", "90s", "30d".
+// "90s", "5m", "never", or a moment: "2030-01-31T08:00:00Z".
+absl::StatusOr<kvstore::v1::Expiry> parse_expiry(std::string_view word);
+// "90s" only.
 absl::StatusOr<kvstore::v1::Expiry> parse_ttl(std::string_view word);
 
 std::int64_t unix_millis(const google::protobuf::Timestamp& time);

@@ -1,5 +1,6 @@
 // The original client's wording.
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -7,6 +8,7 @@
 #include "client/cli/admin_view.h"
 #include "client/cli/commands.h"
 #include "client/cli/printer.h"
+#include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "core/absl_text.h"
 
@@ -43,6 +45,24 @@ class HumanPrinter final : public Printer {
   }
 
   void hint(std::string_view text) override { note(text); }
+
+  void begin_rows(std::vector<std::string> headings) override {
+    if (options_.format != OutputFormat::kTable) return;
+    table_.emplace(std::move(headings), [this](std::string_view line) {
+      console_.out(line);
+      console_.out("\n");
+    });
+  }
+  void row(const Row& row) override {
+    if (table_) return table_->row(row.cells);
+    if (row.miss) return absent(row.human);
+    console_.out(row.human + "\n");
+  }
+  void end_rows() override {
+    if (table_) table_->end();
+    table_.reset();
+  }
+  void data(std::string_view bytes) override { console_.out(bytes); }
 
   void deleted(std::string_view key, const Deletion& deletion, bool several) override {
     const std::string which = several ? kv::quoted(key) + ": " : "";
@@ -143,6 +163,7 @@ class HumanPrinter final : public Printer {
 
   Console& console_;
   const PrinterOptions options_;
+  std::optional<Table> table_;
 };
 
 }  // namespace

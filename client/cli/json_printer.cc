@@ -13,12 +13,6 @@
 namespace kv {
 namespace {
 
-Json with_key(std::string_view key) {
-  Json object = Json::object();
-  put_bytes(object, "key", key);
-  return object;
-}
-
 void put_receipt(Json& object, const WriteReceipt& receipt) {
   if (receipt.revision) object["revision"] = *receipt.revision;
   if (!receipt.level.empty()) put_bytes(object, "durability", receipt.level);
@@ -64,6 +58,12 @@ class JsonPrinter final : public Printer {
   void hint(std::string_view text) override {
     if (!options_.quiet) console_.note(line_of(Json{{"hint", text}}));
   }
+
+  void begin_rows(std::vector<std::string>) override {}
+  void row(const Row& row) override { print(row.json); }
+  void end_rows() override {}
+
+  void data(std::string_view bytes) override { console_.out(bytes); }
 
   void deleted(std::string_view key, const Deletion& deletion, bool) override {
     Json object = with_key(key);

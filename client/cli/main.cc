@@ -1,6 +1,7 @@
 // kvstore_client: puts the parts together. What each part does is in its header.
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "client/cli/history.h"
 #include "client/cli/input.h"
 #include "client/cli/printer.h"
+#include "client/cli/question.h"
 #include "client/cli/runner.h"
 #include "client/cli/session.h"
 #include "client/cli/signals.h"
@@ -49,7 +51,11 @@ ExitCode run(const CommandLine& options, Console& console) {
   }
   catch_interruptions();
   Connection connection({options.target, options.timeout, options.level, was_interrupted});
-  Runner runner(connection, *printer, one_shot, ::isatty(STDERR_FILENO) ? stderr : nullptr);
+  const bool can_ask = !options.no_input && ::isatty(STDIN_FILENO) && ::isatty(STDERR_FILENO);
+  const auto ask = [can_ask](std::string_view question) {
+    return can_ask ? std::optional(ask_yes_no(question)) : std::nullopt;
+  };
+  Runner runner(connection, *printer, one_shot, ::isatty(STDERR_FILENO) ? stderr : nullptr, ask);
   if (one_shot) return runner.run(options.command);
   if (!person) {
     LineReader lines(STDIN_FILENO);

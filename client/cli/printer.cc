@@ -10,6 +10,7 @@ std::unique_ptr<Printer> make_printer(Console& console, PrinterOptions options) 
       return make_raw_printer(console, options);
     case OutputFormat::kAutomatic:
     case OutputFormat::kHuman:
+    case OutputFormat::kTable:
       break;
   }
   return make_human_printer(console, options);

@@ -17,7 +17,7 @@
 
 namespace kv {
 
-enum class OutputFormat { kAutomatic, kHuman, kJson, kRaw };
+enum class OutputFormat { kAutomatic, kHuman, kJson, kRaw, kTable };
 
 struct PrinterOptions {
   OutputFormat format = OutputFormat::kAutomatic;
@@ -35,6 +35,11 @@ class Printer {
   virtual void value(std::string_view key, std::string_view value) = 0;
   virtual void missing(std::string_view key) = 0;
   virtual void answer(const Answer& answer) = 0;
+  // Rows come between the two, as they become known.
+  virtual void begin_rows(std::vector<std::string> headings) = 0;
+  virtual void row(const Row& row) = 0;
+  virtual void end_rows() = 0;
+  virtual void data(std::string_view bytes) = 0;  // As they are, in every form.
   // What a person may want to know beside the answer.
   virtual void hint(std::string_view text) = 0;
   // `several`: one of several keys of one command, so that the answer must say which.

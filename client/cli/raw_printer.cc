@@ -35,6 +35,16 @@ class RawPrinter final : public Printer {
     if (!options_.quiet) console_.note(text);
   }
 
+  void begin_rows(std::vector<std::string>) override {}
+  void row(const Row& row) override {
+    if (row.miss) return console_.note(row.human);
+    console_.out(row.raw);
+    console_.out("\n");
+  }
+  void end_rows() override {}
+
+  void data(std::string_view bytes) override { console_.out(bytes); }
+
   void deleted(std::string_view key, const Deletion& deletion, bool several) override {
     if (deletion.existed) return;
     console_.note(several ? kv::quoted(key) + ": Key not found" : "Key not found");

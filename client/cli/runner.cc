@@ -49,8 +49,24 @@ ExitCode Runner::dispatch(const CommandInfo& command, Arguments arguments) {
       return cas(arguments);
     case Verb::kTtl:
       return ttl(arguments.front());
+    case Verb::kTxn:
+      return txn(arguments);
+    case Verb::kExport:
+      return export_entries(arguments);
     case Verb::kImport:
       return import_file(arguments);
+    case Verb::kExpire:
+      return expire(arguments);
+    case Verb::kIncr:
+      return incr(arguments);
+    case Verb::kAppend:
+      return append(arguments);
+    case Verb::kMget:
+      return mget(arguments);
+    case Verb::kScan:
+      return scan(arguments);
+    case Verb::kDelrange:
+      return delrange(arguments);
     case Verb::kStatus:
       return status();
     case Verb::kSnapshot:

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <cstdio>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/cli/commands.h"
@@ -19,9 +22,15 @@ class Runner {
  public:
   // `one_shot`: the words come from the shell's command line, where `set K -` and `set K @FILE` name the value's
   // source.
-  // `bar`: where the progress of long work is drawn, or null.
-  Runner(Connection& connection, Printer& printer, bool one_shot, std::FILE* bar = nullptr)
-      : connection_(connection), printer_(printer), one_shot_(one_shot), bar_(bar) {}
+  // `bar`: where the progress of long work is drawn, or null. `ask_person` puts a question and gives the answer, or
+  // nothing where nobody can be asked; it may be empty.
+  using AskPerson = std::function<std::optional<bool>(std::string_view question)>;
+  Runner(Connection& connection, Printer& printer, bool one_shot, std::FILE* bar = nullptr, AskPerson ask_person = {})
+      : connection_(connection),
+        printer_(printer),
+        one_shot_(one_shot),
+        bar_(bar),
+        ask_person_(std::move(ask_person)) {}
 
   // words[0] is the command. No words: nothing to do.
   ExitCode run(const std::vector<std::string>& words);
@@ -39,8 +48,19 @@ class Runner {
   // value_commands.cc
   ExitCode cas(Arguments arguments);
   ExitCode ttl(const std::string& key);
-  // import_command.cc
+  // transaction_command.cc
+  ExitCode txn(Arguments arguments);
+  // import_command.cc, export_command.cc
   ExitCode import_file(Arguments arguments);
+  ExitCode export_entries(Arguments arguments);
+  // counter_commands.cc
+  ExitCode incr(Arguments arguments);
+  ExitCode append(Arguments arguments);
+  ExitCode expire(Arguments arguments);
+  // scan_commands.cc
+  ExitCode mget(Arguments keys);
+  ExitCode scan(Arguments arguments);
+  ExitCode delrange(Arguments arguments);
   // The admin service (admin_commands.cc).
   ExitCode config_get(Arguments names);
   ExitCode config_set(Arguments pairs);
@@ -59,6 +79,7 @@ class Runner {
   Printer& printer_;
   const bool one_shot_;
   std::FILE* const bar_;
+  const AskPerson ask_person_;
 };
 
 // The words of a value that was not quoted.

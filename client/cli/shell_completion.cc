@@ -21,7 +21,7 @@ struct OptionWords {
 constexpr OptionWords kOptions[] = {
     {"--target", "", "server, HOST:PORT"},
     {"--timeout", "", "of one call"},
-    {"--output", "human json raw", "form of the answers"},
+    {"--output", "human table json raw", "form of the answers"},
     {"--durability", "memory os disk", "of writes"},
     {"--color", "auto always never", "of errors"},
     {"--no-input", "", "never ask", false},

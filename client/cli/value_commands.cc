@@ -22,17 +22,6 @@ absl::Status refuse(std::string_view line) { return absl::InvalidArgumentError(t
 
 std::string usage_of(std::string_view command) { return fmt::format("Usage: {}", find_command(command)->usage); }
 
-void put_write(Json& json, const v1::WriteResult& write) {
-  if (write.revision() != 0) json["revision"] = write.revision();
-  if (const std::string_view level = level_word(write.durability()); !level.empty()) json["durability"] = level;
-}
-
-Json with_key(std::string_view key) {
-  Json json = Json::object();
-  put_bytes(json, "key", key);
-  return json;
-}
-
 // What the options say about the test and the expiry of a cas; the positional words are what is left.
 absl::StatusOr<v1::SetRequest> cas_request(const SortedWords& sorted) {
   v1::SetRequest request;

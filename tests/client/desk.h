@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,7 +57,10 @@ class Desk {
       : console_(out_.file(), error_.file(), {use.terminal, false}),
         printer_(make_printer(console_, {use.format, use.quiet, !use.one_shot})),
         connection_({std::move(target), use.timeout, use.level, [this] { return interrupted.load(); }}),
-        runner_(connection_, *printer_, use.one_shot) {}
+        runner_(connection_, *printer_, use.one_shot, nullptr, [this](std::string_view question) {
+          asked = question;
+          return person_says;
+        }) {}
 
   // Types the line; what it printed is in out and error afterwards.
   ExitCode type(std::string_view line) { return take(runner_.run(*line_words(line))); }
@@ -75,6 +79,8 @@ class Desk {
   Connection& connection() { return connection_; }
 
   std::string out, error;
+  std::string asked;                // The last question.
+  std::optional<bool> person_says;  // To every question; absent: nobody is there.
   std::atomic<bool> interrupted{false};
 
  private:

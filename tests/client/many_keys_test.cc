@@ -1,0 +1,153 @@
+// mget, scan, delrange, export and txn against the built server.
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+
+#include "client/cli/table.h"
+#include "tests/client/desk.h"
+#include "tests/support/running_server.h"
+#include "tests/support/temp_directory.h"
+
+using namespace kv;
+using namespace std::string_literals;
+
+namespace {
+
+struct Room {
+  TempDirectory folder;
+  RunningServer server{{folder.path() + "/data", {"--mode", "NON_PERSISTENT"}, {}, {}}};
+};
+
+std::string sorted_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  std::sort(lines.begin(), lines.end());
+  std::string sorted;
+  for (const std::string& line : lines) sorted += line + "\n";
+  return sorted;
+}
+
+}  // namespace
+
+TEST_CASE("many keys: mget answers in the order of the words and says what is missing") {
+  Room room;
+  Desk desk(room.server.address());
+  desk.type("set a 1");
+  desk.type(R"(set "b c" \xff)");
+  CHECK(desk.type(R"(mget a none "b c" a)") == ExitCode::kMissing);
+  CHECK(desk.out == "a: 1\nnone: Key not found\n\"b c\": \"\\xff\"\na: 1\n");
+  CHECK(desk.type("mget a") == ExitCode::kDone);
+  Desk json(room.server.address(), {.format = OutputFormat::kJson});
+  json.type("mget a none");
+  CHECK(json.out ==
+        "{\"key\":\"a\",\"value\":\"1\",\"version\":1,\"found\":true}\n{\"key\":\"none\",\"found\":false}\n");
+  Desk table(room.server.address(), {.format = OutputFormat::kTable});
+  table.type("mget a none");
+  CHECK(table.out == "KEY   VALUE  VERSION  EXPIRES\na     1      1\nnone  -      -\n");
+}
+
+TEST_CASE("many keys: a scan lists what its range and pattern select") {
+  Room room;
+  Desk desk(room.server.address());
+  for (const char* key : {"user:1", "user:2", "user:10", "item:1"}) desk.type("set "s + key + " v");
+  desk.type("scan user:");
+  CHECK(sorted_lines(desk.out) == "user:1\nuser:10\nuser:2\n");
+  desk.type("scan --glob *:1 --values");
+  CHECK(sorted_lines(desk.out) == "item:1: v\nuser:1: v\n");
+  desk.type("scan --start user:10 --end user:2");
+  CHECK(desk.out == "user:10\n");
+  desk.type("scan --limit 2 --relaxed");
+  CHECK(std::count(desk.out.begin(), desk.out.end(), '\n') == 2);
+  REQUIRE(desk.error.starts_with("there is more: go on with --resume "));
+  const std::string first = desk.out;
+  const std::string token = desk.error.substr(desk.error.rfind(' ') + 1);
+  desk.type("scan --relaxed --resume " + token.substr(0, token.size() - 1));
+  CHECK(sorted_lines(first + desk.out) == "item:1\nuser:1\nuser:10\nuser:2\n");
+  CHECK(desk.error.empty());
+  CHECK(desk.type("scan user: --start a") == ExitCode::kUsage);
+  CHECK(desk.error == "a prefix and --start or --end exclude each other\n");
+  CHECK(desk.type("scan --limit 0") == ExitCode::kUsage);
+  CHECK(desk.type("scan --resume %%") == ExitCode::kUsage);
+  CHECK(desk.type("scan --glob [") == ExitCode::kUsage);
+  CHECK(desk.error.starts_with("Scan failed: PATTERN_INVALID: "));
+}
+
+TEST_CASE("many keys: delrange counts, asks, and deletes only when told to") {
+  Room room;
+  Desk desk(room.server.address());
+  for (const char* key : {"user:1", "user:2", "item:1"}) desk.type("set "s + key + " v");
+  CHECK(desk.type("delrange user: --dry-run") == ExitCode::kDone);
+  CHECK(desk.out == "Would delete: 2\n");
+  CHECK(desk.asked.empty());
+  CHECK(desk.type("delrange user:") == ExitCode::kUsage);
+  CHECK(desk.error == "delrange asks before it deletes: give --yes where nobody can be asked\n");
+  desk.person_says = false;
+  CHECK(desk.type("delrange user:") == ExitCode::kFailed);
+  CHECK(desk.asked == "2 keys: every key that begins with user:. Delete them? [y/N] ");
+  desk.type("keys");
+  CHECK(desk.out == "Keys: [item:1 user:1 user:2]\n");
+  desk.person_says = true;
+  CHECK(desk.type("delrange user:") == ExitCode::kDone);
+  CHECK(desk.out == "Deleted: 2\n");
+  CHECK(desk.type("delrange") == ExitCode::kUsage);
+  CHECK(desk.error == "name a prefix, --start or --end, or --all for every key\n");
+  CHECK(desk.type("delrange user: --all") == ExitCode::kUsage);
+  CHECK(desk.type("delrange --all --yes") == ExitCode::kDone);
+  CHECK(desk.out == "Deleted: 1\n");
+  desk.type("keys");
+  CHECK(desk.out == "Keys: []\n");
+}
+
+TEST_CASE("many keys: a transaction does one branch or the other, in one step") {
+  Room room;
+  Desk desk(room.server.address());
+  desk.type("set a 1");
+  CHECK(desk.type("txn if a = 1; if n absent; then set a 2; incr n 5; else get a") == ExitCode::kDone);
+  CHECK(desk.out == "The conditions held\na: set\nn: Value: 5\n");
+  CHECK(desk.type("txn if a = 1; then set a 3; else get a; get none") == ExitCode::kMissing);
+  CHECK(desk.out == "A condition did not hold\na: Value: 2\nnone: Key not found\n");
+  Desk json(room.server.address(), {.format = OutputFormat::kJson});
+  json.type("txn 'append a x; del n'");
+  CHECK(json.out.starts_with(
+      R"({"succeeded":true,"results":[{"key":"a","length":2},{"key":"n","deleted":true}],"revision":)"));
+  CHECK(desk.type("txn set a b; incr a") == ExitCode::kRefused);
+  CHECK(desk.error.starts_with("Txn failed: NOT_AN_INTEGER: "));
+  desk.type("get a");
+  CHECK(desk.out == "Value: 2x\n");  // All or nothing.
+}
+
+TEST_CASE("many keys: what export prints, import makes again, bytes and expiries alike") {
+  Room room;
+  Desk desk(room.server.address());
+  desk.type(R"(set "t\xff" "\x00")");
+  desk.type("set text é");
+  desk.type("cas --absent --ttl 1d soon v");
+  CHECK(desk.type("export") == ExitCode::kDone);
+  const std::string exported = sorted_lines(desk.out);
+  CHECK(std::count(exported.begin(), exported.end(), '\n') == 3);
+  CHECK(exported.find(R"({"key_base64":"dP8=","value_base64":"AA=="})") == std::string::npos);
+  CHECK(exported.find(R"({"key_base64":"dP8=","value":"\u0000"})") != std::string::npos);
+  CHECK(exported.find(R"("expire_time":")") != std::string::npos);
+  const std::string file = room.folder.path() + "/entries";
+  std::ofstream(file) << exported;
+  CHECK(desk.type("delrange --all --yes") == ExitCode::kDone);
+  CHECK(desk.type("import " + file) == ExitCode::kDone);
+  desk.type("export");
+  CHECK(sorted_lines(desk.out) == exported);
+  desk.type("export te");
+  CHECK(desk.out == "{\"key\":\"text\",\"value\":\"é\"}\n");
+}
+
+TEST_CASE("table: columns are as wide as their cells, and one long value moves only its own line") {
+  std::string text;
+  Table table({"A", "B"}, [&](std::string_view line) { (text += line) += "\n"; });
+  table.row({"é", "1"});
+  table.row({"long", ""});
+  table.row({std::string(80, 'x'), "2"});
+  table.end();
+  CHECK(text ==
+        "A" + std::string(61, ' ') + "B\né" + std::string(61, ' ') + "1\nlong\n" + std::string(80, 'x') + "  2\n");
+}
