@@ -20,7 +20,7 @@ Json with_key(std::string_view key) {
   return json;
 }
 
-void put_write(Json& object, const v1::WriteResult& write) {
+void put_write(Json& object, const kvstore::v1::WriteResult& write) {
   if (write.revision() != 0) object["revision"] = write.revision();
   if (const std::string_view level = level_word(write.durability()); !level.empty()) object["durability"] = level;
 }

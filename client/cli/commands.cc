@@ -11,10 +11,10 @@ constexpr CommandInfo kCommands[] = {
     {Verb::kSet, "set", "set <key> <value>", "store a value under a key",
      "Words of the value that are not quoted are joined by one blank. On the shell's command line the value may be\n"
      "- (standard input) or @FILE (the bytes of a file).\n",
-     2, kAnyNumber},
-    {Verb::kGet, "get", "get <key>", "show the value of a key", "", 1, 1},
+     2, kAnyNumber, KeyPlace::kFirst},
+    {Verb::kGet, "get", "get <key>", "show the value of a key", "", 1, 1, KeyPlace::kFirst},
     {Verb::kDel, "del", "del <key>", "delete a key, or several", "Several keys are deleted one after the other.\n", 1,
-     kAnyNumber},
+     kAnyNumber, KeyPlace::kAll},
     {Verb::kKeys, "keys", "keys [pattern]", "list the keys, or those that match a pattern",
      "In a pattern, * stands for any text, ? for one character, [a-z] for one of a set, [!a-z] for one outside it.\n",
      0, 1},
@@ -42,9 +42,9 @@ constexpr CommandInfo kCommands[] = {
      "is\n"
      "shown and the exit code is 3. --ttl <duration> gives the key a time to live, --keep-ttl keeps the one it has;\n"
      "without them it has none. Options stand before a word -- when a key or a value begins with two dashes.\n",
-     2, kAnyNumber},
+     2, kAnyNumber, KeyPlace::kFirst},
     {Verb::kTtl, "ttl", "ttl <key>", "show when a key expires",
-     "The time left is reckoned with the clock of this machine.\n", 1, 1},
+     "The time left is reckoned with the clock of this machine.\n", 1, 1, KeyPlace::kFirst},
     {Verb::kTxn, "txn", "txn <text>", "read and write several keys in one step, under conditions",
      "  txn if a = 1; if b absent; then set a 2; incr n; else get a\n"
      "Conditions: if KEY = VALUE, if KEY version N, if KEY exists, if KEY absent; all must hold. Commands: get, set, "
@@ -72,11 +72,12 @@ constexpr CommandInfo kCommands[] = {
      "  incr <key> [delta] [--initial <number>] [--min <number>] [--max <number>] [--saturate] [--ttl <duration>]\n"
      "The delta is 1 unless given, and may be negative. --initial is what a key that is not there counts from; beyond\n"
      "--min or --max nothing is done, or with --saturate no more than that.\n",
-     1, kAnyNumber},
-    {Verb::kAppend, "append", "append <key> <value>", "add bytes to the end of a value", "", 2, kAnyNumber},
+     1, kAnyNumber, KeyPlace::kFirst},
+    {Verb::kAppend, "append", "append <key> <value>", "add bytes to the end of a value", "", 2, kAnyNumber,
+     KeyPlace::kFirst},
     {Verb::kExpire, "expire", "expire <key> <duration>|<moment>|never", "let a key expire, or stop it from expiring",
-     "  expire session 30m\n  expire offer 2030-01-31T08:00:00Z\n  expire session never\n", 2, 2},
-    {Verb::kMget, "mget", "mget <key>...", "show the values of several keys", "", 1, kAnyNumber},
+     "  expire session 30m\n  expire offer 2030-01-31T08:00:00Z\n  expire session never\n", 2, 2, KeyPlace::kFirst},
+    {Verb::kMget, "mget", "mget <key>...", "show the values of several keys", "", 1, kAnyNumber, KeyPlace::kAll},
     {Verb::kScan, "scan", "scan [prefix]", "list keys, or entries, as they are at one moment",
      "  scan [prefix] [--glob <pattern>] [--values] [--limit <number>] [--relaxed]\n"
      "  scan --start <key> --end <key> ...\n"

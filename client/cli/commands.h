@@ -44,6 +44,9 @@ enum class Verb {
   kVersion,
 };
 
+// Which words behind a command are keys.
+enum class KeyPlace { kNone, kFirst, kAll };
+
 struct CommandInfo {
   Verb verb;
   std::string_view name;
@@ -52,6 +55,7 @@ struct CommandInfo {
   std::string_view details;  // The rest of `help NAME`; may be empty.
   std::size_t arguments_min;
   std::size_t arguments_max;
+  KeyPlace keys = KeyPlace::kNone;
 };
 
 std::span<const CommandInfo> commands();

@@ -91,6 +91,24 @@ absl::StatusOr<Deletion> Connection::remove(std::string_view key) {
   return ask_either(ask_new, [&] { return old_remove(key); });
 }
 
+std::optional<std::vector<std::string>> Connection::find_keys(const std::string& prefix, std::size_t limit) {
+  constexpr std::chrono::milliseconds kPatience{300};
+  v1::ScanRequest request;
+  if (!prefix.empty()) request.mutable_range()->set_prefix(prefix);
+  request.set_consistency(v1::SCAN_CONSISTENCY_RELAXED);
+  request.set_limit(limit);
+  std::stop_source stop;
+  CallOptions options{.timeout = kPatience, .retry = {.attempts = 1}, .stop = stop.get_token()};
+  std::vector<std::string> keys;
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  const auto take = [&](const v1::ScanResponse& chunk) {
+    for (const v1::Entry& entry : chunk.entries()) keys.push_back(entry.key());
+    return std::chrono::steady_clock::now() < end;
+  };
+  const absl::Status done = read_stream(methods::kScan, std::move(request), std::move(options), stop, take);
+  return done.ok() && std::chrono::steady_clock::now() < end ? std::optional(std::move(keys)) : std::nullopt;
+}
+
 void Connection::begin_set(v1::SetRequest request, std::stop_token stop,
                            std::function<void(const absl::Status&)> done) {
   CallOptions options{.timeout = options_.timeout, .durability = options_.level, .stop = std::move(stop)};

@@ -83,6 +83,8 @@ class Connection {
     return interruptible(client_.call(method, std::move(request), call_options(stop), metadata), stop);
   }
 
+  // Up to `limit` keys that begin with the prefix; nothing when that takes longer than a person waits for a Tab.
+  std::optional<std::vector<std::string>> find_keys(const std::string& prefix, std::size_t limit);
   // Begins a set; `done` is called once, on a thread of the client, and before this object is gone.
   void begin_set(kvstore::v1::SetRequest request, std::stop_token stop, std::function<void(const absl::Status&)> done);
   bool interrupted() const { return options_.interrupted && options_.interrupted(); }
@@ -107,7 +109,12 @@ class Connection {
   template <class Request, class Response, class Visit>
   absl::Status read_stream(StreamMethod<Request, Response> method, Request request, Visit visit) {
     std::stop_source stop;
-    auto stream = client_.stream(method, std::move(request), call_options(stop));
+    return read_stream(method, std::move(request), call_options(stop), stop, std::move(visit));
+  }
+  template <class Request, class Response, class Visit>
+  absl::Status read_stream(StreamMethod<Request, Response> method, Request request, CallOptions options,
+                           std::stop_source& stop, Visit visit) {
+    auto stream = client_.stream(method, std::move(request), std::move(options));
     for (;;) {
       const auto chunk = interruptible(stream.next(), stop);
       if (!chunk.ok()) return chunk.status();

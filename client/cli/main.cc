@@ -14,6 +14,7 @@
 #include "client/cli/console.h"
 #include "client/cli/history.h"
 #include "client/cli/input.h"
+#include "client/cli/key_finder.h"
 #include "client/cli/printer.h"
 #include "client/cli/question.h"
 #include "client/cli/runner.h"
@@ -63,7 +64,8 @@ ExitCode run(const CommandLine& options, Console& console) {
   }
   catch_terminal_signals();
   LineHistory history(history_path(environment));
-  Terminal terminal(history);
+  KeyFinder finder([&](const std::string& prefix, std::size_t limit) { return connection.find_keys(prefix, limit); });
+  Terminal terminal(history, [&](const std::string& prefix) { return finder.find(prefix); });
   return run_interactive(terminal, runner, *printer, console);
 }
 

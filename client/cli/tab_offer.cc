@@ -6,6 +6,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/config_arguments.h"
 #include "client/cli/shell_completion.h"
+#include "client/cli/text.h"
 
 namespace kv {
 namespace {
@@ -75,15 +76,45 @@ std::string common_start(const std::vector<std::string>& words) {
   return common;
 }
 
+bool stands_for_key(std::string_view before_word) {
+  const std::vector<std::string> before = words_of(before_word);
+  const CommandInfo* command = before.empty() ? nullptr : find_command(before.front());
+  if (command == nullptr) return false;
+  return command->keys == KeyPlace::kAll || (command->keys == KeyPlace::kFirst && before.size() == 1);
+}
+
+// A key that must be quoted can only be shown: what was typed of it stands there without its quote.
+TabOffer offer_keys(std::string_view typed, const FindKeys& find_keys) {
+  if (typed.find_first_of("\"'\\") != typed.npos) return {};
+  const std::vector<std::string> keys = find_keys(std::string(typed));
+  if (keys.empty()) return {};
+  std::string common = keys.front();
+  bool plain = true;
+  TabOffer offer;
+  for (const std::string& key : keys) {
+    common.erase(std::mismatch(common.begin(), common.end(), key.begin(), key.end()).first, common.end());
+    offer.candidates.push_back(kv::quoted(key));
+    plain = plain && offer.candidates.back() == key;
+  }
+  while (!is_printable(common)) common.pop_back();  // Keys may part within a character.
+  if (plain && common.size() > typed.size()) offer.insert = common.substr(typed.size());
+  if (plain && keys.size() == 1) offer.insert += ' ';
+  if (!offer.insert.empty()) offer.candidates.clear();
+  return offer;
+}
+
 }  // namespace
 
-TabOffer complete(std::string_view line) {
+TabOffer complete(std::string_view line, const FindKeys& find_keys) {
   const std::size_t blank = line.find_last_of(" \t");
   const std::size_t start = blank == line.npos ? 0 : blank + 1;
   const std::string typed = in_lower_case(line.substr(start));
   const bool in_capitals = typed.empty() || typed != line.substr(start);
   std::vector<std::string> matching = choices(line.substr(0, start));
   std::erase_if(matching, [&](const std::string& word) { return !in_lower_case(word).starts_with(typed); });
+  if (matching.empty() && find_keys && stands_for_key(line.substr(0, start))) {
+    return offer_keys(line.substr(start), find_keys);
+  }
   if (matching.empty()) return {};
   const std::string common = common_start(matching);
   TabOffer offer{common.substr(typed.size()), {}};

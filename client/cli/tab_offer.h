@@ -1,8 +1,10 @@
-// What the Tab key offers: commands, the modes and settings after `config`, the commands after `help`.
+// What the Tab key offers: commands, the modes and settings after `config`, the commands after `help`, and keys where a
+// key stands.
 //
-// Threads: pure function.
+// Threads: free function, as pure as `find_keys`.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,9 @@ struct TabOffer {
   std::vector<std::string> candidates;  // When there are several and nothing can be put in: what they are.
 };
 
-TabOffer complete(std::string_view line_before_cursor);
+// Keys that begin with the bytes; few, or none when there are too many or nobody can tell.
+using FindKeys = std::function<std::vector<std::string>(const std::string& prefix)>;
+
+TabOffer complete(std::string_view line_before_cursor, const FindKeys& find_keys = {});
 
 }  // namespace kv

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cwchar>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <langinfo.h>
@@ -23,8 +24,10 @@ void use_utf8() {
 
 }  // namespace
 
-Terminal::Terminal(LineHistory& history)
-    : history_(history), editor_((use_utf8(), ::el_init("kvstore_client", stdin, stdout, stderr))) {
+Terminal::Terminal(LineHistory& history, FindKeys find_keys)
+    : history_(history),
+      find_keys_(std::move(find_keys)),
+      editor_((use_utf8(), ::el_init("kvstore_client", stdin, stdout, stderr))) {
   ::el_set(editor_, EL_CLIENTDATA, this);
   ::el_set(editor_, EL_EDITOR, "emacs");
   ::el_set(editor_, EL_PROMPT, &Terminal::prompt_of);
@@ -72,8 +75,11 @@ int Terminal::read_key(EditLine* editor, wchar_t* key) {
 }
 
 unsigned char Terminal::on_tab(EditLine* editor, int) {
+  Terminal* self = nullptr;
+  ::el_get(editor, EL_CLIENTDATA, &self);
   const LineInfo* line = ::el_line(editor);
-  const TabOffer offer = complete({line->buffer, static_cast<std::size_t>(line->cursor - line->buffer)});
+  const TabOffer offer =
+      complete({line->buffer, static_cast<std::size_t>(line->cursor - line->buffer)}, self->find_keys_);
   if (!offer.insert.empty()) {
     ::el_insertstr(editor, offer.insert.c_str());
     return CC_REFRESH;

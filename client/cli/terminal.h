@@ -12,6 +12,7 @@
 #include <histedit.h>
 
 #include "client/cli/history.h"
+#include "client/cli/tab_offer.h"
 
 namespace kv {
 
@@ -23,7 +24,8 @@ struct TypedLine {
 
 class Terminal {
  public:
-  explicit Terminal(LineHistory& history);
+  // `find_keys`: for the Tab key; may be empty.
+  explicit Terminal(LineHistory& history, FindKeys find_keys = {});
   ~Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
@@ -36,6 +38,7 @@ class Terminal {
   static unsigned char on_tab(EditLine* editor, int key);
 
   LineHistory& history_;
+  const FindKeys find_keys_;
   EditLine* const editor_;
   std::string prompt_;
 };

@@ -8,6 +8,7 @@
 #include "client/cli/config_arguments.h"
 #include "client/cli/expiry_text.h"
 #include "client/cli/history.h"
+#include "client/cli/key_finder.h"
 #include "client/cli/shell_completion.h"
 #include "client/cli/tab_offer.h"
 #include "client/target.h"
@@ -220,4 +221,44 @@ TEST_CASE("completion: each shell gets a script with every command, and no other
     CHECK(script->find("snapshot-interval") != script->npos);
   }
   CHECK_FALSE(shell_completion("csh"));
+}
+
+TEST_CASE("completion: keys are offered where a key stands, and only then asked for") {
+  std::vector<std::string> asked;
+  const FindKeys find = [&](const std::string& prefix) {
+    asked.push_back(prefix);
+    Words keys{"two words", "user:1", "user:\u00e9", "user:\u00e8"};
+    std::erase_if(keys, [&](const std::string& key) { return !key.starts_with(prefix); });
+    return keys;
+  };
+  CHECK(complete("get u", find).insert == "ser:");
+  CHECK(complete("get user:", find).candidates == Words{"user:1", "user:\u00e9", "user:\u00e8"});
+  CHECK(complete("get user:1", find).insert == " ");
+  CHECK(complete("del x use", find).insert == "r:");
+  CHECK(complete("get t", find).candidates == Words{"\"two words\""});
+  CHECK(complete("get none", find).candidates.empty());
+  asked.clear();
+  for (const char* line : {"get", "set k ", "config u", "get \"u", "keys u", "fetch u"}) complete(line, find);
+  CHECK(asked.empty());
+}
+
+TEST_CASE("completion: the server is asked for keys twice a second at most, and not again for what is known") {
+  std::chrono::steady_clock::time_point now{};
+  Words looked;
+  KeyFinder finder(
+      [&](const std::string& prefix, std::size_t limit) {
+        looked.push_back(prefix);
+        return std::optional(prefix == "many" ? Words(limit, "many") : Words{"b2", "b1", "a"});
+      },
+      [&] { return now; });
+  CHECK(finder.find("") == Words{"a", "b1", "b2"});
+  CHECK(finder.find("b") == Words{"b1", "b2"});
+  CHECK(looked == Words{""});
+  now += 10s;
+  CHECK(finder.find("many").empty());
+  CHECK(finder.find("b").empty());  // Too soon.
+  CHECK(looked == Words{"", "many"});
+  now += 500ms;
+  CHECK(finder.find("b") == Words{"b1", "b2"});
+  CHECK(looked == Words{"", "many", "b"});
 }

@@ -157,6 +157,29 @@ def keyboard(screen):
     screen.shows("> get name", "Value: johndoe")
 
 
+def many_keys(screen, folder):
+    screen.says("incr counter 41", "Value: 41")
+    screen.type("get cou", "Tab", "Enter")  # Keys are completed too.
+    screen.shows("> get counter", "Value: 41")
+    question = "1 keys: every key that begins with coun. Delete them? [y/N]"
+    screen.type("delrange coun", "Enter")
+    screen.wait("it asks", lambda lines: lines[screen.seen:] == ["> delrange coun", question])
+    screen.type("n", "Enter")
+    screen.shows("> delrange coun", question + " n", "Nothing was deleted")
+    screen.type("delrange coun", "Enter")
+    screen.wait("it asks", lambda lines: lines[screen.seen:] == ["> delrange coun", question])
+    screen.type("y", "Enter")
+    screen.shows("> delrange coun", question + " y", "Deleted: 1")
+    entries = os.path.join(folder, "entries")
+    with open(entries, "w", encoding="utf-8") as file:
+        file.writelines(f'{{"key":"i{number}","value":"{"x" * 100}"}}\n' for number in range(40000))
+    screen.type(f"import {entries}", "Enter")
+    screen.wait("a bar", lambda lines: re.fullmatch(
+        r"importing \[#* *\] +\d+%  \d+ entries/s  .* left", lines[-1]))
+    screen.shows(f"> import {entries}", "Imported 40000 entries")
+    screen.says("delrange i --yes", "Deleted: 40000")
+
+
 def away_and_back(screen, server):
     server.end(signal.SIGKILL)
     # The first call may still meet the broken connection; the ones after it find nobody there.
@@ -192,6 +215,7 @@ def main():
         try:
             first_session(screen, server)
             keyboard(screen)
+            many_keys(screen, folder)
             away_and_back(screen, server)
             screen.type("C-d")
             end = screen.shows("> ^D", "Exiting client.")
