@@ -41,6 +41,27 @@ TEST_CASE("storage: after a failed sync of MANIFEST nothing is written until a r
   CHECK(server.data() == Data{{"a", "1"}});
 }
 
+// The kernel may have dropped what it could not write, and show it all the same until it forgets it.
+TEST_CASE("storage: what a start shows of bytes whose sync had failed is on the disk before it shows them") {
+  for (const Mode mode : {Mode::kAof, Mode::kHybrid}) {
+    FaultyFileSystem disk;
+    StorageFixture server(mode);
+    server.use(disk);
+    server.start();
+    server.put("promised", "1");
+    disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
+    CHECK(has_reason(server.try_put("in doubt", "1").status(), Reason::kOutcomeUnknown));
+    server.kill_and_start();
+    const Data shown = server.data();
+    CHECK(shown == Data{{"in doubt", "1"}, {"promised", "1"}});
+    const auto found = disk.after_crash({});
+    StorageFixture next(mode);
+    next.use(*found);
+    next.start();
+    CHECK(next.data() == shown);
+  }
+}
+
 TEST_CASE("storage: a snapshot that fails is counted and shown, leaves no file, and the next one works") {
   FaultyFileSystem disk;
   StorageFixture server(Mode::kSnapshot);
