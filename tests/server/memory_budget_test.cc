@@ -82,6 +82,25 @@ TEST_CASE("memory: a limit below what there is refuses every write and no delete
   CHECK(f.set("k", "v").ok());
 }
 
+TEST_CASE("memory: every kind of write that can add to the data is refused, a delete never") {
+  Limited f(64 * kMiB);
+  REQUIRE(f.set("k", "1").ok());
+  f.budget.set_limit(1);
+  for (const OperationKind kind :
+       {OperationKind::kSet, OperationKind::kIncrement, OperationKind::kAppend, OperationKind::kSetExpiry}) {
+    CAPTURE(static_cast<int>(kind));
+    Operation operation;
+    operation.kind = kind;
+    operation.key = "k";
+    operation.step.delta = 1;
+    operation.expiry = {.kind = ExpiryPolicy::Kind::kNever};
+    CHECK(has_reason(f.write(operation).status(), Reason::kMemoryLimit));
+  }
+  CHECK(f.get("k") == "1");
+  CHECK(f.remove("k").ok());
+  CHECK_FALSE(f.get("k"));
+}
+
 TEST_CASE("memory: what is held beside the data counts, as of the last look") {
   Limited f(8 * kMiB);
   f.look(7 * kMiB);
