@@ -224,7 +224,7 @@ WaitingAnswer PipelineMessage::answer() {
     newest_ = std::max(newest_, item.revision);
     const Needs needs = needs_of(item);
     if (needs.level == Level::kMemory) continue;
-    Revision& wanted = !needs.as_writer                  ? answer.unsettled.shown
+    Revision& wanted = !needs.as_writer              ? answer.unsettled.shown
                        : needs.level == Level::kDisk ? answer.unsettled.disk
                                                      : answer.unsettled.os;
     wanted = std::max(wanted, needs.revision);

@@ -174,7 +174,7 @@ TEST_CASE("options: each is read, and each wrong one is named") {
   CHECK(option_refusal({"--timeout", "5"}) == "--timeout: '5' is no duration from 1ms to 24h");
   CHECK(option_refusal({"--timeout", "0"}).starts_with("--timeout"));
   CHECK(option_refusal({}, {{"KVSTORE_TIMEOUT", "soon"}}).starts_with("KVSTORE_TIMEOUT"));
-  CHECK(option_refusal({"--output", "xml"}) == "--output: 'xml' is none of human, json, raw");
+  CHECK(option_refusal({"--output", "xml"}) == "--output: 'xml' is none of human, json, raw, table");
   CHECK(option_refusal({"--durability", "quorum"}) == "--durability: 'quorum' is none of memory, os, disk");
   CHECK(option_refusal({"--color", "red"}).starts_with("--color"));
   CHECK(option_refusal({"--tls-ca", "f", "keys"}) == "unknown option --tls-ca; see kvstore_client --help");

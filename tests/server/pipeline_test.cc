@@ -303,14 +303,14 @@ TEST_CASE("pipeline: streams that are cut off at any moment leave whole operatio
   std::mt19937 random(seed);
   for (int round = 0; round < 60; ++round) {
     PipelineStream stream(*f.stub);
-    const unsigned messages = random() % 20;
+    const unsigned messages = static_cast<unsigned>(random() % 20);
     for (std::uint64_t id = 1; id <= messages; ++id) {
       Message m(id);
       m.atomic();
       for (int i = 0; i < 20; ++i) m.increment("n" + std::to_string(i), 1);
       if (!stream.send(m.request)) break;
     }
-    for (unsigned i = random() % 5; i > 0 && i <= messages; --i) (void)stream.receive();
+    for (auto i = static_cast<unsigned>(random() % 5); i > 0 && i <= messages; --i) (void)stream.receive();
     if (random() % 2 == 0) stream.cancel();
   }
   CHECK(f.set("k", "v").ok());
