@@ -49,6 +49,8 @@ class StreamCall : public Call {
 class ServerStream : public StreamCall {
  public:
   explicit ServerStream(Reactor& reactor) : StreamCall(reactor), writer_(&context_) {}
+  // Before the object is less than it was: a stop on another thread may just be telling it.
+  ~ServerStream() { reactor_.streams().remove(*this); }
 
   // Listens for the next call of the method; resumes on a poller with false when the server stops.
   template <class Service, class RawMethod>
