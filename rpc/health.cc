@@ -24,6 +24,7 @@ class HealthWatch final : public ServerStream {
  public:
   HealthWatch(Reactor& reactor, HealthService& board) : ServerStream(reactor), board_(board) {}
   ~HealthWatch() {
+    reactor_.streams().remove(*this);
     const std::lock_guard lock(board_.mutex_);
     board_.watches_.erase(this);
   }
