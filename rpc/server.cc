@@ -4,13 +4,10 @@
 #include <thread>
 #include <utility>
 
-#include <fmt/format.h>
 #include <grpc/grpc.h>
 #include <grpcpp/security/server_credentials.h>
 
 #include "absl/synchronization/mutex.h"
-#include "core/absl_text.h"
-#include "rpc/address.h"
 #include "rpc/library_stop.h"
 #include "rpc/plugins.h"
 
@@ -35,20 +32,15 @@ unsigned queues_for(unsigned wanted) noexcept {
 // not: 3 to 5 % of what a call costs. For the whole process.
 void skip_lock_cycle_search() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
-absl::Status cannot_listen(const std::string& address) {
-  return absl::UnavailableError(to_absl(fmt::format("cannot listen on {}", address)));
-}
-
 }  // namespace
 
 RpcServer::RpcServer(RpcServerOptions options, std::vector<RpcService*> services)
-    : options_(std::move(options)), services_(std::move(services)) {}
+    : options_(std::move(options)), services_(std::move(services)), acceptor_(options_.connections_max) {}
 
 RpcServer::~RpcServer() { close(); }
 
 void RpcServer::configure(grpc::ServerBuilder& builder) const {
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two servers share one port, unnoticed
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options_.streams_per_connection_max);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options_.channelz ? 1 : 0);  // it counts every call
@@ -66,34 +58,34 @@ absl::Status RpcServer::build() {
   choose_library_services(builder, library);
   configure(builder);
 
-  constexpr int kNotTried = -1;
-  std::vector<int> ports(options_.listen.size(), kNotTried);
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    if (absl::Status free = check_not_taken(options_.listen[i]); !free.ok()) return free;
-    builder.AddListeningPort(options_.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
-  }
+  using Experimental = grpc::ServerBuilder::experimental_type;
+  connections_ = builder.experimental().AddExternalConnectionAcceptor(Experimental::ExternalConnectionType::FROM_FD,
+                                                                      grpc::InsecureServerCredentials());
   builder.RegisterService(&health_.grpc_service());
   for (RpcService* service : services_) builder.RegisterService(&service->grpc_service());
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
   for (unsigned i = 0; i < queues_for(options_.queues); ++i) queues.push_back(builder.AddCompletionQueue());
   server_ = builder.BuildAndStart();
-  if (server_ == nullptr) {  // The library binds in order and stops at the first that fails.
-    const auto failed = std::find_if(ports.begin(), ports.end(), [](int port) { return port <= 0; });
-    if (failed == ports.end()) return absl::UnavailableError("the server could not be built");
-    return cannot_listen(options_.listen[static_cast<std::size_t>(failed - ports.begin())]);
-  }
+  if (server_ == nullptr) return absl::UnavailableError("the server could not be built");
   for (auto& queue : queues) reactors_.push_back(std::make_unique<Reactor>(std::move(queue), options_.bounds));
-  for (std::size_t i = 0; i < ports.size(); ++i) addresses_.push_back(with_port(options_.listen[i], ports[i]));
   return absl::OkStatus();
 }
 
+void RpcServer::take(int connection) {
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+  parameters.fd = connection;
+  connections_->HandleNewConnection(&parameters);
+}
+
 absl::Status RpcServer::start() {
+  if (absl::Status listening = acceptor_.listen(options_.listen); !listening.ok()) return listening;
   if (absl::Status built = build(); !built.ok()) return built;
   for (const auto& reactor : reactors_) {
     health_.listen(*reactor);
     for (RpcService* service : services_) service->listen(*reactor);
   }
   for (const auto& reactor : reactors_) reactor->start(options_.threads_per_queue);
+  acceptor_.start([this](int connection) { take(connection); });
   return absl::OkStatus();
 }
 
@@ -123,6 +115,8 @@ std::size_t RpcServer::calls_in_flight() const {
 void RpcServer::drain(SteadyTime deadline, const std::function<void()>& abandon) {
   if (server_ == nullptr || std::exchange(drained_, true)) return;
   health_.stop();
+  // 0. The library does not look whether it is being stopped when it is given a connection.
+  acceptor_.stop();
   {
     // 1. No call is accepted any more, every client is told to hang up, and no connection is closed while it has calls.
     const SteadyTime begin = std::chrono::steady_clock::now();

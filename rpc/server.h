@@ -1,5 +1,6 @@
 // A gRPC server that knows no keys: it owns the library's server, the reactors and the order in which they begin and
-// end.
+// end. Connections are accepted by an acceptor of ours and handed to the library (rpc/acceptor/acceptor.h says why); it
+// stops before anything else does, because the library must not be given a connection once it is being stopped.
 //
 // Hard part: the end. drain() tells the library and the open streams to stop, waits for the calls to leave,
 // and at the deadline asks the owner to complete every call that is still parked. Clients that do not hang up by
@@ -26,6 +27,7 @@
 #include <grpcpp/server_builder.h>
 
 #include "absl/status/status.h"
+#include "rpc/acceptor/acceptor.h"
 #include "rpc/call_counts.h"
 #include "rpc/health.h"
 #include "rpc/reactor.h"
@@ -39,6 +41,7 @@ struct RpcServerOptions {
   unsigned threads_per_queue = 1;
   Reactor::Bounds bounds;  // of each queue
   std::size_t message_bytes_max = 8u << 20;
+  std::size_t connections_max = 10000;
   int streams_per_connection_max = 1000;
   // A client that pings more often, calls or none, is sent away.
   std::chrono::milliseconds ping_interval_min = std::chrono::seconds(10);
@@ -56,7 +59,8 @@ class RpcServer {
   absl::Status start();
 
   // The addresses of the options with the ports really bound; for unix: as given. After start().
-  const std::vector<std::string>& addresses() const noexcept { return addresses_; }
+  const std::vector<std::string>& addresses() const noexcept { return acceptor_.addresses(); }
+  AcceptorFigures connections() const { return acceptor_.figures(); }
   std::vector<Reactor*> reactors() const;
   std::vector<MethodTotals> totals() const;
   std::size_t calls_in_flight() const;
@@ -75,6 +79,7 @@ class RpcServer {
  private:
   absl::Status build();
   void configure(grpc::ServerBuilder& builder) const;
+  void take(int connection);
   // True when every call has left, false when some are still there at `deadline`.
   bool wait_for_calls_until(std::chrono::steady_clock::time_point deadline);
 
@@ -82,8 +87,9 @@ class RpcServer {
   const std::vector<RpcService*> services_;
   HealthService health_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
-  std::vector<std::string> addresses_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
   std::unique_ptr<grpc::Server> server_;
+  Acceptor acceptor_;
   bool drained_ = false;
 };
 
