@@ -28,12 +28,14 @@ constexpr milliseconds kEndPatience{2000};
 constexpr std::array kServedNames = {"", "kvstore.KeyValueStore", "kvstore.v1.KeyValueService"};
 constexpr std::array kPromiseNames = {"kvstore.writes", "kvstore.persistence"};
 
-RpcServerOptions rpc_options(const Options& options) {
+RpcServerOptions rpc_options(const Options& options, std::size_t connections_max) {
   RpcServerOptions result;
   result.listen = options.listen;
   result.queues = static_cast<unsigned>(options.completion_queues);
   result.threads_per_queue = static_cast<unsigned>(options.threads_per_queue);
   result.message_bytes_max = options.message_bytes_max;
+  result.connections_max = connections_max;
+  result.streams_per_connection_max = static_cast<int>(options.streams_max);
   result.reflection = options.reflection;
   return result;
 }
@@ -68,9 +70,12 @@ Application::Application(CommandLine line)
       legacy_(engine_, *events_, options_.legacy_config),
       key_values_(engine_),
       admin_(engine_, fixed_config_of(line_, memory_watch_.automatic_limit())),
-      rpc_(rpc_options(options_), {&legacy_, &key_values_, &admin_}),
+      connections_max_(connections_that_fit(options_.connections_max, descriptor_limit())),
+      connection_log_(connections_max_),
+      rpc_(rpc_options(options_, connections_max_), {&legacy_, &key_values_, &admin_}),
       expirer_(engine_),
-      metrics_(store_, engine_.memory(), [this] { return rpc_.totals(); }) {}
+      metrics_(
+          store_, engine_.memory(), [this] { return rpc_.totals(); }, [this] { return rpc_.connections(); }) {}
 
 Application::~Application() = default;
 
@@ -82,6 +87,10 @@ int Application::run() {
   log_info("kvstore_server {}, process {}", kVersion, getpid());
   log_settings(line_.settings);
   raise_descriptor_limit();
+  if (connections_max_ < options_.connections_max) {
+    log_warning("--max-connections is lowered from {} to {}: the process may have {} descriptors",
+                options_.connections_max, connections_max_, descriptor_limit());
+  }
   warn_if_exposed();
   if (const absl::Status listening = listen(); !listening.ok()) {
     log_error("{}", message_of(listening));
@@ -189,6 +198,7 @@ void Application::watch_health() {
   const StorageStatus status = storage_->status();
   rpc_.set_health("kvstore.writes", status.accepting_writes && !engine_.memory().alarmed());
   rpc_.set_health("kvstore.persistence", status.promise_kept);
+  connection_log_.look(rpc_.connections(), steady_clock::now());
   events_->after(kHealthPeriod, [this] { watch_health(); });
 }
 

@@ -21,6 +21,7 @@
 #include "persistence/storage.h"
 #include "rpc/server.h"
 #include "server/admin_service.h"
+#include "server/connection_log.h"
 #include "server/engine.h"
 #include "server/event_thread.h"
 #include "server/expirer.h"
@@ -82,6 +83,8 @@ class Application {
   LegacyService legacy_;
   KeyValueService key_values_;
   AdminService admin_;
+  const std::size_t connections_max_;
+  ConnectionLog connection_log_;
   RpcServer rpc_;
   std::unique_ptr<Storage> storage_;
   Expirer expirer_;

@@ -75,6 +75,16 @@ void collect_calls(const std::vector<MethodTotals>& all, std::vector<MetricFamil
   families.push_back(std::move(durations));
 }
 
+void collect_connections(const AcceptorFigures& figures, std::vector<MetricFamily>& families) {
+  families.push_back(
+      single("connections", "gRPC connections that are open.", MetricType::Gauge, static_cast<double>(figures.open)));
+  families.push_back(single("connections_accepted_total", "gRPC connections accepted.", MetricType::Counter,
+                            static_cast<double>(figures.accepted)));
+  families.push_back(labelled("connections_refused_total", "Connections closed at once, by why.", MetricType::Counter,
+                              {{"reason", "limit", static_cast<double>(figures.refused_at_bound)},
+                               {"reason", "descriptors", static_cast<double>(figures.refused_without_descriptor)}}));
+}
+
 void collect_store(const StoreTotals& totals, std::vector<MetricFamily>& families) {
   families.push_back(single("keys", "Keys, those due but not yet removed included.", MetricType::Gauge,
                             static_cast<double>(totals.keys)));
@@ -154,6 +164,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
   std::vector<MetricFamily> families = registry_.Collect();
   families.push_back(labelled("build_info", "Always 1.", MetricType::Gauge, {{"version", kVersion, 1}}));
   collect_calls(call_totals_(), families);
+  collect_connections(connections_(), families);
   collect_store(store_.totals(), families);
   families.push_back(single("memory_limit_bytes", "What data and overhead may have of memory.", MetricType::Gauge,
                             static_cast<double>(memory_.limit())));

@@ -14,6 +14,7 @@
 #include <prometheus/registry.h>
 
 #include "persistence/storage.h"
+#include "rpc/acceptor/acceptor.h"
 #include "rpc/call_counts.h"
 #include "server/expirer.h"
 #include "server/memory_budget.h"
@@ -24,8 +25,9 @@ namespace kv {
 class Metrics final : public prometheus::Collectable {
  public:
   using CallTotals = std::function<std::vector<MethodTotals>()>;
-  Metrics(const Store& store, const MemoryBudget& memory, CallTotals call_totals)
-      : store_(store), memory_(memory), call_totals_(std::move(call_totals)) {}
+  using Connections = std::function<AcceptorFigures()>;
+  Metrics(const Store& store, const MemoryBudget& memory, CallTotals call_totals, Connections connections)
+      : store_(store), memory_(memory), call_totals_(std::move(call_totals)), connections_(std::move(connections)) {}
 
   // Later metrics of other rooms register here.
   prometheus::Registry& registry() noexcept { return registry_; }
@@ -41,6 +43,7 @@ class Metrics final : public prometheus::Collectable {
   const Store& store_;
   const MemoryBudget& memory_;
   const CallTotals call_totals_;
+  const Connections connections_;
   prometheus::Registry registry_;
   mutable std::mutex mutex_;
   const Storage* storage_ = nullptr;  // guarded by mutex_

@@ -77,6 +77,8 @@ absl::StatusOr<Options> options_of(const GivenSettings& settings) {
   options.limits.scans_max = static_cast<unsigned>(read.count("max-scans", 16));
   options.message_bytes_max =
       std::max(read.size("max-message-bytes"), options.limits.entry_bytes_max + kMessageOverheadBytes);
+  options.connections_max = read.count("max-connections", 0);
+  options.streams_max = read.count("max-streams", 0);
   options.completion_queues = read.count("completion-queues", std::clamp<std::size_t>(cores / 2, 1, 16));
   options.threads_per_queue = read.count("threads-per-queue", 1);
   options.shards = read.count("shards", std::clamp<std::size_t>(std::bit_ceil(cores * 16), 64, 4096));

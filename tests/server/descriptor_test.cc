@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 #include <grpcpp/grpcpp.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "kvstore/kvstore.grpc.pb.h"
@@ -21,8 +22,6 @@ using namespace kv;
 using Catch::Matchers::Contains;
 
 namespace {
-
-constexpr std::size_t kLimit = 100;
 
 std::size_t descriptors_of(const RunningServer& server) {
   const std::filesystem::directory_iterator all("/proc/" + std::to_string(server.pid()) + "/fd");
@@ -40,13 +39,17 @@ Descriptor connect_to(const RunningServer& server) {
   return socket;
 }
 
-// Connects until the server has no descriptor left to accept with.
+// Lowers the limit of the running server, which had reckoned with more, and connects until it has no descriptor left.
 std::vector<Descriptor> take_all(const RunningServer& server) {
+  constexpr std::size_t kLeft = 20;
+  const std::size_t limit = descriptors_of(server) + kLeft;
+  const rlimit lowered{limit, limit};
+  REQUIRE(::prlimit(server.pid(), RLIMIT_NOFILE, &lowered, nullptr) == 0);
   std::vector<Descriptor> taken;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (descriptors_of(server) < kLimit) {
+  while (descriptors_of(server) < limit) {
     REQUIRE(std::chrono::steady_clock::now() < end);
-    if (taken.size() < kLimit) taken.push_back(connect_to(server));
+    if (taken.size() < limit) taken.push_back(connect_to(server));
     std::this_thread::yield();
   }
   return taken;
@@ -56,10 +59,7 @@ std::vector<Descriptor> take_all(const RunningServer& server) {
 
 TEST_CASE("descriptors: clients that take all of them stop neither the log nor a clean end") {
   TempDirectory directory;
-  RunningServer server({directory.file("data"),
-                        {"--log-segment-size", "1MiB"},
-                        {},
-                        {"sh", "-c", "ulimit -n " + std::to_string(kLimit) + "; exec \"$@\"", "sh"}});
+  RunningServer server({directory.file("data"), {"--log-segment-size", "1MiB"}, {}, {}});
   const auto stub =
       kvstore::KeyValueStore::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
   const auto set = [&](int number) {
