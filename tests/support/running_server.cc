@@ -60,7 +60,14 @@ std::string RunningServer::binary() {
   return given != nullptr ? given : KV_SERVER_BINARY;
 }
 
-RunningServer::RunningServer(ServerOptions options) : options_(std::move(options)) { start(); }
+RunningServer::RunningServer(ServerOptions options) : options_(std::move(options)) {
+  try {
+    start();
+  } catch (...) {
+    kill();  // and with it the thread that reads its log
+    throw;
+  }
+}
 
 RunningServer::~RunningServer() { kill(); }
 
