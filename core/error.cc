@@ -50,6 +50,8 @@ Meaning meaning(Reason reason) noexcept {
       return {kFailedPrecondition, "NOT_AN_INTEGER"};
     case Reason::kDurabilityUnavailable:
       return {kFailedPrecondition, "DURABILITY_UNAVAILABLE"};
+    case Reason::kRequestIdReused:
+      return {kFailedPrecondition, "REQUEST_ID_REUSED"};
     case Reason::kConfigRestartRequired:
       return {kFailedPrecondition, "CONFIG_RESTART_REQUIRED"};
     case Reason::kIndexDisabled:

@@ -36,6 +36,7 @@ enum class Reason {
   kConfigRestartRequired,
   kIndexDisabled,
   kConfirmationRequired,
+  kRequestIdReused,
   // ABORTED
   kConfigVersionMismatch,
   kTransitionInProgress,

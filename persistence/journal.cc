@@ -30,8 +30,9 @@ Ticket::~Ticket() {
 
 absl::Status Ticket::check_level(Level level) const { return JournalCore::level_given(level, logging_, log_promised_); }
 
-bool Ticket::holds(std::span<const Mutation> mutations) const noexcept {
-  return record_bytes_of(mutations, nullptr) <= record_bytes_;
+bool Ticket::holds(std::span<const Mutation> mutations, bool request) const noexcept {
+  const RequestBlock any;
+  return record_bytes_of(mutations, request ? &any : nullptr) <= record_bytes_;
 }
 
 Admission::Admission(JournalCore& journal, std::uint32_t record_bytes, std::uint32_t records, Scheduler& home) noexcept

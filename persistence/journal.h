@@ -62,8 +62,9 @@ class Ticket {
   Level default_level() const noexcept { return default_level_; }
   // Whether an explicit level can be promised now; else DURABILITY_UNAVAILABLE, and nothing has been applied.
   absl::Status check_level(Level level) const;
-  // Whether a record of these mutations is no larger than what is left of what was admitted.
-  bool holds(std::span<const Mutation> mutations) const noexcept;
+  // Whether a record of these mutations, with a request block or without, is no larger than what is left of what was
+  // admitted.
+  bool holds(std::span<const Mutation> mutations, bool request = false) const noexcept;
 
  private:
   friend class Admission;

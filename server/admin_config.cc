@@ -5,7 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "core/absl_text.h"
 #include "core/error.h"
+#include "core/units.h"
 #include "server/admin_status.h"
 
 namespace kv {
@@ -55,6 +57,14 @@ class Field {
   void put(v1::Config& config, FsyncPolicy policy) const { put_enum(config, number_of(policy)); }
   void put(v1::Config& config, milliseconds time) const {
     reflection(config).MutableMessage(&config, &field_)->CopyFrom(to_message(time));
+  }
+
+  // Of a number or a duration, for people.
+  std::string text(const v1::Config& config) const {
+    if (field_.message_type() == nullptr) return std::to_string(reflection(config).GetUInt64(config, &field_));
+    std::optional<milliseconds> time;
+    const absl::Status taken = take(config, time);
+    return taken.ok() ? format_duration(*time) : std::string(message_of(taken));
   }
 
   absl::Status take(const v1::Config& config, std::optional<std::uint32_t>& value) const {
@@ -123,7 +133,7 @@ template <class Get>
 constexpr ConfigRow fixed(std::string_view path, std::string_view flag, Get) {
   return {path, flag,
           [](const Field& field, v1::Config& config, const Settings&, const FixedConfig& fixed) {
-            field.put(config, std::uint64_t{Get()(fixed)});
+            field.put(config, Get()(fixed));
           },
           nullptr};
 }
@@ -155,6 +165,8 @@ constexpr std::array kRows{
     fixed("max_key_bytes", "max-key-bytes", [](const FixedConfig& f) { return f.limits.key_bytes_max; }),
     fixed("max_entry_bytes", "max-entry-bytes", [](const FixedConfig& f) { return f.limits.entry_bytes_max; }),
     fixed("max_message_bytes", "max-message-bytes", [](const FixedConfig& f) { return f.message_bytes_max; }),
+    fixed("request_id_window", "request-id-window", [](const FixedConfig& f) { return f.requests.age; }),
+    fixed("request_id_max", "request-id-max", [](const FixedConfig& f) { return f.requests.count; }),
 };
 
 const ConfigRow* row_of(std::string_view path) {
@@ -181,13 +193,11 @@ absl::StatusOr<std::vector<const ConfigRow*>> asked_rows(const v1::UpdateConfigR
 }
 
 absl::Status check_unchanged(const ConfigRow& row, const v1::Config& asked, const v1::Config& current) {
-  std::optional<std::uint64_t> wanted, present;
   const Field field(row.path);
-  field.take(asked, wanted).IgnoreError();  // A number is always one.
-  field.take(current, present).IgnoreError();
-  if (wanted == present) return absl::OkStatus();
+  const std::string present = field.text(current);
+  if (field.text(asked) == present) return absl::OkStatus();
   return error(Reason::kConfigRestartRequired,
-               fmt::format("config.{} is {} until a restart with another --{}", row.path, *present, row.flag),
+               fmt::format("config.{} is {} until a restart with another --{}", row.path, present, row.flag),
                {{"field", fmt::format("config.{}", row.path)}});
 }
 
@@ -253,7 +263,8 @@ v1::ConfigSource source_of(SettingOrigin origin, SettingSource given) noexcept {
 }  // namespace
 
 FixedConfig fixed_config_of(const CommandLine& line, std::uint64_t automatic_memory_bytes) {
-  FixedConfig fixed{line.options.limits, line.options.message_bytes_max, automatic_memory_bytes, {}};
+  FixedConfig fixed{
+      line.options.limits, line.options.message_bytes_max, automatic_memory_bytes, line.options.requests, {}};
   for (const auto& [flag, given] : line.settings) fixed.sources[flag] = given.source;
   return fixed;
 }

@@ -25,7 +25,8 @@ namespace kv {
 struct FixedConfig {
   Limits limits;
   std::size_t message_bytes_max = 0;
-  std::uint64_t automatic_memory_bytes = 0;      // the limit of memory when nobody has chosen one
+  std::uint64_t automatic_memory_bytes = 0;  // the limit of memory when nobody has chosen one
+  RequestBounds requests;
   std::map<std::string, SettingSource> sources;  // of every flag, as given at this start
 };
 FixedConfig fixed_config_of(const CommandLine& line, std::uint64_t automatic_memory_bytes);

@@ -35,7 +35,7 @@ void write_entry(std::uint32_t field, const EntryShown& entry, WireWriter& write
 
 void write_result_of_write(std::uint32_t field, const Outcome& outcome, WireWriter& writer) noexcept {
   const std::size_t mark = writer.size();
-  write_written(outcome.revision, outcome.level, writer);
+  write_written(outcome.revision, outcome.level, outcome.replayed, writer);
   writer.enclose(field, mark);
 }
 
@@ -54,7 +54,8 @@ std::size_t answer_bytes_at_most(const Outcome& outcome) {
   return kFixedBytesMax + outcome.entry.value.size();
 }
 
-void write_written(Revision revision, Level level, WireWriter& writer) noexcept {
+void write_written(Revision revision, Level level, bool replayed, WireWriter& writer) noexcept {
+  writer.boolean(3, replayed);
   writer.number(2, static_cast<std::uint64_t>(level));
   writer.number(1, revision);
 }

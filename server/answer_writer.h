@@ -19,6 +19,6 @@ void write_answer(const Outcome& outcome, WireWriter& writer) noexcept;
 // The content of an OperationResult: the response as an arm, or the error.
 void write_result(const Outcome& outcome, WireWriter& writer);
 // The content of a WriteResult.
-void write_written(Revision revision, Level level, WireWriter& writer) noexcept;
+void write_written(Revision revision, Level level, bool replayed, WireWriter& writer) noexcept;
 
 }  // namespace kv

@@ -63,7 +63,7 @@ int exit_code_of(const absl::Status& failed) {
 Application::Application(CommandLine line)
     : line_(std::move(line)),
       options_(line_.options),
-      store_({.shard_count = options_.shards}),
+      store_({.shard_count = options_.shards, .requests = options_.requests}),
       engine_(store_, clock_, options_.limits, progress_),
       memory_watch_(engine_.memory(), [this] { return bytes_beside_data(); }),
       events_(std::make_unique<EventThread>()),
@@ -175,7 +175,7 @@ void Application::begin_serving() {
   legacy_.start_serving(*storage_);
   key_values_.start_serving(*storage_);
   admin_.start_serving(*storage_);
-  metrics_.show(*storage_, expirer_);
+  metrics_.show(*storage_, expirer_, engine_);
   memory_watch_.start(*events_);
   engine_.start_serving();
   for (const char* name : kServedNames) rpc_.set_health(name, true);
@@ -202,7 +202,9 @@ void Application::watch_health() {
   events_->after(kHealthPeriod, [this] { watch_health(); });
 }
 
-std::uint64_t Application::bytes_beside_data() const { return storage_->journal().figures().queued_bytes; }
+std::uint64_t Application::bytes_beside_data() const {
+  return storage_->journal().figures().queued_bytes + store_.requests().figures(0).memory_bytes;
+}
 
 void Application::on_signal(int number) {
   if (number == SIGHUP) {

@@ -23,6 +23,8 @@ struct BatchItem {
   Operation operation;
   absl::Status error;     // set before it runs, it keeps the operation from running
   Revision revision = 0;  // of its change; 0: nothing changed
+  Revision logged = 0;    // of the record that remembers its request id
+  bool replayed = false;  // both are those of an earlier write with its request id
   Revision shown = 0;     // the newest change of others that its answer shows
   Level level = Level::kMemory;
 };

@@ -1,10 +1,13 @@
 #include "server/call_options.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include <fmt/format.h>
 
+#include "core/checksum.h"
 #include "core/error.h"
 
 namespace kv {
@@ -33,13 +36,20 @@ absl::Status read_switch(std::string_view name, std::string_view value, bool& on
   return absl::OkStatus();
 }
 
+absl::Status read_id(std::string_view name, std::string_view value, std::optional<RequestId>& id) {
+  if (id) return refuse(name, "is there twice");
+  if (value.size() != std::tuple_size_v<RequestId>) {
+    return refuse(name, fmt::format("has {} bytes, and must have 16", value.size()));
+  }
+  std::ranges::copy(as_bytes(value), id.emplace().begin());
+  return absl::OkStatus();
+}
+
 absl::Status read_one(std::string_view name, std::string_view value, CallOptions& options) {
   if (name == "kvstore-durability") return read_level(name, value, options.level);
   if (name == "kvstore-want-trailers") return read_switch(name, value, options.want_trailers);
   if (name == "kvstore-want-timing") return read_switch(name, value, options.want_timing);
-  if (name == "kvstore-request-id-bin") {
-    return refuse(name, "is not supported yet: nothing remembers request ids, so a retry could be applied twice");
-  }
+  if (name == "kvstore-request-id-bin") return read_id(name, value, options.request_id);
   return refuse(name, "does not exist");
 }
 

@@ -11,13 +11,15 @@
 
 #include "absl/status/statusor.h"
 #include "persistence/settings.h"
+#include "store/request.h"
 
 namespace kv {
 
 struct CallOptions {
-  std::optional<Level> level;  // kvstore-durability
-  bool want_trailers = false;  // kvstore-want-trailers
-  bool want_timing = false;    // kvstore-want-timing
+  std::optional<Level> level;           // kvstore-durability
+  bool want_trailers = false;           // kvstore-want-trailers
+  bool want_timing = false;             // kvstore-want-timing
+  std::optional<RequestId> request_id;  // kvstore-request-id-bin
 };
 
 absl::StatusOr<CallOptions> call_options_of(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata);

@@ -30,6 +30,14 @@ absl::StatusOr<Level> level_now(const Journal& journal, std::optional<Level> ask
   return *asked;
 }
 
+void tell_safely(OutcomeSink* sink, Outcome& outcome) {
+  try {
+    tell(sink, outcome);
+  } catch (const std::bad_alloc&) {
+    outcome.error = no_memory();
+  }
+}
+
 Mutation removal(MutationKind kind, std::string_view key) { return {.kind = kind, .key = key, .value = {}}; }
 
 // Keys and values that the operations add to the data, whatever they may replace; 0 when they only read and remove.
@@ -126,25 +134,52 @@ std::size_t Engine::present_bytes(const Operation& operation, const HashedKey& k
   return entry == nullptr ? 0 : entry->value().size();
 }
 
-bool Engine::apply_alone(const Operation& operation, const HashedKey& key, const HashedValue& value, Ticket ticket,
-                         Level level, OutcomeSink* sink, Outcome& outcome) {
+bool Engine::apply_alone(const Operation& operation, const HashedKey& key, const HashedValue& value,
+                         const std::optional<RequestKey>& request, Ticket ticket, Level level, OutcomeSink* sink,
+                         Outcome& outcome) {
   Decision decision;
   try {
     WriteLock shard = store_.write(key);
-    const WriteContext context{*journal_, limits_.entry_bytes_max, clock_.now(), level};
+    const WriteContext context{*journal_, store_.requests(), limits_.entry_bytes_max, clock_.now(), level, request};
     if (!apply(shard, operation, key, value, ticket, context, sink, decision)) return false;
   } catch (const std::bad_alloc&) {
     decision.outcome.error = no_memory();
   }
   outcome = std::move(decision.outcome);
+  if (outcome.replayed) replayed_total_.fetch_add(1, std::memory_order_relaxed);
   if (expiries_ != nullptr && decision.expire_at != kNoExpiry && outcome.revision != 0)
     expiries_->note(decision.expire_at);
   return true;
 }
 
+absl::StatusOr<std::optional<Outcome>> Engine::recall(const RequestKey& request, OperationKind kind,
+                                                      std::optional<Level> asked) {
+  const std::optional<RememberedRequest> first = store_.requests().find(request.id, clock_.now());
+  if (!first) return std::optional<Outcome>();
+  const absl::StatusOr<Level> level = level_now(*journal_, asked);
+  if (!level.ok()) return level.status();
+  Outcome outcome = replay(*first, request, kind, *level);
+  if (outcome.replayed) replayed_total_.fetch_add(1, std::memory_order_relaxed);
+  return std::optional(std::move(outcome));
+}
+
+void Engine::forget_requests() {
+  constexpr std::size_t kIdsPerStep = 256;
+  for (std::size_t stripe = 0; stripe < RequestWindow::kStripes; ++stripe) {
+    std::size_t forgotten = kIdsPerStep;
+    while (forgotten == kIdsPerStep) {
+      const ReadLock any = store_.read_shard(0);
+      forgotten = store_.requests().forget(stripe, clock_.now(), kIdsPerStep);
+    }
+  }
+}
+
 // Resumes on `home`.
 Task<absl::Status> Engine::answerable(Changes changes, std::optional<Level> asked, Scheduler& home) {
-  if (changes.revision != 0) co_return co_await journal_->wait_written(changes.revision, changes.level, home);
+  if (changes.revision != 0) {
+    if (changes.changed) co_return co_await journal_->wait_written(changes.revision, changes.level, home);
+    co_return co_await journal_->wait_reached(changes.revision, changes.level, home);
+  }
   if (asked) co_return co_await journal_->wait_reached(changes.shown, changes.level, home);
   if (!must_wait(changes.shown)) co_return absl::OkStatus();
   co_return co_await journal_->wait_readable(changes.shown, home);
@@ -159,6 +194,18 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
   Revision visible_before = 0;
   std::size_t room = present_bytes(operation, key) + kAppendSlack;
   bool applied = false;
+  const std::optional<RequestKey> request = request_key(operation, value);
+  if (request) {
+    // A retry changes nothing: it is answered even while the log takes nothing.
+    absl::StatusOr<std::optional<Outcome>> known = recall(*request, operation.kind, operation.options.level);
+    if (!known.ok()) co_return known.status();
+    if (*known) {
+      outcome = **std::move(known);
+      written.level = outcome.level;
+      applied = true;
+      tell_safely(sink, outcome);
+    }
+  }
   while (!applied) {
     absl::StatusOr<Ticket> ticket = co_await journal_->admit(record_bytes_at_most(operation, room), caller.home());
     if (!ticket.ok()) co_return ticket.status();
@@ -172,17 +219,19 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
     written.times.admission += laps.lap();
     written.level = *level;
     visible_before = visible();
-    applied = apply_alone(operation, key, value, *std::move(ticket), *level, sink, outcome);
+    applied = apply_alone(operation, key, value, request, *std::move(ticket), *level, sink, outcome);
     room = limits_.entry_bytes_max;  // Somebody made the value longer meanwhile: this is enough for any.
   }
   laps.lap();
-  const absl::Status reached =
-      co_await answerable({outcome.revision, outcome.shown, outcome.level}, operation.options.level, caller.home());
+  const absl::Status reached = co_await answerable(changes_of(outcome), operation.options.level, caller.home());
   if (!reached.ok()) co_return reached;
   if (!outcome.error.ok()) co_return outcome.error;
   written.times.durability = laps.lap();
   written.applied = outcome.applied;
-  written.revision = outcome.revision != 0 ? outcome.revision : std::max(outcome.shown, visible_before);
+  written.replayed = outcome.replayed;
+  written.revision = outcome.revision != 0 ? outcome.revision
+                     : outcome.replayed    ? outcome.logged
+                                           : std::max(outcome.shown, visible_before);
   co_return written;
 }
 
@@ -198,7 +247,15 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
   const bool writes = transaction->writes();
   const std::size_t added_bytes = std::max(bytes_added_by(request.then), bytes_added_by(request.otherwise));
   std::size_t record_bytes = transaction->record_bytes_now(clock_.now());
+  // One that only reads needs nothing to keep it from doing so twice.
+  const std::optional<RequestKey> key = writes ? request_key(request) : std::nullopt;
   bool done = false;
+  if (key) {
+    const absl::StatusOr<std::optional<Outcome>> known = recall(*key, OperationKind::kNone, asked);
+    if (!known.ok()) co_return known.status();
+    done = known->has_value();
+    if (done) transaction->replay(**known, sink);
+  }
   while (!done) {
     std::optional<Ticket> ticket;
     if (writes) {
@@ -213,17 +270,19 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
       const absl::Status memory = memory_.admit(added_bytes);
       if (!memory.ok()) co_return memory;
     }
-    const TransactionContext context{*journal_, clock_, limits_.entry_bytes_max, *level, visible()};
+    const TransactionContext context{*journal_, clock_, limits_.entry_bytes_max, *level, visible(), key};
     done = transaction->run(std::move(ticket), context, sink) == Transaction::Ran::kDone;
+    if (transaction->outcome().replayed) replayed_total_.fetch_add(1, std::memory_order_relaxed);
     // Values grew, here or meanwhile: with a margin, where there is room for one.
     const std::size_t needed = transaction->record_bytes();
     record_bytes = std::max(needed, std::min<std::size_t>(2 * needed, kRecordBytesMax));
   }
   const TransactionOutcome& outcome = transaction->outcome();
-  if (expiries_ != nullptr && outcome.revision != 0 && transaction->earliest_expiry() != kNoExpiry)
+  if (expiries_ != nullptr && outcome.revision != 0 && !outcome.replayed && transaction->earliest_expiry() != kNoExpiry)
     expiries_->note(transaction->earliest_expiry());
-  const absl::Status reached =
-      co_await answerable({outcome.revision, outcome.shown, outcome.level}, asked, caller.home());
+  const absl::Status reached = co_await answerable({std::max(outcome.revision, outcome.logged), outcome.shown,
+                                                    outcome.level, outcome.revision != 0 && !outcome.replayed},
+                                                   asked, caller.home());
   if (!reached.ok()) co_return reached;
   co_return Transacted{transaction->error(), transaction->failed_at(), outcome.succeeded};
 }

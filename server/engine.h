@@ -14,6 +14,7 @@
 // Source:   docs/durability.md.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -33,6 +34,7 @@
 #include "server/limits.h"
 #include "server/memory_budget.h"
 #include "server/operation.h"
+#include "server/request_key.h"
 #include "server/transaction.h"
 #include "server/walk_thread.h"
 #include "store/store.h"
@@ -59,7 +61,8 @@ struct StageTimes {
 struct Written {
   Revision revision = 0;  // of the change, or, when nothing changed, at which that was seen
   Level level = Level::kMemory;
-  bool applied = false;  // Outcome::applied
+  bool applied = false;   // Outcome::applied
+  bool replayed = false;  // Outcome::replayed
   StageTimes times = {};
 };
 
@@ -165,6 +168,11 @@ class Engine {
   Task<absl::StatusOr<std::size_t>> expire(std::size_t shard, std::size_t keys_max, Scheduler& home,
                                            LatenessCounts* lateness = nullptr);
 
+  // Frees the request ids that the window has left behind, in small steps.
+  void forget_requests();
+  // Writes that were answered from the window.
+  std::uint64_t replayed_total() const noexcept { return replayed_total_.load(std::memory_order_relaxed); }
+
   Store& store() noexcept { return store_; }
   Journal& journal() noexcept { return *journal_; }
   WalkThread& walks() noexcept { return walks_; }
@@ -181,22 +189,34 @@ class Engine {
   // What apply() needs to know of the key before its shard is locked: an Append's record holds the whole value.
   std::size_t present_bytes(const Operation& operation, const HashedKey& key) const;
   // Under the shard's lock. False: the ticket is too small.
-  bool apply_alone(const Operation& operation, const HashedKey& key, const HashedValue& value, Ticket ticket,
-                   Level level, OutcomeSink* sink, Outcome& outcome);
+  bool apply_alone(const Operation& operation, const HashedKey& key, const HashedValue& value,
+                   const std::optional<RequestKey>& request, Ticket ticket, Level level, OutcomeSink* sink,
+                   Outcome& outcome);
   struct BatchRun;
+  bool answer_again(const RequestKey& request, BatchItem& item, BatchSink& sink);
   template <class Lock>
   bool carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, BatchRun& run);
   std::size_t carry_out(const Batch::Window& window, BatchRun& run);
 
   struct Changes {
-    Revision revision;  // 0: none of its own
+    Revision revision;  // of its record; 0: none
     Revision shown;     // the newest change of others that the answer shows
     Level level;        // that was asked for, or is given
+    bool changed =
+        true;  // the record has a change, and it is this call's: else no outcome is unknown if the disk fails
   };
+  static Changes changes_of(const Outcome& outcome) noexcept {
+    return {std::max(outcome.revision, outcome.logged), outcome.shown, outcome.level,
+            outcome.revision != 0 && !outcome.replayed};
+  }
+  // The answer of an earlier write with this id.
+  absl::StatusOr<std::optional<Outcome>> recall(const RequestKey& request, OperationKind kind,
+                                                std::optional<Level> asked);
   // When the answer may be sent.
   Task<absl::Status> answerable(Changes changes, std::optional<Level> asked, Scheduler& home);
 
   Journal* journal_ = nullptr;  // set before state_ says serving
+  std::atomic<std::uint64_t> replayed_total_{0};
   ExpiryListener* expiries_ = nullptr;
   std::atomic<State> state_{State::kLoading};
   WalkThread walks_;

@@ -18,6 +18,32 @@ struct Engine::BatchRun {
   UnixMillis earliest_expiry = kNoExpiry;
 };
 
+namespace {
+
+void settle(BatchItem& item, Outcome& outcome) {
+  item.revision = outcome.revision;
+  item.logged = outcome.logged;
+  item.replayed = outcome.replayed;
+  item.shown = outcome.shown;
+  item.level = outcome.level;
+  item.error = std::move(outcome.error);
+}
+
+}  // namespace
+
+// Before it is asked whether anything can be written. False: it is no retry.
+bool Engine::answer_again(const RequestKey& request, BatchItem& item, BatchSink& sink) {
+  absl::StatusOr<std::optional<Outcome>> known = recall(request, item.operation.kind, item.operation.options.level);
+  if (!known.ok()) {
+    item.error = known.status();
+    return true;
+  }
+  if (!*known) return false;
+  tell(&sink, **known);
+  settle(item, **known);
+  return true;
+}
+
 // Under the shard's lock. False: the ticket is too small for this step.
 template <class Lock>
 bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, BatchRun& run) {
@@ -33,20 +59,21 @@ bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, Bat
       return true;
     }
     if constexpr (std::is_same_v<Lock, WriteLock>) {
+      const HashedValue value(item.operation.value, step.value_hash);
+      const std::optional<RequestKey> request = request_key(item.operation, value);
+      if (request && answer_again(*request, item, run.sink)) return true;
       item.error = run.refused;
       if (item.error.ok() && item.operation.options.level)
         item.error = run.ticket->check_level(*item.operation.options.level);
       if (item.error.ok() && item.operation.kind != OperationKind::kDelete)  // which makes room
         item.error = memory_.admit(item.operation.key.size() + item.operation.value.size());
       if (!item.error.ok()) return true;
-      item.level = item.operation.options.level.value_or(run.ticket->default_level());
-      const WriteContext context{*journal_, limits_.entry_bytes_max, now, item.level};
+      const Level level = item.operation.options.level.value_or(run.ticket->default_level());
+      const WriteContext context{*journal_, store_.requests(), limits_.entry_bytes_max, now, level, request};
       Decision decision;
-      const HashedValue value(item.operation.value, step.value_hash);
       if (!apply(shard, item.operation, step.key, value, *run.ticket, context, &run.sink, decision)) return false;
-      item.revision = decision.outcome.revision;
-      item.shown = decision.outcome.shown;
-      item.error = std::move(decision.outcome.error);
+      if (decision.outcome.replayed) replayed_total_.fetch_add(1, std::memory_order_relaxed);
+      settle(item, decision.outcome);
       const bool sets_expiry = item.revision != 0 && decision.expire_at != kNoExpiry;
       if (sets_expiry && (run.earliest_expiry == kNoExpiry || decision.expire_at < run.earliest_expiry))
         run.earliest_expiry = decision.expire_at;

@@ -85,33 +85,57 @@ void look(const FoundKey& found, const Operation& operation, Revision visible_be
 
 bool apply(WriteLock& shard, const Operation& operation, const HashedKey& key, const HashedValue& value, Ticket& ticket,
            const WriteContext& context, OutcomeSink* sink, Decision& decision) {
+  Outcome& outcome = decision.outcome;
+  std::optional<RequestClaim> claim;  // held to the end: nobody else applies a write with this id meanwhile
+  if (context.request) {
+    claim.emplace(context.requests.claim(context.request->id, context.now));
+    if (claim->first()) {
+      outcome = replay(*claim->first(), *context.request, operation.kind, context.level);
+      tell(sink, outcome);
+      return true;
+    }
+  }
   const FoundKey found = find_key(shard, key, context.now);
   decide(operation, found.seen(), context.now, context.entry_bytes_max, decision);
-  Outcome& outcome = decision.outcome;
   outcome.shown = found.shown;
   outcome.level = context.level;
-  if (!outcome.error.ok()) return true;
+  const bool refused = !outcome.error.ok();
+  if (refused && (!claim || refusal_number(outcome.error) == 0)) return true;
 
   const Mutations mutations(operation, decision, found.due);
-  if (!ticket.holds(mutations.all())) return false;
-  if (sink != nullptr) outcome.error = sink->reserve(outcome);
-  if (!outcome.error.ok()) return true;
+  if (!ticket.holds(mutations.all(), claim.has_value())) return false;
+  if (sink != nullptr && !refused) {
+    outcome.error = sink->reserve(outcome);
+    if (!outcome.error.ok()) return true;
+  }
   std::optional<PreparedPut> prepared = prepare(shard, found, key, value, decision);
 
-  if (!mutations.all().empty()) {
-    const Revision revision = context.journal.append(ticket, mutations.all());
+  RequestBlock block;
+  if (claim) block = block_of(*context.request, outcome);
+  if (claim || !mutations.all().empty()) {
+    const Revision revision = context.journal.append(ticket, mutations.all(), claim ? &block : nullptr);
     if (decision.change != Change::kNone) {
       number(outcome, revision);
     } else {
-      outcome.shown = revision;  // the removal of what was due
+      outcome.shown = revision;  // the removal of what was due, or the answer that is remembered
+    }
+    if (claim) {
+      claim->remember(block, revision);
+      outcome.logged = revision;
     }
   }
-  if (sink != nullptr) sink->take(outcome);
+  if (sink != nullptr && !refused) sink->take(outcome);
   if (found.entry != nullptr && (found.due || decision.change == Change::kRemove)) {
     shard.erase(*found.entry, std::max(outcome.revision, outcome.shown));
   }
   if (prepared) shard.publish(*std::move(prepared), outcome.revision);
   return true;
+}
+
+void tell(OutcomeSink* sink, Outcome& outcome) {
+  if (sink == nullptr || !outcome.error.ok()) return;
+  outcome.error = sink->reserve(outcome);
+  if (outcome.error.ok()) sink->take(outcome);
 }
 
 absl::Status no_memory() { return error(Reason::kMemoryLimit, "no memory for this; nothing was changed"); }
@@ -122,7 +146,7 @@ std::size_t record_bytes_at_most(const Operation& operation, std::size_t present
   if (operation.kind == OperationKind::kAppend) value_bytes += present_bytes;
   return record_bytes_of(
       mutation_bytes_at_most(operation.key.size(), value_bytes) + mutation_bytes_at_most(operation.key.size(), 0),
-      false);
+      operation.options.request_id.has_value());
 }
 
 }  // namespace kv

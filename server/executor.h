@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 
 #include "persistence/journal.h"
 #include "server/decision.h"
 #include "server/operation.h"
+#include "server/request_key.h"
 #include "store/store.h"
 
 namespace kv {
@@ -42,15 +44,21 @@ void look(const FoundKey& found, const Operation& operation, Revision visible_be
 
 struct WriteContext {
   Journal& journal;
+  RequestWindow& requests;
   std::size_t entry_bytes_max;
   UnixMillis now;  // read under the lock
   Level level;     // that the answer will name
+  std::optional<RequestKey> request = {};
 };
 
-// A write, as one record. `value` is the operation's own, hashed before the lock was taken; `sink` may be null. False:
-// the ticket is too small for what was found; nothing was changed and nobody told.
+// A write, as one record, or the answer of the earlier one with its request id. `value` is the operation's own, hashed
+// before the lock was taken; `sink` may be null. False: the ticket is too small for what was found; nothing was changed
+// and nobody told.
 bool apply(WriteLock& shard, const Operation& operation, const HashedKey& key, const HashedValue& value, Ticket& ticket,
            const WriteContext& context, OutcomeSink* sink, Decision& decision);
+
+// Gives the sink an outcome that changes nothing any more; what it says is the outcome's error. Throws std::bad_alloc.
+void tell(OutcomeSink* sink, Outcome& outcome);
 
 // MEMORY_LIMIT: what std::bad_alloc becomes.
 absl::Status no_memory();

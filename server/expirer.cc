@@ -54,6 +54,7 @@ std::chrono::milliseconds Expirer::until_next() const noexcept {
 void Expirer::run() {
   while (true) {
     const absl::Status swept = sweep();
+    engine_.forget_requests();
     std::unique_lock lock(mutex_);
     if (stopping_) return;
     // planned_ is still 0: whoever sets an expiry from here on waits for mutex_ in note(), and then wakes us.

@@ -24,7 +24,7 @@ Operation operation_of(OperationKind kind, std::string_view key, const CallOptio
   Operation operation;
   operation.kind = kind;
   operation.key = key;
-  operation.options = {.level = options.level, .timed = options.want_timing};
+  operation.options = {.level = options.level, .timed = options.want_timing, .request_id = options.request_id};
   return operation;
 }
 
@@ -51,6 +51,7 @@ void add_timing(Call& call, const CallOptions& options, const StageTimes& times)
 void add_written(Call& call, const CallOptions& options, const Written& written) {
   add_revision(call, options, written.revision);
   if (options.want_trailers) call.add_trailer("kvstore-durability", std::string(word(written.level)));
+  if (options.want_trailers && written.replayed) call.add_trailer("kvstore-replayed", "1");
   add_timing(call, options, written.times);
 }
 
@@ -99,13 +100,18 @@ void LegacyService::listen(Reactor& reactor) {
                                                                     &Raw::RequestConfig, ConfigHandler{this});
 }
 
-absl::StatusOr<CallOptions> LegacyService::admit(Call& call) const {
+absl::StatusOr<CallOptions> LegacyService::admit(Call& call, bool writes) const {
   if (const absl::Status ready = engine_.ready(); !ready.ok()) return ready;
-  return call_options_of(call.metadata());
+  absl::StatusOr<CallOptions> options = call_options_of(call.metadata());
+  if (options.ok() && options->request_id && !writes) {
+    return error(Reason::kFieldInvalid, "metadata kvstore-request-id-bin is for Set and Del; this call changes no key",
+                 {{"field", "kvstore-request-id-bin"}});
+  }
+  return options;
 }
 
 Answer<LegacyService::Empty> LegacyService::set(Call& call, kvstore::SetRequest& request) {
-  const absl::StatusOr<CallOptions> options = admit(call);
+  const absl::StatusOr<CallOptions> options = admit(call, true);
   if (!options.ok()) return absl::StatusOr<Empty>(options.status());
   const absl::Status checked = engine_.check_entry(request.key(), request.value());
   if (!checked.ok()) return absl::StatusOr<Empty>(checked);
@@ -125,7 +131,7 @@ Task<absl::StatusOr<LegacyService::Empty>> LegacyService::set_and_wait(Call& cal
 
 Answer<kvstore::GetResponse> LegacyService::get(Call& call, kvstore::GetRequest& request) {
   using Result = absl::StatusOr<kvstore::GetResponse>;
-  const absl::StatusOr<CallOptions> options = admit(call);
+  const absl::StatusOr<CallOptions> options = admit(call, false);
   if (!options.ok()) return Result(options.status());
   if (const absl::Status checked = engine_.check_key(request.key()); !checked.ok()) return Result(checked);
   kvstore::GetResponse response;
@@ -162,7 +168,7 @@ Task<absl::StatusOr<kvstore::GetResponse>> LegacyService::answer_when_readable(C
 
 Answer<kvstore::DelResponse> LegacyService::del(Call& call, kvstore::DelRequest& request) {
   using Result = absl::StatusOr<kvstore::DelResponse>;
-  const absl::StatusOr<CallOptions> options = admit(call);
+  const absl::StatusOr<CallOptions> options = admit(call, true);
   if (!options.ok()) return Result(options.status());
   if (const absl::Status checked = engine_.check_key(request.key()); !checked.ok()) return Result(checked);
   return del_and_wait(call, request, *options);
@@ -181,7 +187,7 @@ Task<absl::StatusOr<kvstore::DelResponse>> LegacyService::del_and_wait(Call& cal
 }
 
 Answer<kvstore::KeysResponse> LegacyService::keys(Call& call) {
-  const absl::StatusOr<CallOptions> options = admit(call);
+  const absl::StatusOr<CallOptions> options = admit(call, false);
   if (!options.ok()) return absl::StatusOr<kvstore::KeysResponse>(options.status());
   return list_keys(call, *options);
 }
@@ -201,7 +207,7 @@ Task<absl::StatusOr<kvstore::KeysResponse>> LegacyService::list_keys(Call& call,
 
 Answer<kvstore::ConfigResponse> LegacyService::config(Call& call, const kvstore::ConfigRequest& request) {
   using Result = absl::StatusOr<kvstore::ConfigResponse>;
-  const absl::StatusOr<CallOptions> options = admit(call);
+  const absl::StatusOr<CallOptions> options = admit(call, false);
   if (!options.ok()) return Result(options.status());
   if (!config_allowed_)
     return Result(error(Reason::kLegacyConfigOff, "this server does not allow the old Config call"));

@@ -44,7 +44,7 @@ class LegacyService final : public RpcService {
   Answer<kvstore::ConfigResponse> config(Call& call, const kvstore::ConfigRequest& request);
 
   // LOADING, SHUTTING_DOWN, or what the call's metadata asks for.
-  absl::StatusOr<CallOptions> admit(Call& call) const;
+  absl::StatusOr<CallOptions> admit(Call& call, bool writes) const;
   Task<absl::StatusOr<Empty>> set_and_wait(Call& call, const kvstore::SetRequest& request, CallOptions options);
   Task<absl::StatusOr<kvstore::GetResponse>> answer_when_readable(Call& call, kvstore::GetResponse response,
                                                                   Revision shown, bool found, CallOptions options);

@@ -85,14 +85,24 @@ void collect_connections(const AcceptorFigures& figures, std::vector<MetricFamil
                                {"reason", "descriptors", static_cast<double>(figures.refused_without_descriptor)}}));
 }
 
-void collect_store(const StoreTotals& totals, std::vector<MetricFamily>& families) {
+void collect_store(const StoreTotals& totals, std::uint64_t request_bytes, std::vector<MetricFamily>& families) {
   families.push_back(single("keys", "Keys, those due but not yet removed included.", MetricType::Gauge,
                             static_cast<double>(totals.keys)));
   families.push_back(
       single("expiring_keys", "Keys with an expiry.", MetricType::Gauge, static_cast<double>(totals.expiring_keys)));
   families.push_back(labelled("memory_bytes", "Memory of the data and of what holds it.", MetricType::Gauge,
                               {{"kind", "data", static_cast<double>(totals.data_bytes)},
-                               {"kind", "overhead", static_cast<double>(totals.memory_bytes - totals.data_bytes)}}));
+                               {"kind", "overhead", static_cast<double>(totals.memory_bytes - totals.data_bytes)},
+                               {"kind", "requests", static_cast<double>(request_bytes)}}));
+}
+
+void collect_requests(const RequestFigures& requests, std::uint64_t replayed, std::vector<MetricFamily>& families) {
+  families.push_back(single("request_ids", "Request ids that a retry is answered from.", MetricType::Gauge,
+                            static_cast<double>(requests.ids)));
+  families.push_back(single("request_id_window_seconds", "Every request id that is younger than this is remembered.",
+                            MetricType::Gauge, static_cast<double>(requests.kept.count()) / 1e3));
+  families.push_back(single("requests_replayed_total", "Writes that were answered as before and not applied again.",
+                            MetricType::Counter, static_cast<double>(replayed)));
 }
 
 void collect_storage(const Storage& storage, const MemoryBudget& memory, std::vector<MetricFamily>& families) {
@@ -148,10 +158,11 @@ void collect_lateness(const LatenessCounts& lateness, std::vector<MetricFamily>&
 
 }  // namespace
 
-void Metrics::show(const Storage& storage, const Expirer& expirer) {
+void Metrics::show(const Storage& storage, const Expirer& expirer, Engine& engine) {
   std::lock_guard lock(mutex_);
   storage_ = &storage;
   expirer_ = &expirer;
+  engine_ = &engine;
 }
 
 void Metrics::hide() {
@@ -165,7 +176,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
   families.push_back(labelled("build_info", "Always 1.", MetricType::Gauge, {{"version", kVersion, 1}}));
   collect_calls(call_totals_(), families);
   collect_connections(connections_(), families);
-  collect_store(store_.totals(), families);
+  collect_store(store_.totals(), store_.requests().figures(0).memory_bytes, families);
   families.push_back(single("memory_limit_bytes", "What data and overhead may have of memory.", MetricType::Gauge,
                             static_cast<double>(memory_.limit())));
   std::lock_guard lock(mutex_);
@@ -174,6 +185,7 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
     families.push_back(single("expired_total", "Keys removed because their time had come.", MetricType::Counter,
                               static_cast<double>(expirer_->expired_total())));
     collect_lateness(expirer_->lateness(), families);
+    collect_requests(store_.requests().figures(engine_->clock().now()), engine_->replayed_total(), families);
   }
   return families;
 }

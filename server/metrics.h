@@ -31,8 +31,8 @@ class Metrics final : public prometheus::Collectable {
 
   // Later metrics of other rooms register here.
   prometheus::Registry& registry() noexcept { return registry_; }
-  // From serving on: storage and expirer have figures.
-  void show(const Storage& storage, const Expirer& expirer);
+  // From serving on: storage, expirer and engine have figures.
+  void show(const Storage& storage, const Expirer& expirer, Engine& engine);
   void hide();
 
   std::vector<prometheus::MetricFamily> Collect() const override;
@@ -48,6 +48,7 @@ class Metrics final : public prometheus::Collectable {
   mutable std::mutex mutex_;
   const Storage* storage_ = nullptr;  // guarded by mutex_
   const Expirer* expirer_ = nullptr;  // guarded by mutex_
+  Engine* engine_ = nullptr;          // guarded by mutex_
 };
 
 }  // namespace kv

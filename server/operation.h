@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "persistence/settings.h"
+#include "store/request.h"
 #include "store/store.h"
 
 namespace kv {
@@ -57,6 +58,7 @@ struct CounterStep {
 struct WriteOptions {
   std::optional<Level> level;  // empty: what mode and policy give
   bool timed = false;          // the stages are measured
+  std::optional<RequestId> request_id = {};
 };
 
 struct Operation {
@@ -97,7 +99,9 @@ struct Outcome {
   EntryShown entry;              // Get: the entry; Set, Delete: the one before; SetExpiry: the one after
   std::int64_t counter = 0;      // Increment
   std::uint64_t length = 0;      // Append
+  bool replayed = false;         // the answer of an earlier write with the same request id
   Revision revision = 0;         // of the change; of a Get at which it was read; 0: nothing changed
+  Revision logged = 0;           // of the record that remembers the request id, whether or not anything changed
   Revision shown = 0;            // the newest change of others that the answer lets anybody see
   Level level = Level::kMemory;  // that a write is answered at
 };

@@ -1,5 +1,7 @@
 // The second half of server/operation_decoder.h: what was decoded is judged.
+#include <algorithm>
 #include <array>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -104,7 +106,13 @@ absl::Status refuse_unknown(const UnknownField& unknown) {
 }
 
 absl::Status finish(const DecodedOperation::Options& options, WriteOptions& result) {
-  if (!options.request_id.empty()) return refuse_field("options.request_id", "is not supported yet");
+  if (!options.request_id.empty()) {
+    if (options.request_id.size() != std::tuple_size_v<RequestId>)
+      return refuse_field("options.request_id",
+                          fmt::format("has {} bytes, and must have 16", options.request_id.size()));
+    const Bytes id = as_bytes(options.request_id);
+    std::ranges::copy(id, result.request_id.emplace().begin());
+  }
   switch (options.durability) {
     case 0:
       return absl::OkStatus();

@@ -82,6 +82,7 @@ absl::StatusOr<Options> options_of(const GivenSettings& settings) {
   options.completion_queues = read.count("completion-queues", std::clamp<std::size_t>(cores / 2, 1, 16));
   options.threads_per_queue = read.count("threads-per-queue", 1);
   options.shards = read.count("shards", std::clamp<std::size_t>(std::bit_ceil(cores * 16), 64, 4096));
+  options.requests = {.age = read.duration("request-id-window"), .count = read.count("request-id-max", 0)};
   options.reflection = read.on("reflection");
   options.legacy_config = read.on("legacy-config");
   options.exit_on_disk_failure = read.text("on-disk-failure") == "exit";

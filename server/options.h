@@ -40,6 +40,7 @@ struct Options {
   std::size_t completion_queues = 1;
   std::size_t threads_per_queue = 1;
   std::size_t shards = 64;
+  RequestBounds requests;
   bool reflection = true;
   bool legacy_config = true;
   bool exit_on_disk_failure = false;

@@ -47,7 +47,7 @@ struct Needs {
 
 Needs needs_of(const BatchItem& item) {
   const bool asked = item.operation.writes() && item.operation.options.level.has_value();
-  if (item.revision != 0) return {item.revision, item.level, true};
+  if (const Revision logged = std::max(item.revision, item.logged); logged != 0) return {logged, item.level, true};
   if (asked) return {item.shown, item.level, true};
   // A reader waits only where nothing may be shown that is not durable.
   return {item.shown, item.level == Level::kDisk ? Level::kDisk : Level::kMemory, false};
@@ -116,6 +116,9 @@ absl::Status PipelineMessage::read_all(std::string_view message) {
     return error(Reason::kTooManyOperations,
                  fmt::format("an atomic message has more than {} operations", kTransactionOperationsMax),
                  {{"limit", std::to_string(kTransactionOperationsMax)}, {"field", "operations"}});
+  }
+  if (!atomic_ && !options.request_id.empty()) {
+    return refuse_field("options.request_id", "needs atomic: else each operation has its own");
   }
   return finish(options, options_);
 }
@@ -231,7 +234,7 @@ WaitingAnswer PipelineMessage::answer() {
   }
   const std::size_t room = answered_bytes_ + kFramingBytesMax;
   WireWriter writer(answer.message.reserve(room), room);
-  write_written(newest_, level_, writer);
+  write_written(newest_, level_, false, writer);
   writer.enclose(kWrite, 0);
   for (std::size_t i = batch_.size(); i-- > 0;) writer.raw({scratch_.get() + places_[i].offset, places_[i].bytes});
   writer.number(kId, id_);
@@ -240,7 +243,8 @@ WaitingAnswer PipelineMessage::answer() {
     answer.first_result = id_ == 0 ? 0 : 1 + varint_bytes(id_);
     for (std::size_t i = 0; i < batch_.size(); ++i) {
       const Needs needs = needs_of(batch_[i]);
-      answer.results.push_back({places_[i].bytes, needs.revision, needs.level, batch_[i].revision != 0});
+      answer.results.push_back(
+          {places_[i].bytes, needs.revision, needs.level, batch_[i].revision != 0 && !batch_[i].replayed});
     }
   }
   if (scratch_bytes_ > kScratchKept) {

@@ -31,9 +31,10 @@ void log_recovery(const RecoveryReport& report, const Store& store) {
   for (const std::string& file : report.strangers) log_warning("not ours, left alone: {}", file);
   const StoreTotals totals = store.totals();
   log_info(
-      "recovery: {} keys, {} bytes of keys and values, revision {}, {} records replayed, {} bytes of torn tail "
-      "cut, {} in {} ms",
-      totals.keys, totals.data_bytes, report.revision, report.records_replayed, report.tail_bytes_discarded,
+      "recovery: {} keys, {} bytes of keys and values, {} request ids, revision {}, {} records replayed, {} bytes of "
+      "torn tail cut, {} in {} ms",
+      totals.keys, totals.data_bytes, store.requests().count_frozen(), report.revision, report.records_replayed,
+      report.tail_bytes_discarded,
       report.fresh            ? "fresh start"
       : report.clean_shutdown ? "after a clean stop"
                               : "after a stop that was not clean",

@@ -141,7 +141,7 @@ absl::Status TransactionWriter::reserve(const TransactionOutcome& outcome) {
 
 void TransactionWriter::take(const TransactionOutcome& outcome) noexcept {
   WireWriter writer(end_, room_);
-  write_written(outcome.revision, outcome.level, writer);
+  write_written(outcome.revision, outcome.level, outcome.replayed, writer);
   writer.enclose(3, 0);
   for (std::size_t i = outcome.decisions.size(); i-- > 0;) {
     const std::size_t mark = writer.size();

@@ -56,7 +56,8 @@ std::size_t Transaction::record_bytes_now(UnixMillis now) const {
     }
     return bytes;
   };
-  return record_bytes_of(std::max(most(request_.then, then_), most(request_.otherwise, otherwise_)), false);
+  return record_bytes_of(std::max(most(request_.then, then_), most(request_.otherwise, otherwise_)),
+                         request_.options.request_id.has_value());
 }
 
 Transaction::Ran Transaction::run(std::optional<Ticket> ticket, const TransactionContext& context,
@@ -71,27 +72,82 @@ Transaction::Ran Transaction::run(std::optional<Ticket> ticket, const Transactio
     earliest_expiry_ = kNoExpiry;
     lock_shards();
     now_ = context.clock.now();
-    outcome_.succeeded = succeeded_ = compare();
-    error_ = decide_all(context);
-    if (error_.ok()) {
-      record_bytes_ = record_bytes_of(mutations_, nullptr);
-      if (ticket && !ticket->holds(mutations_)) {
-        locks_.clear();
-        return Ran::kTicketTooSmall;
-      }
-      error_ = sink.reserve(outcome_);
-    }
-    if (error_.ok()) {
-      if (!mutations_.empty()) outcome_.revision = context.journal.append(*std::move(ticket), mutations_);
-      number(outcome_.revision, context.visible_before);
-      sink.take(outcome_);
-      publish();
+    std::optional<RequestClaim> claim;  // given up before the shards are
+    if (context.request) claim.emplace(store_.requests().claim(context.request->id, now_));
+    if (claim && claim->first()) {
+      replay(kv::replay(*claim->first(), *context.request, OperationKind::kNone, context.level), sink);
+    } else if (run_locked(ticket, context, sink, claim) == Ran::kTicketTooSmall) {
+      claim.reset();
+      locks_.clear();
+      return Ran::kTicketTooSmall;
     }
   } catch (const std::bad_alloc&) {
     error_ = no_memory();
   }
   locks_.clear();
   return Ran::kDone;
+}
+
+Transaction::Ran Transaction::run_locked(std::optional<Ticket>& ticket, const TransactionContext& context,
+                                         TransactionSink& sink, std::optional<RequestClaim>& claim) {
+  outcome_.succeeded = succeeded_ = compare();
+  error_ = decide_all(context);
+  const bool refused = !error_.ok();
+  if (refused && (!claim || refusal_number(error_) == 0)) return Ran::kDone;
+  if (refused) mutations_.clear();
+  RequestBlock block;
+  if (claim) block = block_of(*context.request);
+  record_bytes_ = record_bytes_of(mutations_, claim ? &block : nullptr);
+  if (ticket && !ticket->holds(mutations_, claim.has_value())) return Ran::kTicketTooSmall;
+  if (!refused) error_ = sink.reserve(outcome_);
+  if (!refused && !error_.ok()) return Ran::kDone;
+  if (claim || !mutations_.empty()) {
+    const Revision revision = context.journal.append(*std::move(ticket), mutations_, claim ? &block : nullptr);
+    if (!mutations_.empty()) outcome_.revision = revision;
+    if (claim) {
+      claim->remember(block, revision);
+      outcome_.logged = revision;
+    }
+  }
+  if (refused) return Ran::kDone;
+  number(outcome_.revision, context.visible_before);
+  sink.take(outcome_);
+  publish();
+  return Ran::kDone;
+}
+
+// `applied` is whether anything changed; `created` keeps whether the comparisons held, and `value`, of a refusal, which
+// operation it was.
+RequestBlock Transaction::block_of(const RequestKey& key) const noexcept {
+  RequestBlock block{.id = key.id, .request_hash = key.hash, .created = succeeded_};
+  block.applied = error_.ok() && !mutations_.empty();
+  if (error_.ok()) return block;
+  block.added = refusal_number(error_);
+  block.value = static_cast<std::int64_t>(failed_at_.value_or(0));
+  return block;
+}
+
+void Transaction::replay(const Outcome& first, TransactionSink& sink) {
+  error_ = first.error;
+  outcome_ = TransactionOutcome{.succeeded = first.created,
+                                .revision = first.revision,
+                                .shown = first.shown,
+                                .logged = first.logged,
+                                .replayed = first.replayed,
+                                .level = first.level,
+                                .decisions = {}};
+  succeeded_ = first.created;
+  if (!error_.ok()) {
+    const auto at = static_cast<std::size_t>(first.counter);
+    if (first.replayed && at < branch().size()) failed_at_ = at;
+    return;
+  }
+  try {
+    error_ = sink.reserve(outcome_);
+    if (error_.ok()) sink.take(outcome_);
+  } catch (const std::bad_alloc&) {
+    error_ = no_memory();
+  }
 }
 
 void Transaction::lock_shards() {

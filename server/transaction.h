@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "server/executor.h"
 #include "server/operation.h"
+#include "server/request_key.h"
 #include "store/store.h"
 
 namespace kv {
@@ -43,6 +44,8 @@ struct TransactionOutcome {
   bool succeeded = false;  // the comparisons held
   Revision revision = 0;   // 0: nothing changed
   Revision shown = 0;      // the newest change of others that the answers show
+  Revision logged = 0;     // of the record that remembers the request id, whether or not anything changed
+  bool replayed = false;   // the answer of an earlier one with the same id, of which the results are not kept
   Level level = Level::kMemory;
   std::span<const Decision> decisions;  // of the branch that was taken, in order
 };
@@ -64,6 +67,7 @@ struct TransactionContext {
   std::size_t entry_bytes_max;
   Level level;
   Revision visible_before;
+  std::optional<RequestKey> request = {};
 };
 
 class Transaction {
@@ -81,6 +85,9 @@ class Transaction {
   enum class Ran { kDone, kTicketTooSmall };
   // kDone: outcome() and error() tell. kTicketTooSmall: nothing was changed and nobody told; record_bytes() are needed.
   Ran run(std::optional<Ticket> ticket, const TransactionContext& context, TransactionSink& sink);
+
+  // In place of run(): the answer of an earlier one.
+  void replay(const Outcome& first, TransactionSink& sink);
 
   const TransactionOutcome& outcome() const noexcept { return outcome_; }
   const absl::Status& error() const noexcept { return error_; }
@@ -106,12 +113,15 @@ class Transaction {
   static constexpr std::size_t kNothing = static_cast<std::size_t>(-1);
 
   void lock_shards();
+  Ran run_locked(std::optional<Ticket>& ticket, const TransactionContext& context, TransactionSink& sink,
+                 std::optional<RequestClaim>& claim);
   Key& look(const HashedKey& key);
   bool compare();
   absl::Status decide_all(const TransactionContext& context);
   void carry_out(const Operation& operation, const Hashed& hashed, Key& key, Decision& decision);
   void log(MutationKind kind, std::string_view key, UnixMillis expire_at, std::string_view value);
   void number(Revision revision, Revision visible_before) noexcept;
+  RequestBlock block_of(const RequestKey& key) const noexcept;
   void publish() noexcept;
 
   const std::vector<Operation>& branch() const noexcept { return succeeded_ ? request_.then : request_.otherwise; }

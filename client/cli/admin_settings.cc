@@ -47,6 +47,8 @@ constexpr std::array kRows{
     Row{"max-key-bytes", "max_key_bytes", Form::kSize},
     Row{"max-entry-bytes", "max_entry_bytes", Form::kSize},
     Row{"max-message-bytes", "max_message_bytes", Form::kSize},
+    Row{"request-id-window", "request_id_window", Form::kDuration},
+    Row{"request-id-max", "request_id_max", Form::kCount},
 };
 
 absl::Status refuse(std::string_view line) { return absl::InvalidArgumentError(to_absl(line)); }

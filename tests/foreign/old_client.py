@@ -221,6 +221,25 @@ class BadInput(OldClient):
                           metadata=[("kvstore-durability", "sometimes")])
         self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
 
+    def test_a_retry_with_its_request_id_is_applied_once(self):
+        once = [("kvstore-request-id-bin", os.urandom(16))]
+        set_v = messages.SetRequest(key="k", value=b"v")
+        self.stub.Set(set_v, timeout=SECOND, metadata=once)
+        self.set("k", b"newer")
+        self.stub.Set(set_v, timeout=SECOND, metadata=once)
+        self.assertEqual(self.get("k"), b"newer")
+        self.assert_refused(grpc.StatusCode.FAILED_PRECONDITION, "REQUEST_ID_REUSED", self.stub.Set,
+                            messages.SetRequest(key="k", value=b"other"), timeout=SECOND, metadata=once)
+        delete = [("kvstore-request-id-bin", os.urandom(16))]
+        for _ in range(2):
+            self.assertTrue(self.stub.Del(messages.DelRequest(key="k"), timeout=SECOND, metadata=delete).success)
+        self.assertEqual(self.keys(), [])
+
+    def test_request_id_of_another_length(self):
+        self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", self.stub.Set,
+                            messages.SetRequest(key="k", value=b"v"), timeout=SECOND,
+                            metadata=[("kvstore-request-id-bin", b"short")])
+
 
 class Surroundings(OldClient):
     def test_health(self):

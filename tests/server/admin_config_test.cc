@@ -59,6 +59,8 @@ TEST_CASE("admin config: what is in force, one field a setting") {
   CHECK(config.max_key_bytes() == 1024);
   CHECK(config.max_entry_bytes() == (4 << 20) - (4 << 10));
   CHECK(config.max_message_bytes() == 8 << 20);
+  CHECK(config.request_id_window().seconds() == 600);
+  CHECK(config.request_id_max() == 1'000'000);
   CHECK(config.max_memory_bytes() == AdminFixture::kAutomaticMemory);
   CHECK(reply.response.config_version() == 1);
 }
@@ -74,7 +76,7 @@ TEST_CASE("admin config: every field says where its value came from and whether 
   REQUIRE(f.update(change).ok());
 
   auto fields = fields_of(f);
-  CHECK(fields.size() == 13);
+  CHECK(fields.size() == 15);
   CHECK(fields["max_snapshots"].source() == v1::CONFIG_SOURCE_FILE);
   CHECK(fields["fsync_policy"].source() == v1::CONFIG_SOURCE_ENVIRONMENT);
   CHECK(fields["snapshot_interval"].source() == v1::CONFIG_SOURCE_RUNTIME);
@@ -83,7 +85,8 @@ TEST_CASE("admin config: every field says where its value came from and whether 
   CHECK(fields["max_key_bytes"].source() == v1::CONFIG_SOURCE_DEFAULT);
   for (const auto& [path, field] : fields) {
     const bool runs = path == "max_snapshots" || path == "max_memory_bytes";
-    CHECK(field.restart_required() == (path.starts_with("max_") && !runs));
+    const bool starts = path.starts_with("max_") || path.starts_with("request_id_");
+    CHECK(field.restart_required() == (starts && !runs));
   }
   // Given once, and not at this start: it stays, and nobody knows from where.
   f.restart({"--mode", "snapshot"});
@@ -190,7 +193,8 @@ TEST_CASE("admin config: bad requests are refused with the field, and change not
 
 TEST_CASE("admin config: settings that need a restart say so") {
   AdminFixture f;
-  for (const char* path : {"max_key_bytes", "max_entry_bytes", "max_message_bytes"}) {
+  for (const char* path :
+       {"max_key_bytes", "max_entry_bytes", "max_message_bytes", "request_id_window", "request_id_max"}) {
     const auto refused = f.update(masked(Update(), path));
     CHECK(refused.status.error_code() == StatusCode::FAILED_PRECONDITION);
     CHECK(refused.reason() == "CONFIG_RESTART_REQUIRED");

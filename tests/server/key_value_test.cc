@@ -306,7 +306,7 @@ TEST_CASE("v1: what this server does not know is refused, naming its place") {
   request.mutable_precondition()->set_type_equals(v1::VALUE_TYPE_UNSPECIFIED);
   check_field(f.set(request).status, "precondition.type_equals");
   request = f.to_set("k", "v");
-  request.mutable_options()->set_request_id("0123456789abcdef");
+  request.mutable_options()->set_request_id("0123456789abcde");
   check_field(f.set(request).status, "options.request_id");
   CHECK(f.journal.applied() == 0);
 }

@@ -110,7 +110,7 @@ TEST_CASE("old service: metadata that does not exist, or has a value it cannot h
                                    {"kvstore-durabilty", "disk"},
                                    {"kvstore-want-trailers", "yes"},
                                    {"kvstore-want-timing", ""},
-                                   {"kvstore-request-id-bin", std::string(16, 'x')}}) {
+                                   {"kvstore-request-id-bin", std::string(15, 'x')}}) {
     CAPTURE(pair.first);
     const auto refused = f.set("k", "v", {pair});
     CHECK(refused.status.error_code() == StatusCode::INVALID_ARGUMENT);
@@ -119,6 +119,45 @@ TEST_CASE("old service: metadata that does not exist, or has a value it cannot h
   }
   CHECK(f.keys().response.keys_size() == 0);
   CHECK(f.set("k", "v", {{"x-anything-else", "is not ours"}}).ok());
+}
+
+TEST_CASE("old service: a write that is sent again with its request id is applied once and answered as before") {
+  ServiceFixture f(FsyncPolicy::kAlways);
+  const auto with = [](char id) {
+    return Metadata{{"kvstore-request-id-bin", std::string(16, id)}, {"kvstore-want-trailers", "1"}};
+  };
+  const auto first = f.set("k", "v", with('a'));
+  REQUIRE(first.ok());
+  CHECK(first.trailers.count("kvstore-replayed") == 0);
+  REQUIRE(f.set("k", "newer").ok());
+  const auto again = f.set("k", "v", with('a'));
+  REQUIRE(again.ok());
+  CHECK(again.trailers.at("kvstore-replayed") == "1");
+  CHECK(again.trailers.at("kvstore-revision") == first.trailers.at("kvstore-revision"));
+  CHECK(again.trailers.at("kvstore-durability") == "disk");
+  CHECK(f.get("k").response.value() == "newer");
+
+  CHECK_FALSE(f.del("missing", with('b')).response.success());
+  REQUIRE(f.set("missing", "there now").ok());
+  CHECK_FALSE(f.del("missing", with('b')).response.success());
+  CHECK(f.get("missing").response.value() == "there now");
+  CHECK(f.del("missing", with('c')).response.success());
+  CHECK(f.del("missing", with('c')).response.success());
+
+  const auto reused = f.set("k", "something else", with('a'));
+  CHECK(reused.status.error_code() == StatusCode::FAILED_PRECONDITION);
+  CHECK(reused.reason() == "REQUEST_ID_REUSED");
+  CHECK(f.del("k", with('a')).reason() == "REQUEST_ID_REUSED");
+}
+
+TEST_CASE("old service: a request id belongs to a write, once") {
+  ServiceFixture f;
+  const Metadata::value_type id{"kvstore-request-id-bin", std::string(16, '\0')};
+  CHECK(f.get("k", {id}).reason() == "FIELD_INVALID");
+  CHECK(f.keys({id}).reason() == "FIELD_INVALID");
+  CHECK(f.config(3, 0, 0, 0, {id}).reason() == "FIELD_INVALID");
+  CHECK(f.set("k", "v", {id, id}).reason() == "FIELD_INVALID");
+  CHECK(f.set("k", "v", {id}).ok());
 }
 
 TEST_CASE("old service: keys that are empty, too long or not UTF-8 are refused with their own words") {

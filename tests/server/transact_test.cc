@@ -9,6 +9,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+void give_id(v1::TransactRequest& request, char id) { request.mutable_options()->set_request_id(std::string(16, id)); }
+
 struct TransactFixture : KeyValueFixture {
   using KeyValueFixture::KeyValueFixture;
 
@@ -279,7 +281,7 @@ TEST_CASE("transact: what does not belong there is refused, naming its place") {
   s.request.mutable_options()->set_durability(static_cast<v1::Durability>(9));
   refused_at(s, "options.durability");
   s = Script();
-  s.request.mutable_options()->set_request_id("0123456789abcdef");
+  s.request.mutable_options()->set_request_id("0123456789abcde");
   refused_at(s, "options.request_id");
   told_at(f.raw("Transact", "\x98\x06\x01").status, "99");
   told_at(f.raw("Transact", std::string("\x12\x03\xfa\x01\x00", 5)).status, "then[0].31");
@@ -314,4 +316,52 @@ TEST_CASE("transact: while the server stops it says so") {
   TransactFixture f;
   f.engine.stop_serving();
   check_refused(f.transact({}).status, StatusCode::UNAVAILABLE, "SHUTTING_DOWN");
+}
+
+TEST_CASE("transact: sent again with its request id it is applied once, and told whether it succeeded") {
+  TransactFixture f(FsyncPolicy::kAlways);
+  Script script;
+  script.if_version("lock", 0).set("lock", "mine").increment("counter", 5).otherwise().increment("refused", 1);
+  give_id(script.request, 'a');
+  const auto first = f.transact(script.request);
+  REQUIRE(first.ok());
+  CHECK(first.response.succeeded());
+  const auto again = f.transact(script.request);
+  REQUIRE(again.ok());
+  CHECK(again.response.succeeded());
+  CHECK(again.response.write().replayed());
+  CHECK(again.response.write().revision() == first.response.write().revision());
+  CHECK(again.response.results().empty());
+
+  // Another one takes the other branch; its retry does too, although the lock is free by then.
+  give_id(script.request, 'b');
+  CHECK_FALSE(f.transact(script.request).response.succeeded());
+  Script free;
+  free.remove("lock");
+  REQUIRE(f.transact(free.request).ok());
+  const auto other = f.transact(script.request);
+  CHECK_FALSE(other.response.succeeded());
+  CHECK(other.response.write().replayed());
+
+  // An id names one transaction.
+  script.set("more", "1");
+  CHECK(f.transact(script.request).reason() == "REQUEST_ID_REUSED");
+}
+
+TEST_CASE("transact: what failed for what it found fails for its retry too, naming the operation") {
+  TransactFixture f;
+  Script script;
+  script.set("a", "1").increment("text", 1);
+  give_id(script.request, 'a');
+  Script text;
+  text.set("text", "no number");
+  REQUIRE(f.transact(text.request).ok());
+  const auto first = f.transact(script.request);
+  CHECK(first.reason() == "NOT_AN_INTEGER");
+  Script number;
+  number.set("text", "1");
+  REQUIRE(f.transact(number.request).ok());
+  const auto again = f.transact(script.request);
+  CHECK(again.reason() == "NOT_AN_INTEGER");
+  CHECK(again.status.error_message().find("then[1].increment") != std::string::npos);
 }
