@@ -1,5 +1,5 @@
-// An allocator that adds up what its containers really take, as the system's allocator rounds it, and that can be made
-// to succeed.
+// An allocator on the data heap that adds up what its containers really take, as the heap rounds it, and that can be
+// made to succeed.
 //
 // Hard part: absl's tables do not survive an allocation that throws: they have noted their new size by then. So the
 // memory for a bigger table is obtained first, with keep_ready(), where a failure harms nothing; the table then
@@ -10,10 +10,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <utility>
 
 #include <malloc.h>
+
+#include "store/data_heap.h"
 
 namespace kv {
 
@@ -27,22 +28,23 @@ class MemoryCount {
   // The next allocation of at most so many bytes will not fail. Throws std::bad_alloc.
   void keep_ready(std::size_t bytes) {
     drop_ready();
-    ready_ = ::operator new(bytes);
+    ready_ = data_heap::allocate(bytes);
     ready_bytes_ = bytes;
   }
   void drop_ready() noexcept {
-    ::operator delete(std::exchange(ready_, nullptr));
+    data_heap::free(std::exchange(ready_, nullptr));
     ready_bytes_ = 0;
   }
 
   void* allocate(std::size_t bytes) {
-    void* block = ready_ != nullptr && bytes <= ready_bytes_ ? std::exchange(ready_, nullptr) : ::operator new(bytes);
+    void* block =
+        ready_ != nullptr && bytes <= ready_bytes_ ? std::exchange(ready_, nullptr) : data_heap::allocate(bytes);
     count_in(block);
     return block;
   }
   void deallocate(void* block) noexcept {
     count_out(block);
-    ::operator delete(block);
+    data_heap::free(block);
   }
 
   void count_in(void* block) noexcept { bytes_ += malloc_usable_size(block); }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cassert>
 #include <limits>
-#include <new>
 
+#include "store/data_heap.h"
 #include "store/entry_builder.h"
 
 namespace kv {
@@ -60,7 +60,7 @@ Entry* EntryBuilder::build(const Parts& parts) {
   const std::size_t size = Entry::kFlagsOffset + 1 + length_bytes(parts.key.size()) + length_bytes(parts.value.size()) +
                            Entry::width_bytes(expiry_code) + Entry::width_bytes(delta_code) + (keeps_hash ? 8U : 0U) +
                            parts.key.size() + parts.value.size();
-  auto* const block = static_cast<std::byte*>(::operator new(size));
+  auto* const block = static_cast<std::byte*>(data_heap::allocate(size));
   std::byte* to = put_field(block, 0, 8);
   *to++ = static_cast<std::byte>(static_cast<unsigned>(parts.type) | expiry_code << Entry::kExpiryShift |
                                  delta_code << Entry::kCreateShift | (keeps_hash ? Entry::kValueHashBit : 0U));
@@ -86,8 +86,10 @@ void EntryBuilder::stamp(Entry& entry, Revision version, Revision create_version
   put_field(block + entry.layout().create_delta, delta, width);
 }
 
+void EntryBuilder::replaced(Entry* entry) noexcept { data_heap::reuse(entry, entry->block_bytes()); }
+
 void EntryBuilder::free(Entry* entry) noexcept {
-  if (entry != nullptr) ::operator delete(entry, entry->block_bytes());
+  if (entry != nullptr) data_heap::free(entry, entry->block_bytes());
 }
 
 DeltaWidth EntryBuilder::width_for(Revision create_version, Revision highest_seen) noexcept {

@@ -32,6 +32,8 @@ class EntryBuilder {
   // A create version that is too far away for the room that build() left is kept as near as it can be said.
   static void stamp(Entry& entry, Revision version, Revision create_version) noexcept;
   static void free(Entry* entry) noexcept;
+  // The same for one whose successor is there: the next block will be of its size, mostly.
+  static void replaced(Entry* entry) noexcept;
 
   // The room that a version will need which is not much above `highest_seen`: by less than 2^39, some days of writing
   // at full speed to other shards. Farther jumps happen only between two runs, and loading knows both numbers.

@@ -129,7 +129,11 @@ void Shard::put(EntryPointer entry, std::uint64_t hash, std::uint64_t entry_sum)
     hint = place->entry->expire_at();
     count_out(*place->entry);
     EntryPointer old = std::exchange(place->entry, std::move(entry));
-    if (watches != nullptr) keep_for_walks(std::move(old), revision);
+    if (watches != nullptr) {
+      keep_for_walks(std::move(old), revision);
+    } else {
+      EntryBuilder::replaced(old.release());
+    }
   }
   if (expire_at != kNoExpiry && (hint == kNoExpiry || hint > expire_at)) expiry.add(expire_at, hash);
   if (hint != kNoExpiry) expiry.bound(expiring_keys, [this](std::uint64_t wanted) { return find_hash(wanted); });
