@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "persistence/private_memory.h"
 #include "persistence/snapshot_walk.h"
 
 namespace kv {
@@ -87,9 +88,9 @@ void close_all_but(int one, int other) noexcept {
 
 // The server's clients come first, for the processor, the disk and, when memory is short, life. None of it is vital.
 void step_back() noexcept {
-  constexpr int kWhoProcess = 1;                  // IOPRIO_WHO_PROCESS
-  constexpr int kLowestBestEffort = 2 << 13 | 7;  // class best effort, level 7
-  ::setpriority(PRIO_PROCESS, 0, 10);
+  constexpr int kWhoProcess = 1;                                        // IOPRIO_WHO_PROCESS
+  constexpr int kLowestBestEffort = 2 << 13 | 7;                        // class best effort, level 7
+  ::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + 10);  // 19 at most, whatever is asked
   ::syscall(SYS_ioprio_set, kWhoProcess, 0, kLowestBestEffort);
   ::prctl(PR_SET_NAME, "kv-snapshot");
   const int file = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -112,6 +113,7 @@ void run_snapshot_child(const SnapshotChildPlan& plan) noexcept {
   if (write_frozen_store(*plan.store, plan.header, writer)) {
     message.kind = Message::Kind::kWritten;
     message.totals = writer.totals();
+    message.copied_known = private_memory(message.copied_bytes);
   } else {
     message.kind = Message::Kind::kFailed;
     message.error_number = writer.error_number();

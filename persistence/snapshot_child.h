@@ -27,6 +27,8 @@ struct SnapshotChildMessage {
   int error_number = 0;            // kFailed
   SnapshotProgress progress;       // kProgress
   snapshot_format::Footer totals;  // kWritten
+  std::uint64_t copied_bytes = 0;  // kWritten: memory that it shares with nobody (persistence/private_memory.h)
+  bool copied_known = false;       // the system said how much that is
 };
 static_assert(std::is_trivially_copyable_v<SnapshotChildMessage>);
 static_assert(sizeof(SnapshotChildMessage) <= 512, "PIPE_BUF is at least 512");

@@ -39,20 +39,29 @@ pid_t fork_bare() noexcept {
 #endif
 }
 
-absl::Status how_it_ended(const ChildWatch::Ended& ended, const std::string& path) {
-  if (ended.silent) return absl::DeadlineExceededError("the snapshot child gave no sign of life and was killed");
+struct Ending {
+  SnapshotFault fault;  // of the status, unless that is OK
+  absl::Status status;
+};
+
+Ending how_it_ended(const ChildWatch::Ended& ended, const std::string& path) {
+  if (ended.silent) {
+    return {SnapshotFault::kSilence,
+            absl::DeadlineExceededError("the snapshot child gave no sign of life and was killed")};
+  }
+  Ending ending{SnapshotFault::kChild, absl::OkStatus()};
   if (ended.last_word && ended.last_word->kind == SnapshotChildMessage::Kind::kFailed) {
-    return errno_status(ended.last_word->error_number, fmt::format("write snapshot {}", path));
-  }
-  if (ended.wait_status == -1) return absl::InternalError("the snapshot child ended, and nobody knows how");
-  if (WIFSIGNALED(ended.wait_status)) {
-    return absl::AbortedError(fmt::format("the snapshot child was killed by signal {}", WTERMSIG(ended.wait_status)));
-  }
-  if (ended.wait_status != 0 || !ended.last_word) {
-    return absl::InternalError(
+    ending.status = errno_status(ended.last_word->error_number, fmt::format("write snapshot {}", path));
+  } else if (ended.wait_status == -1) {
+    ending.status = absl::InternalError("the snapshot child ended, and nobody knows how");
+  } else if (WIFSIGNALED(ended.wait_status)) {
+    ending.status =
+        absl::AbortedError(fmt::format("the snapshot child was killed by signal {}", WTERMSIG(ended.wait_status)));
+  } else if (ended.wait_status != 0 || !ended.last_word) {
+    ending.status = absl::InternalError(
         fmt::format("the snapshot child ended with code {} without a word", WEXITSTATUS(ended.wait_status)));
   }
-  return absl::OkStatus();
+  return ending;
 }
 
 absl::Status compare(const snapshot_format::Footer& written, const StoreTotals& counted, std::uint64_t request_ids) {
@@ -93,6 +102,7 @@ SnapshotForker::SnapshotForker(boost::asio::io_context& io, FileSystem& fs, cons
       last_revision_(std::move(last_revision)),
       options_(std::move(options)),
       buffer_(map_buffer(std::max(options_.buffer_bytes, SnapshotWriter::kBufferBytesMin))),
+      mender_(options_.pages, options_.warn),
       thread_([this] { run(); }) {}
 
 SnapshotForker::~SnapshotForker() {
@@ -159,14 +169,10 @@ void SnapshotForker::run() {
 }
 
 void SnapshotForker::take(const std::shared_ptr<Job>& job) {
-  absl::Status ready = prepare(*job);
-  if (ready.ok() && cancelled(*job)) ready = absl::CancelledError("the snapshot was cancelled");
-  if (ready.ok() && job->file->descriptor() < 0) {
-    write_here(*job);
-    return;
-  }
-  if (ready.ok()) ready = fork_child(job);
-  if (!ready.ok()) conclude(*job, std::move(ready));
+  if (absl::Status ready = prepare(*job); !ready.ok()) return conclude(*job, SnapshotFault::kPrepare, std::move(ready));
+  if (cancelled(*job)) return conclude(*job, SnapshotFault::kNone, absl::OkStatus());
+  if (job->file->descriptor() < 0) return write_here(*job);
+  if (absl::Status forked = fork_child(job); !forked.ok()) conclude(*job, SnapshotFault::kFork, std::move(forked));
 }
 
 // Everything that can fail or take time, before any lock is taken.
@@ -207,6 +213,7 @@ absl::Status SnapshotForker::fork_child(const std::shared_ptr<Job>& job) {
                          .buffer = buffer_,
                          .sync_every_bytes = options_.sync_every_bytes,
                          .pause_per_write = options_.pause_per_write};
+  mender_.pause();  // What a child shares must not be copied whole, and the fork not wait for a page.
   const auto before = steady_clock::now();
   pid_t child = -1;
   int error_number = 0;
@@ -225,8 +232,9 @@ absl::Status SnapshotForker::fork_child(const std::shared_ptr<Job>& job) {
   auto watch = std::make_shared<ChildWatch>(
       io_, child, options_.silence_max,
       ChildWatch::Callbacks{.on_progress = options_.on_progress, .on_end = [this, job](const ChildWatch::Ended& ended) {
-                              if (ended.last_word) job->written = ended.last_word->totals;
-                              conclude(*job, how_it_ended(ended, job->outcome.temporary_path));
+                              hear(*job, ended.last_word);
+                              Ending ending = how_it_ended(ended, job->outcome.temporary_path);
+                              conclude(*job, ending.fault, std::move(ending.status));
                             }});
   {
     std::lock_guard lock(mutex_);
@@ -250,24 +258,39 @@ void SnapshotForker::write_here(Job& job) {
   }
   job.outcome.pause = duration_cast<std::chrono::microseconds>(steady_clock::now() - before);
   job.written = writer.totals();
-  conclude(job, written ? absl::OkStatus()
-                        : errno_status(writer.error_number(), fmt::format("write snapshot {}", job.file->path())));
+  conclude(job, SnapshotFault::kChild,
+           written ? absl::OkStatus()
+                   : errno_status(writer.error_number(), fmt::format("write snapshot {}", job.file->path())));
 }
 
-// Once per job, on whichever thread knows the end first.
-void SnapshotForker::conclude(Job& job, absl::Status status) {
+void SnapshotForker::hear(Job& job, const std::optional<SnapshotChildMessage>& last_word) {
+  if (!last_word) return;
+  job.written = last_word->totals;
+  if (last_word->copied_known) job.outcome.copied_bytes = last_word->copied_bytes;
+}
+
+// What was written is what was counted, and the file says the same of itself.
+absl::Status SnapshotForker::check_file(Job& job) const {
+  if (absl::Status same = compare(job.written, job.counted, job.request_ids); !same.ok()) return same;
+  absl::StatusOr<SnapshotInfo> read_back = read_snapshot_info(*job.file, {.store_id = job.header.store_id,
+                                                                          .number = job.header.number,
+                                                                          .cut = job.header.cut,
+                                                                          .file_bytes = job.written.file_bytes,
+                                                                          .digest = job.written.digest});
+  if (read_back.ok()) job.outcome.info = *read_back;
+  return read_back.status();
+}
+
+// Once per job, on whichever thread knows the end first. `step` is what `status` is about.
+void SnapshotForker::conclude(Job& job, SnapshotFault step, absl::Status status) {
   SnapshotOutcome& outcome = job.outcome;
-  if (status.ok()) status = compare(job.written, job.counted, job.request_ids);
-  if (status.ok()) {
-    const absl::StatusOr<SnapshotInfo> read_back = read_snapshot_info(*job.file, {.store_id = job.header.store_id,
-                                                                                  .number = job.header.number,
-                                                                                  .cut = job.header.cut,
-                                                                                  .file_bytes = job.written.file_bytes,
-                                                                                  .digest = job.written.digest});
-    status = read_back.status();
-    if (read_back.ok()) outcome.info = *read_back;
+  const bool was_cancelled = cancelled(job);
+  if (status.ok() && !was_cancelled) {
+    step = SnapshotFault::kMismatch;
+    status = check_file(job);
   }
-  if (cancelled(job)) status = absl::CancelledError("the snapshot was cancelled");
+  if (was_cancelled) status = absl::CancelledError("the snapshot was cancelled");
+  outcome.fault = status.ok() || was_cancelled ? SnapshotFault::kNone : step;
   if (!status.ok() && job.file) {
     job.file.reset();
     // What cannot be removed now is swept at the next start: MANIFEST does not name it.
@@ -277,6 +300,7 @@ void SnapshotForker::conclude(Job& job, absl::Status status) {
   outcome.status = std::move(status);
   outcome.duration = duration_cast<std::chrono::milliseconds>(steady_clock::now() - job.started);
 
+  mender_.begin();
   std::lock_guard lock(mutex_);
   watch_.reset();
   if (stopping_) {

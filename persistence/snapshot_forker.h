@@ -5,8 +5,13 @@
 // and the fork nothing blocks or allocates; _Fork() keeps other people's fork handlers out of it. The child is watched
 // on the owner's io_context, and what it has written is compared with what was counted under the locks.
 //
+// What a snapshot costs is measured: the pause of the writers, and the memory that copy-on-write has taken by the end
+// of the child (persistence/private_memory.h says what is in it), which the child reads and reports.
+//
 // What it does not do is publish: the file stays under its temporary name until the owner has synced the log through
 // the cut, renamed it and told MANIFEST.
+//
+// Between one child and the next the huge pages of the data are put together again (persistence/page_mender.h).
 //
 // Where a File has no descriptor (a simulated disk) there is nothing a child could write to: the same writer then runs
 // in this process, with every shard locked.
@@ -32,6 +37,8 @@
 #include "absl/status/status.h"
 #include "core/clock.h"
 #include "core/file_system.h"
+#include "persistence/page_mender.h"
+#include "persistence/snapshot_fault.h"
 #include "persistence/snapshot_file.h"
 #include "persistence/snapshot_sink.h"
 #include "persistence/snapshot_writer.h"
@@ -40,6 +47,7 @@
 namespace kv {
 
 class ChildWatch;
+struct SnapshotChildMessage;
 
 struct SnapshotOrder {
   std::uint64_t number = 0;
@@ -49,9 +57,11 @@ struct SnapshotOrder {
 
 struct SnapshotOutcome {
   absl::Status status;
-  std::string temporary_path;          // complete and synced when the status is OK, gone otherwise
-  SnapshotInfo info;                   // cut, totals, digest; what MANIFEST will say
-  std::chrono::microseconds pause{0};  // how long writers could not go on: locking, forking, unlocking
+  SnapshotFault fault = SnapshotFault::kNone;  // which step the status is of; kNone: OK, or cancelled
+  std::string temporary_path;                  // complete and synced when the status is OK, gone otherwise
+  SnapshotInfo info;                           // cut, totals, digest; what MANIFEST will say
+  std::chrono::microseconds pause{0};  // how long writers could not go on: locking, forking, unlocking; 0: not forked
+  std::optional<std::uint64_t> copied_bytes;  // by copy-on-write; only of a child that came to its end, see above
   std::chrono::milliseconds duration{0};
 };
 
@@ -61,6 +71,8 @@ struct SnapshotForkerOptions {
   std::chrono::milliseconds silence_max{30'000};             // a child that gives no sign of life for so long is killed
   std::chrono::microseconds pause_per_write{0};              // slows the child down, for tests
   std::function<void(const SnapshotProgress&)> on_progress;  // may be empty
+  PageMender::Work pages = PageMender::data_heap();          // mended after each child
+  std::function<void(const std::string&)> warn;              // may be empty; what is worth a line in the log
 };
 
 class SnapshotForker {
@@ -81,6 +93,7 @@ class SnapshotForker {
   void cancel();
   // The child that is writing now.
   std::optional<pid_t> child() const;
+  const PageMender& mender() const noexcept { return mender_; }
 
  private:
   struct Job;
@@ -90,7 +103,9 @@ class SnapshotForker {
   void count_and_stamp(Job& job) const noexcept;
   absl::Status fork_child(const std::shared_ptr<Job>& job);
   void write_here(Job& job);
-  void conclude(Job& job, absl::Status status);
+  static void hear(Job& job, const std::optional<SnapshotChildMessage>& last_word);
+  absl::Status check_file(Job& job) const;
+  void conclude(Job& job, SnapshotFault step, absl::Status status);
   bool cancelled(const Job& job) const;
 
   boost::asio::io_context& io_;
@@ -109,6 +124,7 @@ class SnapshotForker {
   bool job_is_new_ = false;
   bool stopping_ = false;
 
+  PageMender mender_;
   std::thread thread_;
 };
 

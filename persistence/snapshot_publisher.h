@@ -2,17 +2,20 @@
 // only then are old snapshots and log segments removed.
 //
 // Hard part: the order, and that a failure at any step leaves everything as it was. One MANIFEST names the new snapshot
-// and drops what it makes superfluous, so no crash can see one without the other.
+// and drops what it makes superfluous, so no crash can see one without the other. A snapshot belongs to the mode it was
+// forked in, and to the switch that asked for it: if either is another by the time the child has ended, it is dropped.
 //
 // Threads:  take() blocks: one at a time, on the job thread or while stopping; the rest from any thread.
 // Lifetime: the io_context runs on another thread as long as take() does.
 // Source:   docs/durability.md, "Snapshots".
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <optional>
 
 #include <boost/asio/io_context.hpp>
 
@@ -24,9 +27,10 @@ namespace kv {
 
 struct SnapshotFigures {
   std::uint64_t taken = 0;
-  std::uint64_t failed = 0;
+  std::array<std::uint64_t, kSnapshotFaults> failures{};  // by SnapshotFault; those ended on purpose are none
   std::chrono::milliseconds last_duration{0};
-  std::chrono::microseconds last_pause{0};
+  std::chrono::microseconds last_pause{0};           // of the writers, at the last fork, whatever became of it
+  std::optional<std::uint64_t> last_copied_bytes{};  // by copy-on-write, of the last child that came to its end
   UnixMillis last_time = 0;
   Revision cut = 0;  // of the newest since the start, or the one that was loaded; kept when a switch drops the file
   Revision changes_counted_from = 0;   // changes since the newest snapshot = applied - this
@@ -53,15 +57,28 @@ class SnapshotPublisher {
   void cancel() { forker_.cancel(); }
 
   SnapshotFigures figures() const;
+  PageMender::Figures pages() const { return forker_.mender().figures(); }
   // Bytes in the log that the newest snapshot does not cover, about.
   std::uint64_t log_bytes_since() const;
   // Of the one that is being written, from 0 to 1; else 0.
   double progress() const noexcept;
 
  private:
-  absl::Status try_take(const Change& change);
+  // What a snapshot is made for.
+  struct Purpose {
+    Mode mode;
+    std::optional<Mode> switching_to;
+    friend bool operator==(const Purpose&, const Purpose&) = default;
+  };
+
+  SnapshotForkerOptions forker_options();
+  static Purpose purpose_in(const Manifest& manifest);
+  absl::Status try_take(const Change& change, SnapshotFault& fault);
   SnapshotOutcome write_file(std::uint64_t number);
-  absl::Status publish(const SnapshotOutcome& outcome, const Change& change);
+  absl::Status publish(const SnapshotOutcome& outcome, const Purpose& purpose, const Change& change);
+  // Removes a file that will not count, and passes on why.
+  absl::Status drop(const std::string& path, absl::Status why);
+  void warn_if_slow(const SnapshotOutcome& outcome) const;
 
   StorageCore& core_;
   std::atomic<std::uint64_t> keys_expected_{0};  // of the one that is being written; 0: none is

@@ -12,9 +12,11 @@
 //           with.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,7 @@
 #include "persistence/settings.h"
 #include "persistence/settings_change.h"
 #include "persistence/settings_resolution.h"
+#include "persistence/snapshot_fault.h"
 #include "persistence/switch_phase.h"
 #include "store/store.h"
 
@@ -46,9 +49,14 @@ struct StorageStatus {
   bool accepting_writes = true;
   bool promise_kept = true;  // false: a failed sync, or a snapshot overdue by two intervals
   std::uint64_t snapshots_taken = 0;
-  std::uint64_t snapshots_failed = 0;
+  std::uint64_t snapshots_failed = 0;                              // the sum of the next
+  std::array<std::uint64_t, kSnapshotFaults> snapshot_failures{};  // by SnapshotFault
   std::chrono::milliseconds last_snapshot_duration{0};
+  std::chrono::microseconds last_snapshot_pause{0};           // of the writers, at the last fork
+  std::optional<std::uint64_t> last_snapshot_copied_bytes{};  // by copy-on-write, when the system says so
   UnixMillis last_snapshot_time = 0;
+  std::uint64_t huge_pages_whole = 0;  // of the data heap, when they were last mended after a snapshot
+  std::uint64_t huge_pages_split = 0;  // those that could not be
   std::uint64_t log_bytes = 0;
   std::uint64_t fsyncs = 0;
   std::uint64_t batches = 0;
@@ -83,6 +91,7 @@ struct StorageOptions {
   std::string accept_data_loss;
   unsigned load_threads = 2;
   std::uint32_t record_bytes_max = kRecordBytesMax;  // of one write; every segment is allocated to hold one
+  std::chrono::milliseconds stop_timeout{0};         // a snapshot that takes longer is worth a warning; 0: none is
   // Called for events worth a log line, from internal threads. Never null.
   std::function<void(int severity, const std::string& text)> log;  // severity: 0 info, 1 warning, 2 error
   // Told the settings in force: once while opening, and with every change before it is answered, on whatever thread

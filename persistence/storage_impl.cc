@@ -1,6 +1,7 @@
 #include "persistence/storage_impl.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -94,9 +95,15 @@ StorageStatus StorageImpl::status() const {
   status.accepting_writes = core_.journal->accepting_writes();
 
   status.snapshots_taken = snapshots.taken;
-  status.snapshots_failed = snapshots.failed;
+  status.snapshot_failures = snapshots.failures;
+  status.snapshots_failed = std::accumulate(snapshots.failures.begin(), snapshots.failures.end(), std::uint64_t{0});
   status.last_snapshot_duration = snapshots.last_duration;
+  status.last_snapshot_pause = snapshots.last_pause;
+  status.last_snapshot_copied_bytes = snapshots.last_copied_bytes;
   status.last_snapshot_time = snapshots.last_time;
+  const PageMender::Figures pages = snapshots_->pages();
+  status.huge_pages_whole = pages.whole;
+  status.huge_pages_split = pages.busy;
   const JournalFigures log = core_.journal->figures();
   status.fsyncs = log.fsyncs;
   status.batches = log.batches;

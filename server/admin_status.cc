@@ -40,6 +40,18 @@ std::string in_capitals(std::string word) {
   return word;
 }
 
+v1::SnapshotActivity activity_of(const StorageStatus& status) {
+  v1::SnapshotActivity message;
+  message.set_taken(status.snapshots_taken);
+  message.set_failed(status.snapshots_failed);
+  *message.mutable_last_duration() = to_message(status.last_snapshot_duration);
+  const std::int64_t pause = status.last_snapshot_pause.count();
+  message.mutable_last_pause()->set_seconds(pause / 1'000'000);
+  message.mutable_last_pause()->set_nanos(static_cast<std::int32_t>(pause % 1'000'000 * 1000));
+  message.set_last_copied_bytes(status.last_snapshot_copied_bytes.value_or(0));
+  return message;
+}
+
 v1::RecoveryReport to_report(const RecoveryReport& report) {
   v1::RecoveryReport message;
   *message.mutable_duration() = to_message(report.duration);
@@ -95,6 +107,7 @@ v1::GetStatusResponse to_message(const StorageStatus& status, const RecoveryRepo
   if (status.phase != SwitchPhase::kNone) *message.mutable_transition() = transition_of(status);
   *message.mutable_last_recovery() = to_report(recovery);
   message.set_fallback_snapshots(status.fallback_snapshots);
+  *message.mutable_snapshots() = activity_of(status);
   return message;
 }
 

@@ -151,6 +151,7 @@ absl::Status Application::load() {
   options.load_threads = std::max(1u, std::thread::hardware_concurrency());
   options.accept_data_loss = options_.accept_data_loss;
   options.on_report = on_report_;
+  options.stop_timeout = options_.stop_timeout;
   options.log = log_from_storage;
   options.on_settings = [this](const Settings& settings) { memory_watch_.limit_is(settings.max_memory_bytes); };
   if (options_.exit_on_disk_failure) options.on_disk_failure = [this] { on_disk_failure(); };

@@ -8,6 +8,7 @@
 
 #include "persistence/journal.h"
 #include "server/version.h"
+#include "store/data_heap.h"
 
 namespace kv {
 namespace {
@@ -94,6 +95,8 @@ void collect_store(const StoreTotals& totals, std::uint64_t request_bytes, std::
                               {{"kind", "data", static_cast<double>(totals.data_bytes)},
                                {"kind", "overhead", static_cast<double>(totals.memory_bytes - totals.data_bytes)},
                                {"kind", "requests", static_cast<double>(request_bytes)}}));
+  families.push_back(single("heap_held_bytes", "Memory that the data heap has from the system.", MetricType::Gauge,
+                            static_cast<double>(data_heap::places().bytes_held())));
 }
 
 void collect_requests(const RequestFigures& requests, std::uint64_t replayed, std::vector<MetricFamily>& families) {
@@ -124,8 +127,25 @@ void collect_storage(const Storage& storage, const MemoryBudget& memory, std::ve
   families.push_back(labelled("snapshots_total", "Snapshots by result.", MetricType::Counter,
                               {{"result", "taken", static_cast<double>(status.snapshots_taken)},
                                {"result", "failed", static_cast<double>(status.snapshots_failed)}}));
+  std::vector<Labelled> causes;
+  for (std::size_t n = 1; n < kSnapshotFaults; ++n) {
+    causes.push_back(
+        {"cause", std::string(word(static_cast<SnapshotFault>(n))), static_cast<double>(status.snapshot_failures[n])});
+  }
+  families.push_back(
+      labelled("snapshot_failures_total", "Failed snapshots by the step that failed.", MetricType::Counter, causes));
   gauge("snapshot_seconds", "Duration of the last snapshot.",
         static_cast<double>(status.last_snapshot_duration.count()) / 1e3);
+  gauge("snapshot_pause_seconds", "How long the last fork of a snapshot kept writers and readers waiting.",
+        static_cast<double>(status.last_snapshot_pause.count()) / 1e6);
+  if (status.last_snapshot_copied_bytes) {
+    gauge("snapshot_copied_bytes", "Memory that the last snapshot's child held alone at its end.",
+          static_cast<double>(*status.last_snapshot_copied_bytes));
+  }
+  families.push_back(labelled("huge_pages", "Places of the data heap after the last snapshot's mending.",
+                              MetricType::Gauge,
+                              {{"state", "whole", static_cast<double>(status.huge_pages_whole)},
+                               {"state", "split", static_cast<double>(status.huge_pages_split)}}));
   gauge("snapshot_last_time_seconds", "When the last snapshot was published, as Unix time; 0: none.",
         static_cast<double>(status.last_snapshot_time) / 1e3);
   gauge("recovery_seconds", "Duration of the load at start.",

@@ -44,6 +44,17 @@ Json view_of(const v1::RecoveryReport& report) {
           {"files_skipped", list_of(report.files_skipped())}};
 }
 
+Json view_of(const v1::SnapshotActivity& activity) {
+  const auto in_microseconds = [](const google::protobuf::Duration& time) {
+    return time.seconds() * 1'000'000 + time.nanos() / 1000;
+  };
+  return {{"taken", activity.taken()},
+          {"failed", activity.failed()},
+          {"last_milliseconds", in_microseconds(activity.last_duration()) / 1000},
+          {"last_pause_microseconds", in_microseconds(activity.last_pause())},
+          {"last_copied_bytes", activity.last_copied_bytes()}};
+}
+
 std::string text_of(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
@@ -67,6 +78,7 @@ Json view_of(const v1::GetStatusResponse& status, const v1::Config& config) {
               {"disk_revision", status.disk_revision()},
               {"snapshot_revision", status.snapshot_revision()}};
   if (config.mode() == v1::PERSISTENCE_MODE_HYBRID) object["fallback_snapshots"] = status.fallback_snapshots();
+  if (status.has_snapshots()) object["snapshots"] = view_of(status.snapshots());
   if (status.has_transition()) object["transition"] = view_of(status.transition());
   object["last_recovery"] = view_of(status.last_recovery());
   return object;

@@ -23,6 +23,11 @@ void fill_status(FakeAdmin& admin) {
   status.set_snapshot_revision(3);
   status.add_alarms("DISK_FULL");
   status.add_alarms("SNAPSHOT_FAILED");
+  status.mutable_snapshots()->set_taken(5);
+  status.mutable_snapshots()->set_failed(1);
+  status.mutable_snapshots()->mutable_last_duration()->set_seconds(2);
+  status.mutable_snapshots()->mutable_last_pause()->set_nanos(750'000);
+  status.mutable_snapshots()->set_last_copied_bytes(8192);
   status.mutable_transition()->set_from(v1::PERSISTENCE_MODE_AOF);
   status.mutable_transition()->set_to(v1::PERSISTENCE_MODE_HYBRID);
   status.mutable_transition()->set_phase(v1::TRANSITION_PHASE_DUAL);
@@ -92,6 +97,8 @@ TEST_CASE("client: status shows everything by name, for people, scripts and shel
   CHECK(desk.out ==
         "version: 9.9\ninstance id: 00ff\nstart time: 2023-11-14T22:13:20Z\nmode: AOF\naccepting writes: no\n"
         "alarms: DISK_FULL, SNAPSHOT_FAILED\nrevision: 9\nos revision: 8\ndisk revision: 7\nsnapshot revision: 3\n"
+        "snapshots taken: 5\nsnapshots failed: 1\nsnapshots last milliseconds: 2000\n"
+        "snapshots last pause microseconds: 750\nsnapshots last copied bytes: 8192\n"
         "transition from: AOF\ntransition to: HYBRID\ntransition phase: DUAL\ntransition progress: 0.5\n"
         "transition base revision: 0\nlast recovery clean shutdown: no\nlast recovery revision: 0\n"
         "last recovery keys loaded: 4\nlast recovery records replayed: 0\nlast recovery tail bytes discarded: 0\n"
@@ -101,7 +108,9 @@ TEST_CASE("client: status shows everything by name, for people, scripts and shel
   CHECK(json.out ==
         R"({"version":"9.9","instance_id":"00ff","start_time":"2023-11-14T22:13:20Z","mode":"AOF",)"
         R"("accepting_writes":false,"alarms":["DISK_FULL","SNAPSHOT_FAILED"],"revision":9,"os_revision":8,)"
-        R"("disk_revision":7,"snapshot_revision":3,"transition":{"from":"AOF","to":"HYBRID","phase":"DUAL",)"
+        R"("disk_revision":7,"snapshot_revision":3,"snapshots":{"taken":5,"failed":1,"last_milliseconds":2000,)"
+        R"("last_pause_microseconds":750,"last_copied_bytes":8192},)"
+        R"("transition":{"from":"AOF","to":"HYBRID","phase":"DUAL",)"
         R"("progress":0.5,"base_revision":0},"last_recovery":{"clean_shutdown":false,"revision":0,"keys_loaded":4,)"
         R"("records_replayed":0,"tail_bytes_discarded":0,"milliseconds":12,"files_skipped":[]}})"
         "\n");

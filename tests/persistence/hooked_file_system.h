@@ -2,6 +2,7 @@
 // Threads: set the lies before the calls they are about.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,16 +17,21 @@ class HookedFileSystem final : public FileSystem {
   void fail_create(int error_number) { create_errno_ = error_number; }
   // create() makes its file, but the descriptor that it shows is this device's.
   void use_device(std::string path) { device_ = std::move(path); }
+  // What is read from a file that create() makes is not what lies in it.
+  void damage_reads() { damaged_ = true; }
+  // Called with each path that create() is asked for.
+  void on_create(std::function<void(const std::string&)> tell) { on_create_ = std::move(tell); }
   // Files have no descriptor, as in a simulation.
   void hide_descriptors() { hidden_ = true; }
 
   absl::StatusOr<std::unique_ptr<File>> create(const std::string& path) override {
+    if (on_create_) on_create_(path);
     if (create_errno_ != 0) return errno_status(create_errno_, "create " + path);
     auto file = real_.create(path);
     if (!file.ok()) return file;
     std::unique_ptr<File> device;
     if (!device_.empty()) device = std::move(*real_.open(device_, Open::kReadWrite));
-    return std::make_unique<HookedFile>(std::move(*file), std::move(device), hidden_);
+    return std::make_unique<HookedFile>(std::move(*file), std::move(device), hidden_, damaged_);
   }
   absl::StatusOr<std::unique_ptr<File>> open(const std::string& path, Open how) override {
     return real_.open(path, how);
@@ -42,13 +48,15 @@ class HookedFileSystem final : public FileSystem {
  private:
   class HookedFile final : public File {
    public:
-    HookedFile(std::unique_ptr<File> real, std::unique_ptr<File> device, bool hidden)
-        : real_(std::move(real)), device_(std::move(device)), hidden_(hidden) {}
+    HookedFile(std::unique_ptr<File> real, std::unique_ptr<File> device, bool hidden, bool damaged)
+        : real_(std::move(real)), device_(std::move(device)), hidden_(hidden), damaged_(damaged) {}
     absl::StatusOr<std::size_t> write_at(Bytes data, std::uint64_t offset) override {
       return real_->write_at(data, offset);
     }
     absl::StatusOr<std::size_t> read_at(std::span<std::byte> into, std::uint64_t offset) override {
-      return real_->read_at(into, offset);
+      const absl::StatusOr<std::size_t> done = real_->read_at(into, offset);
+      if (damaged_ && done.ok() && *done > 0) into[*done / 2] ^= std::byte{1};
+      return done;
     }
     absl::Status sync_data() override { return real_->sync_data(); }
     absl::Status sync() override { return real_->sync(); }
@@ -66,12 +74,15 @@ class HookedFileSystem final : public FileSystem {
     std::unique_ptr<File> real_;
     std::unique_ptr<File> device_;
     const bool hidden_;
+    const bool damaged_;
   };
 
   FileSystem& real_ = posix_file_system();
   int create_errno_ = 0;
   std::string device_;
   bool hidden_ = false;
+  bool damaged_ = false;
+  std::function<void(const std::string&)> on_create_;
 };
 
 }  // namespace kv

@@ -1,129 +1,19 @@
-#include <atomic>
-#include <cerrno>
 #include <csignal>
-#include <future>
-#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include <arpa/inet.h>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <catch2/catch.hpp>
 #include <fcntl.h>
-#include <fmt/format.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/bytes.h"
-#include "core/clock.h"
-#include "core/descriptor.h"
 #include "core/error.h"
-#include "hooked_file_system.h"
-#include "persistence/snapshot_forker.h"
-#include "persistence/snapshot_loader.h"
-#include "snapshot_fixture.h"
+#include "snapshot_fork_fixture.h"
 
 namespace kv {
 namespace {
 
-using std::chrono::hours;
 using std::chrono::milliseconds;
-
-// A forker with its io_context, a store and a directory. A slow child lives until somebody ends it.
-struct ForkFixture {
-  TempDirectory directory;
-  HookedFileSystem fs;
-  SystemClock clock;
-  Store store{{.shard_count = 8}};
-  std::atomic<Revision> last_revision = 0;
-  SnapshotForkerOptions options;
-  std::atomic<bool> child_writes = false;
-
-  boost::asio::io_context io;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{io.get_executor()};
-  std::thread io_thread{[this] { io.run(); }};
-  std::optional<SnapshotForker> forker;
-
-  ForkFixture() {
-    options.silence_max = hours(1);
-    options.on_progress = [this](const SnapshotProgress&) {
-      child_writes = true;
-      child_writes.notify_all();
-    };
-  }
-  ~ForkFixture() {
-    forker.reset();
-    work.reset();
-    io_thread.join();
-  }
-
-  void fill(int keys) {
-    for (int i = 0; i < keys; ++i) set(store, fmt::format("key-{}", i), fmt::format("value-{}", i), ++last_revision);
-  }
-  void slow_child() { options.pause_per_write = hours(1); }
-
-  std::future<SnapshotOutcome> begin(std::uint64_t number = 1) {
-    if (!forker)
-      forker.emplace(
-          io, fs, clock, store, [this] { return last_revision.load(); }, options);
-    auto outcome = std::make_shared<std::promise<SnapshotOutcome>>();
-    std::future<SnapshotOutcome> future = outcome->get_future();
-    const absl::Status begun =
-        forker->begin({.number = number, .store_id = StoreId{}, .directory = directory.path()},
-                      [outcome](SnapshotOutcome result) { outcome->set_value(std::move(result)); });
-    REQUIRE(begun.ok());
-    return future;
-  }
-  // A child that has put its inheritance away and hangs in its first write.
-  std::future<SnapshotOutcome> begin_slow() {
-    slow_child();
-    std::future<SnapshotOutcome> outcome = begin();
-    child_writes.wait(false);
-    return outcome;
-  }
-  absl::StatusOr<SnapshotInfo> load(const SnapshotOutcome& outcome, Store& into) {
-    return load_snapshot(posix_file_system(), outcome.temporary_path,
-                         {.store_id = StoreId{},
-                          .number = outcome.info.number(),
-                          .cut = outcome.info.cut(),
-                          .file_bytes = outcome.info.footer.file_bytes,
-                          .digest = outcome.info.footer.digest},
-                         into, {.threads = 2, .progress = {}});
-  }
-  bool directory_is_empty() { return posix_file_system().list(directory.path())->empty(); }
-};
-
-void check_no_child_left() {
-  errno = 0;
-  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
-  CHECK(errno == ECHILD);
-}
-
-struct Listener {
-  Descriptor socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  std::uint16_t port = 0;
-
-  int bind_to(std::uint16_t wanted) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(wanted);
-    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return errno;
-    if (::listen(socket.get(), 1) != 0) return errno;
-    socklen_t size = sizeof address;
-    ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    port = ntohs(address.sin_port);
-    return 0;
-  }
-};
-
-}  // namespace
 
 TEST_CASE("snapshot fork: the child's file holds the store, under its temporary name") {
   ForkFixture fixture;
@@ -221,8 +111,10 @@ TEST_CASE("snapshot fork: a child that is killed is a failed snapshot, and leave
   std::future<SnapshotOutcome> outcome = fixture.begin_slow();
   REQUIRE(fixture.forker->child().has_value());
   ::kill(*fixture.forker->child(), SIGKILL);
-  const absl::Status status = outcome.get().status;
+  const SnapshotOutcome ended = outcome.get();
+  const absl::Status& status = ended.status;
   CHECK(absl::IsAborted(status));
+  CHECK(ended.fault == SnapshotFault::kChild);
   CHECK(status.ToString().find("signal 9") != std::string::npos);
   CHECK(fixture.directory_is_empty());
   check_no_child_left();
@@ -232,7 +124,9 @@ TEST_CASE("snapshot fork: the one after a failed one succeeds") {
   ForkFixture fixture;
   fixture.fill(100);
   fixture.fs.fail_create(EACCES);
-  CHECK(absl::IsPermissionDenied(fixture.begin(1).get().status));
+  const SnapshotOutcome failed = fixture.begin(1).get();
+  CHECK(absl::IsPermissionDenied(failed.status));
+  CHECK(failed.fault == SnapshotFault::kPrepare);
   fixture.fs.fail_create(0);
   CHECK(fixture.begin(2).get().status.ok());
 }
@@ -241,8 +135,23 @@ TEST_CASE("snapshot fork: a silent child is killed by the watchdog") {
   ForkFixture fixture;
   fixture.options.silence_max = milliseconds(50);
   fixture.fill(100);
-  CHECK(absl::IsDeadlineExceeded(fixture.begin_slow().get().status));
+  const SnapshotOutcome outcome = fixture.begin_slow().get();
+  CHECK(absl::IsDeadlineExceeded(outcome.status));
+  CHECK(outcome.fault == SnapshotFault::kSilence);
   CHECK(fixture.directory_is_empty());
+}
+
+TEST_CASE("snapshot fork: a slow child that gives signs of life is left alone, however long it takes") {
+  ForkFixture fixture;
+  fixture.options.silence_max = milliseconds(2000);
+  fixture.options.buffer_bytes = 4096;
+  fixture.options.sync_every_bytes = 1;
+  fixture.options.pause_per_write = milliseconds(100);
+  for (int i = 0; i < 30; ++i)
+    set(fixture.store, fmt::format("key-{}", i), std::string(4000, 'v'), ++fixture.last_revision);
+  const SnapshotOutcome outcome = fixture.begin().get();
+  CHECK(outcome.status.ok());
+  CHECK(outcome.duration > 3 * fixture.options.silence_max / 2);
 }
 
 TEST_CASE("snapshot fork: a second one is refused while a child lives, and cancelling ends the first") {
@@ -253,7 +162,9 @@ TEST_CASE("snapshot fork: a second one is refused while a child lives, and cance
       {.number = 2, .store_id = {}, .directory = fixture.directory.path()}, [](const SnapshotOutcome&) {});
   CHECK(has_reason(second, Reason::kTransitionInProgress));
   fixture.forker->cancel();
-  CHECK(absl::IsCancelled(first.get().status));
+  const SnapshotOutcome cancelled = first.get();
+  CHECK(absl::IsCancelled(cancelled.status));
+  CHECK(cancelled.fault == SnapshotFault::kNone);
   CHECK(fixture.directory_is_empty());
 }
 
@@ -340,4 +251,5 @@ TEST_CASE("snapshot fork: without a descriptor it is written in this process") {
   CHECK(loaded.totals().digest == fixture.store.totals().digest);
 }
 
+}  // namespace
 }  // namespace kv

@@ -65,8 +65,13 @@ TEST_CASE("admin: status tells who answers, since when, and how far each waterma
   CHECK(status.accepting_writes());
   CHECK(status.alarms_size() == 0);
   CHECK_FALSE(status.has_transition());
+  CHECK(status.snapshots().taken() == 0);
+  CHECK(status.snapshots().last_pause().nanos() == 0);
 
   REQUIRE(f.snapshot().ok());
+  CHECK(f.status().response.snapshots().taken() == 1);
+  CHECK(f.status().response.snapshots().failed() == 0);
+  CHECK(f.status().response.snapshots().last_pause().nanos() > 0);
   CHECK(f.status().response.snapshot_revision() == 2);
   CHECK(f.status().response.fallback_snapshots() == 1);
   f.restart();

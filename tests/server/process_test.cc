@@ -282,6 +282,26 @@ TEST_CASE("process: without gRPC, HTTP tells life, readiness, version and figure
                           Contains("kvstore_revision{level=\"disk\"} 1") && Contains("kvstore_writes_accepted 1"));
 }
 
+TEST_CASE("process: the figures say what a snapshot cost, and of what it could fail") {
+  TempDirectory directory;
+  RunningServer server({directory.file("data"), {"--http-listen", "127.0.0.1:0"}, {}, {}});
+  REQUIRE(Client(server).set("k", "v"));
+  const int port = http_port(server);
+  CHECK_THAT(http_get(port, "/metrics"), Contains("kvstore_snapshot_pause_seconds 0\n") &&
+                                             Contains("kvstore_snapshot_failures_total{cause=\"fork\"} 0\n") &&
+                                             !Contains("kvstore_snapshot_copied_bytes"));
+  server.signal(SIGUSR1);
+  server.wait_for_line("SIGUSR1: a snapshot was taken");
+  const std::string metrics = http_get(port, "/metrics");
+  CHECK_THAT(metrics,
+             Contains("kvstore_snapshots_total{result=\"taken\"} 1\n") && Contains("\nkvstore_snapshot_copied_bytes "));
+  CHECK_THAT(metrics, !Contains("kvstore_snapshot_pause_seconds 0\n"));
+  CHECK_THAT(metrics, Contains("\nkvstore_heap_held_bytes ") && !Contains("kvstore_heap_held_bytes 0\n") &&
+                          Contains("kvstore_huge_pages{state=\"split\"} "));
+  for (const char* cause : {"prepare", "fork", "watchdog", "child", "mismatch", "publish"})
+    CHECK_THAT(metrics, Contains(std::string("kvstore_snapshot_failures_total{cause=\"") + cause + "\"} 0\n"));
+}
+
 TEST_CASE("process: JSON lines are whole objects, whatever a setting says") {
   TempDirectory directory;
   RunningServer server({directory.file("da\"ta"), {"--log-format", "json"}, {}, {}});
