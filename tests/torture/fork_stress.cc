@@ -1,14 +1,20 @@
-// fork_stress: snapshots by fork, one after the other, of a store that two threads write to all the time.
+// fork_stress: snapshots by fork, one after the other, of a store that two threads write to through a real log.
 //
-// Each snapshot's digest must be that of the log at its cut: every write is noted with its revision, and a second store
-// replays the notes up to the cut. Every --load-every-th file is loaded whole as well. Every fourth child is killed at
-// a random moment: then the snapshot must have failed, and nothing of it may be left. --stretch slows the child's
-// writes down (a child that lives longer shares more pages with writers).
+// Each snapshot must have the digest of the log at its cut: when all forks are done the log is sealed and replayed from
+// disk, and at each cut the digest of what was replayed is compared. Every --load-every-th file is loaded whole as
+// well. Every fourth child is killed at a random moment: then the snapshot must have failed, and nothing of it may be
+// left.
 //
-// It fails when no kill hit a child that lived, or when the writers stood still between two snapshots.
+// Faults of a fork hide in short moments, so these can be made long:
+//   --stretch US       the time between a write's revision and its publication, and between the cut and the fork
+//   --strand-delay US  every write and sync of the log
+//   --slow-child US    every write of the child
+//
+// It fails, too, when no kill hit a child that lived, when the writers stood still between two snapshots, and with
+// --strand-delay when the log was never behind the cut.
 
 #include <atomic>
-#include <deque>
+#include <condition_variable>
 #include <exception>
 #include <future>
 #include <iostream>
@@ -19,53 +25,88 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <signal.h>
-#include <sys/wait.h>
 
 #include "core/absl_text.h"
-#include "core/clock.h"
 #include "persistence/snapshot_forker.h"
 #include "persistence/snapshot_loader.h"
+#include "tests/persistence/journal_fixture.h"
+#include "tests/support/run_task.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/torture.h"
+#include "tests/torture/slow_log.h"
 
 namespace kv {
 namespace {
 
+using std::chrono::microseconds;
+
 struct Options : TortureOptions {
   Options() { cycles = 20; }
   std::uint64_t keys = 20'000;
+  std::uint64_t writes = 20'000;  // between two forks
   std::uint64_t stretch_us = 0;
+  std::uint64_t strand_delay_us = 0;
+  std::uint64_t slow_child_us = 0;
   std::uint64_t load_every = 10;
 };
 
-// Which key got which number, in the order of revisions.
-struct Note {
-  std::uint32_t key;
-  std::uint32_t number;
-};
-
-void put(Store& store, const Note& note, Revision revision) {
-  const std::string key = fmt::format("key {}", note.key);
-  const std::string value = fmt::format("{:064}", note.number);
-  const HashedKey hashed(key);
-  WriteLock lock = store.write(hashed);
-  PreparedPut prepared = lock.prepare_put(hashed, std::string_view(value), ValueType::kString, kNoExpiry);
-  lock.publish(std::move(prepared), revision);
+void require(const absl::Status& status, const std::string& what) {
+  if (!status.ok()) throw std::runtime_error(what + ": " + status.ToString());
 }
+
+Task<absl::StatusOr<Ticket>> admitted(Journal& journal, std::size_t bytes, Scheduler& home) {
+  absl::StatusOr<Ticket> ticket = co_await journal.admit(bytes, home);
+  co_return ticket;
+}
+
+// How many writes are still to be made; writers wait when there are none.
+class Budget {
+ public:
+  void add(std::uint64_t writes) {
+    std::lock_guard lock(mutex_);
+    left_ += writes;
+    changed_.notify_all();
+  }
+  void end() {
+    std::lock_guard lock(mutex_);
+    over_ = true;
+    changed_.notify_all();
+  }
+  // False: no more.
+  bool take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return left_ > 0 || over_; });
+    if (over_) return false;
+    --left_;
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t left_ = 0;
+  bool over_ = false;
+};
 
 class Stress {
  public:
-  explicit Stress(const Options& options) : options_(options), random_(options.seed) {
-    for (std::uint32_t i = 0; i < options.keys; ++i) write({i, 0});
+  explicit Stress(const Options& options)
+      : options_(options),
+        random_(options.seed),
+        fs_(".aof", microseconds(options.strand_delay_us)),
+        log_(fs_),
+        journal_(start_log()) {
+    require(log_.opened_, "open the log");
+    for (std::uint32_t i = 0; i < options.keys; ++i) write(i, 0, false);
     SnapshotForkerOptions forker;
-    forker.pause_per_write = std::chrono::microseconds(options.stretch_us);
+    forker.pause_per_write = microseconds(options.slow_child_us);
+    forker.warn = [](const std::string& text) { std::cout << text << std::endl; };
     forker_.emplace(
-        io_, posix_file_system(), clock_, store_, [this] { return last_revision_.load(); }, forker);
+        io_, fs_, log_.system_clock_, store_, [this] { return cut(); }, forker);
     for (std::uint64_t seed = 1; seed <= 2; ++seed) writers_.emplace_back([this, seed] { keep_writing(seed); });
   }
   ~Stress() {
-    stop_ = true;
-    for (std::thread& writer : writers_) writer.join();
+    stop_writers();
     forker_.reset();
     work_.reset();
     io_thread_.join();
@@ -75,51 +116,93 @@ class Stress {
     const TortureTime time(options_.seconds);
     for (std::uint64_t number = 1; number <= options_.cycles && !time.is_over(); ++number) one_fork(number);
     if (forks_ >= 20 && killed_ == 0) throw std::runtime_error("no kill hit a child that lived");
+    if (options_.strand_delay_us > 0 && forks_ >= 20 && log_behind_ == 0) {
+      throw std::runtime_error("the log was never behind a cut");
+    }
+    stop_writers();
+    forker_.reset();
+    throw_if_a_writer_failed();
+    compare_with_log();
   }
   std::uint64_t forks() const { return forks_; }
   std::vector<std::pair<std::string, std::uint64_t>> counts() const {
-    return {
-        {"forks", forks_}, {"killed", killed_}, {"digests_equal", equal_}, {"loaded", loaded_}, {"writes", replayed_}};
+    return {{"forks", forks_},
+            {"killed", killed_},
+            {"digests_equal", equal_},
+            {"loaded", loaded_},
+            {"log_behind_the_cut", log_behind_},
+            {"writes", replayed_}};
   }
   std::uint64_t longest_pause_us() const { return longest_pause_us_; }
 
  private:
-  // The revision is assigned under the shard's lock, as the journal does.
-  void write(const Note& note) {
-    const std::string key = fmt::format("key {}", note.key);
-    const std::string value = fmt::format("{:064}", note.number);
+  struct Taken {
+    std::uint64_t number;
+    Revision cut;
+    std::uint64_t digest;
+  };
+
+  Journal& start_log() {
+    log_.keeper_.ceiling_step = 1 << 20;  // Raising it is not what this is about.
+    return log_.start_logging();
+  }
+  void stretch() const {
+    if (options_.stretch_us > 0) std::this_thread::sleep_for(microseconds(options_.stretch_us));
+  }
+  // With every shard locked, just before the fork.
+  Revision cut() const {
+    const Revision revision = journal_.applied();
+    stretch();
+    return revision;
+  }
+
+  // As the engine does it: the revision is assigned under the shard's lock, and published under the same.
+  void write(std::uint32_t key_number, std::uint64_t number, bool stretched) {
+    const std::string key = fmt::format("key {}", key_number);
+    const std::string value = fmt::format("{:064}", number);
+    const Mutation mutation{.key = key, .value = value};
+    absl::StatusOr<Ticket> ticket = run_task(admitted(journal_, record_bytes_of({&mutation, 1}, nullptr), log_.home_));
+    require(ticket.status(), "admission");
     const HashedKey hashed(key);
     WriteLock lock = store_.write(hashed);
     PreparedPut prepared = lock.prepare_put(hashed, std::string_view(value), ValueType::kString, kNoExpiry);
-    Revision revision = 0;
-    {
-      std::lock_guard notes_lock(mutex_);
-      notes_.push_back(note);
-      revision = ++noted_;
-      last_revision_ = revision;
-    }
+    const Revision revision = journal_.append(std::move(*ticket), {&mutation, 1});
+    if (stretched) stretch();
     lock.publish(std::move(prepared), revision);
   }
 
   void keep_writing(std::uint64_t seed) {
     std::mt19937_64 random(options_.seed * 10 + seed);
-    for (std::uint32_t number = 1; !stop_; ++number) {
-      write({static_cast<std::uint32_t>(random() % options_.keys), number});
-      // So that the notes between two snapshots stay few on a machine that has little to do.
-      if (number % 64 == 0) std::this_thread::yield();
+    try {
+      for (std::uint64_t number = 1; budget_.take(); ++number) {
+        write(static_cast<std::uint32_t>(random() % options_.keys), number, true);
+      }
+    } catch (...) {
+      std::lock_guard lock(mutex_);
+      failure_ = std::current_exception();
     }
+  }
+  void throw_if_a_writer_failed() {
+    std::lock_guard lock(mutex_);
+    if (failure_) std::rethrow_exception(failure_);
+  }
+  void stop_writers() {
+    budget_.end();
+    for (std::thread& writer : writers_) writer.join();
+    writers_.clear();
   }
 
   void one_fork(std::uint64_t number) {
     ++forks_;
+    budget_.add(options_.writes);
     std::promise<SnapshotOutcome> done;
-    const absl::Status begun = forker_->begin({.number = number, .store_id = {}, .directory = directory_.path()},
-                                              [&](SnapshotOutcome outcome) { done.set_value(std::move(outcome)); });
-    if (!begun.ok()) throw std::runtime_error(begun.ToString());
+    require(forker_->begin({.number = number, .store_id = {}, .directory = directory_.path()},
+                           [&](SnapshotOutcome outcome) { done.set_value(std::move(outcome)); }),
+            "begin a snapshot");
     std::future<SnapshotOutcome> future = done.get_future();
     const bool hit = number % 4 == 0 && kill_child(future);
-    if (future.wait_for(std::chrono::seconds(120)) != std::future_status::ready) {
-      throw std::runtime_error("a snapshot did not end within 120 s");
+    if (future.wait_for(std::chrono::seconds(600)) != std::future_status::ready) {
+      throw std::runtime_error("a snapshot did not end within 600 s");
     }
     const SnapshotOutcome outcome = future.get();
     if (!outcome.status.ok()) {
@@ -129,7 +212,7 @@ class Stress {
       return;
     }
     longest_pause_us_ = std::max<std::uint64_t>(longest_pause_us_, static_cast<std::uint64_t>(outcome.pause.count()));
-    compare(outcome);
+    take_note(outcome);
     posix_file_system().remove(outcome.temporary_path).IgnoreError();
   }
 
@@ -140,26 +223,19 @@ class Stress {
       std::this_thread::yield();
     }
     // A moment anywhere in its life: this is no wait for anything.
-    future.wait_for(std::chrono::microseconds(random_() % 20'000));
+    future.wait_for(microseconds(random_() % 20'000));
     child = forker_->child();
     return child && ::kill(*child, SIGKILL) == 0;
   }
 
-  void compare(const SnapshotOutcome& outcome) {
+  void take_note(const SnapshotOutcome& outcome) {
+    throw_if_a_writer_failed();
     const Revision cut = outcome.info.cut();
-    if (cut <= replayed_ && replayed_ > options_.keys) throw std::runtime_error("nobody wrote between two snapshots");
-    std::vector<Note> more;
-    {
-      std::lock_guard lock(mutex_);
-      more.assign(notes_.begin(), notes_.begin() + static_cast<std::ptrdiff_t>(cut - replayed_));
-      notes_.erase(notes_.begin(), notes_.begin() + static_cast<std::ptrdiff_t>(cut - replayed_));
-    }
-    for (const Note& note : more) put(replay_, note, ++replayed_);
-    if (outcome.info.footer.state_digest != replay_.totals().digest) {
-      throw std::runtime_error(fmt::format("snapshot {} is not the state at its cut {}", outcome.info.number(), cut));
-    }
-    ++equal_;
-    if (equal_ % options_.load_every == 0) load(outcome);
+    if (!taken_.empty() && cut <= taken_.back().cut) throw std::runtime_error("nobody wrote between two snapshots");
+    if (journal_.durable() < cut) ++log_behind_;
+    require(journal_.sync_through(cut), "sync the log through the cut");
+    taken_.push_back({outcome.info.number(), cut, outcome.info.footer.state_digest});
+    if (taken_.size() % options_.load_every == 0) load(outcome);
   }
 
   void load(const SnapshotOutcome& outcome) {
@@ -171,27 +247,56 @@ class Stress {
                                      .file_bytes = outcome.info.footer.file_bytes,
                                      .digest = outcome.info.footer.digest},
                                     loaded, {.threads = 2, .progress = {}});
-    if (!info.ok()) throw std::runtime_error(info.status().ToString());
-    if (loaded.totals().digest != replay_.totals().digest) throw std::runtime_error("a loaded snapshot differs");
+    require(info.status(), "load a snapshot");
+    if (loaded.totals().digest != outcome.info.footer.state_digest) {
+      throw std::runtime_error(fmt::format("snapshot {} loads as something else", outcome.info.number()));
+    }
     ++loaded_;
+  }
+
+  void compare_with_log() {
+    require(journal_.stop().status(), "seal the log");
+    Store replayed({.shard_count = 1});
+    std::size_t next = 0;
+    const auto compare = [&] {
+      for (; next < taken_.size() && taken_[next].cut == replayed_; ++next) {
+        if (replayed.totals().digest != taken_[next].digest) {
+          throw std::runtime_error(
+              fmt::format("snapshot {} is not the state at its cut {}", taken_[next].number, taken_[next].cut));
+        }
+        ++equal_;
+      }
+    };
+    const auto log = replay_log(posix_file_system(), log_.directory_, log_.options_.store_id, log_.keeper_.named(),
+                                [&](const LogRecord& record) {
+                                  for (const Mutation& mutation : record.mutations)
+                                    replayed.apply(mutation, record.revision);
+                                  replayed_ = record.revision;
+                                  compare();
+                                });
+    require(log.status(), "replay the log");
+    if (next != taken_.size()) throw std::runtime_error("the log ends before the last cut");
+    if (replayed.totals().digest != store_.totals().digest)
+      throw std::runtime_error("the log is not what is in memory");
   }
 
   const Options options_;
   std::mt19937_64 random_;
   TempDirectory directory_;
-  SystemClock clock_;
+  SlowLog fs_;
+  JournalFixture log_;
+  Journal& journal_;
   Store store_{{.shard_count = 64}};
-  Store replay_{{.shard_count = 1}};
-  std::atomic<Revision> last_revision_{0};
-  std::atomic<bool> stop_{false};
-  std::mutex mutex_;  // guards notes_ and noted_
-  std::deque<Note> notes_;
-  Revision noted_ = 0;
+  Budget budget_;
+  std::mutex mutex_;            // guards failure_
+  std::exception_ptr failure_;  // of a writer
+  std::vector<Taken> taken_;
   Revision replayed_ = 0;
   std::uint64_t forks_ = 0;
   std::uint64_t killed_ = 0;
   std::uint64_t equal_ = 0;
   std::uint64_t loaded_ = 0;
+  std::uint64_t log_behind_ = 0;
   std::uint64_t longest_pause_us_ = 0;
 
   boost::asio::io_context io_;
@@ -201,9 +306,16 @@ class Stress {
   std::vector<std::thread> writers_;
 };
 
+std::string variant_of(const Options& options) {
+  std::string variant = fmt::format("{} keys", options.keys);
+  if (options.stretch_us > 0) variant += fmt::format(", sections {} us", options.stretch_us);
+  if (options.strand_delay_us > 0) variant += fmt::format(", strand {} us", options.strand_delay_us);
+  if (options.slow_child_us > 0) variant += fmt::format(", child {} us", options.slow_child_us);
+  return variant;
+}
+
 int run(const Options& options) {
-  std::cout << fmt::format("fork_stress: {} keys, {} forks, stretched by {} us a write, seed {}\n", options.keys,
-                           options.cycles, options.stretch_us, options.seed);
+  std::cout << fmt::format("fork_stress: {}, {} forks, seed {}\n", variant_of(options), options.cycles, options.seed);
   Stress stress(options);
   bool passed = false;
   try {
@@ -214,7 +326,7 @@ int run(const Options& options) {
   }
   std::cout << fmt::format("longest pause {} us\n", stress.longest_pause_us());
   print({.suite = "fork",
-         .variant = fmt::format("{} keys{}", options.keys, options.stretch_us > 0 ? ", stretched" : ""),
+         .variant = variant_of(options),
          .cycles = stress.forks(),
          .seed = options.seed,
          .counts = stress.counts(),
@@ -229,7 +341,13 @@ int main(int argc, char** argv) {
   kv::Options options;
   CLI::App app("Takes snapshots by fork under load and compares each with the log at its cut.");
   app.add_option("--keys", options.keys, "in the store")->check(CLI::Range(100, 50'000'000))->take_last();
-  app.add_option("--stretch", options.stretch_us, "microseconds that the child waits before each write")->take_last();
+  app.add_option("--writes", options.writes, "between two forks")->check(CLI::Range(1, 100'000'000))->take_last();
+  app.add_option("--stretch", options.stretch_us, "microseconds from a revision to its publication, from cut to fork")
+      ->take_last();
+  app.add_option("--strand-delay", options.strand_delay_us, "microseconds that a write or sync of the log takes longer")
+      ->take_last();
+  app.add_option("--slow-child", options.slow_child_us, "microseconds that the child waits before each write")
+      ->take_last();
   app.add_option("--load-every", options.load_every, "how often a file is loaded whole")->check(CLI::Range(1, 1000000));
   options.add_to(app, "how many forks");
   CLI11_PARSE(app, argc, argv);
