@@ -189,14 +189,14 @@ Task<absl::StatusOr<v1::DeleteRangeResponse>> ManyCalls::delete_and_wait(Call& c
                                                                          const v1::DeleteRangeRequest& request) {
   absl::StatusOr<KeyRange> range = key_range_of(request.range());
   if (!range.ok()) co_return range.status();
-  const absl::StatusOr<std::optional<Level>> level = level_of(request.options());
-  if (!level.ok()) co_return level.status();
+  const absl::StatusOr<WriteOptions> options = write_options_of(request.options());
+  if (!options.ok()) co_return options.status();
   if (range->is_everything() && !request.confirm_all() && !request.dry_run()) {
     co_return error(Reason::kConfirmationRequired, "this range is every key: say so with confirm_all",
                     {{"field", "confirm_all"}});
   }
   CallingClient client(call);
-  const RangeDeletion deletion{*std::move(range), *level, request.dry_run()};
+  const RangeDeletion deletion{*std::move(range), *options, request.dry_run()};
   RangeDeleter deleter(engine_, deletion, client);
   const absl::StatusOr<RangeDeleted> deleted = co_await deleter.run();
   if (!deleted.ok()) co_return deleted.status();
@@ -205,6 +205,7 @@ Task<absl::StatusOr<v1::DeleteRangeResponse>> ManyCalls::delete_and_wait(Call& c
   if (!request.dry_run()) {
     response.mutable_write()->set_revision(deleted->revision);
     response.mutable_write()->set_durability(static_cast<v1::Durability>(static_cast<int>(deleted->level)));
+    response.mutable_write()->set_replayed(deleted->replayed);
   }
   co_return response;
 }

@@ -5,11 +5,14 @@
 // keeps a prefix of them. What is promised instead: a key that the range held when the call began is gone at its end,
 // unless somebody changed it meanwhile; then the change stands. Calling again goes on where an error stopped it.
 //
+// A request id is therefore remembered twice: when the call begins, with the revision at which it does, and when it has
+// ended, with its answer. A retry of one that has ended gets that answer. A retry of one that was cut short, by a crash
+// too, removes the rest of what was there then, and nothing that was written since.
+//
 // Threads:  runs on the thread for walks, and resumes its caller at home.
 // Lifetime: as server/engine.h.
 // Errors:   an error before the first removal means that nothing was removed; afterwards it is OUTCOME_UNKNOWN, with
-// the
-//           number of keys that are gone and the reason why it did not go on.
+//           the number of keys that are gone and the reason why it did not go on.
 #pragma once
 
 #include <cstdint>
@@ -25,35 +28,54 @@ namespace kv {
 
 struct RangeDeletion {
   KeyRange range;
-  std::optional<Level> level;  // empty: what mode and policy give
-  bool dry_run = false;        // counts only
+  WriteOptions options;
+  bool dry_run = false;  // counts only
 };
 
 struct RangeDeleted {
   std::uint64_t keys = 0;
   Revision revision = 0;  // of the last removal; 0: none
   Level level = Level::kMemory;
+  bool replayed = false;  // an earlier call with the same request id had begun; its keys count when it had ended
 };
 
 class RangeDeleter {
  public:
-  RangeDeleter(Engine& engine, const RangeDeletion& deletion, Caller& caller)
-      : engine_(engine), deletion_(deletion), caller_(caller) {}
+  RangeDeleter(Engine& engine, const RangeDeletion& deletion, Caller& caller);
 
   // Once. Only while the engine is ready().
   Task<absl::StatusOr<RangeDeleted>> run();
 
  private:
+  Task<absl::Status> go();
+  // The two records of a request id. An error: nothing was logged.
+  Task<absl::Status> begin_request();
+  Task<absl::Status> end_request();
+  absl::Status log_beginning(Ticket ticket);
+  void log_end(Ticket ticket);
+  absl::Status go_on_from(const RememberedRequest& first);
+
   bool take(const Entry& entry);
-  Task<absl::Status> walk_and_remove(StoreWalk& walk);
+  Task<absl::Status> walk_and_remove();
+  Task<absl::Status> walk_on(StoreWalk& walk);
+  // Once, of a ticket or the journal.
+  template <class Source>
+  absl::Status choose_level(const Source& source);
   // Removes what was taken.
   Task<absl::Status> remove_batch();
   void append_removals(Ticket ticket);
+  // When the answer may be sent.
+  Task<absl::Status> tellable();
   absl::Status after(absl::Status error) const;
 
   Engine& engine_;
   const RangeDeletion& deletion_;
   Caller& caller_;
+  std::optional<RequestKey> request_;
+  bool ended_ = false;       // the answer is that of an earlier call
+  Revision logged_ = 0;      // of the newest record with the request's id
+  Revision shown_ = 0;       // of another request's, under the same id
+  Revision removed_at_ = 0;  // the last removal of this call
   StoreWalk* walk_ = nullptr;
   Revision began_ = 0;
   std::vector<std::string> keys_;  // of one shard

@@ -9,8 +9,9 @@
 namespace kv {
 namespace {
 
-// Of a write that is no operation; operations have the numbers of their kinds.
+// Of writes that are no operations; operations have the numbers of their kinds.
 constexpr std::uint64_t kTransaction = 100;
+constexpr std::uint64_t kDeleteRange = 101;
 constexpr std::uint64_t kSeed = 0x6b762d7265712d31;
 
 // Numbers are part of the file formats: a refusal keeps the place that it has.
@@ -82,6 +83,13 @@ std::optional<RequestKey> request_key(const TransactionRequest& request) noexcep
   hasher.operations(request.then);
   hasher.operations(request.otherwise);
   return RequestKey{*request.options.request_id, hasher.value()};
+}
+
+RequestKey request_key(const KeyRange& range, const RequestId& id) noexcept {
+  Hasher hasher(kDeleteRange);
+  hasher.text(range.start);
+  hasher.text(range.end);
+  return {id, hasher.value()};
 }
 
 RequestBlock block_of(const RequestKey& key, const Outcome& outcome) noexcept {

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "server/operation.h"
+#include "store/key_range.h"
 #include "store/request.h"
 
 namespace kv {
@@ -27,6 +28,8 @@ struct RequestKey {
 // Nothing when the write carries no id. `value` is the operation's own, hashed.
 std::optional<RequestKey> request_key(const Operation& operation, const HashedValue& value) noexcept;
 std::optional<RequestKey> request_key(const TransactionRequest& request) noexcept;
+// Of a DeleteRange.
+RequestKey request_key(const KeyRange& range, const RequestId& id) noexcept;
 
 // What is remembered of a write whose outcome is known, but for its revision. An error that was judged from what was
 // found (NOT_AN_INTEGER) is remembered like any answer: it says that the write was not applied and never will be.

@@ -36,7 +36,7 @@ struct alignas(64) RequestStripe {
 
   RequestStripe() : slots(CountingAllocator<Slot>(&memory)), buckets(CountingAllocator<Bucket>(&memory)) {}
 
-  const Slot* find(const RequestId& id, std::uint64_t hash) const noexcept;
+  Slot* find(const RequestId& id, std::uint64_t hash) const noexcept;
   // An empty slot behind all others. Throws std::bad_alloc.
   void take_place();
   void give_place_back() noexcept { slots.pop_back(); }

@@ -26,9 +26,9 @@ std::uint64_t hash_of(const RequestId& id) noexcept { return HashedKey(as_text(i
 
 // ---- One stripe ----
 
-const Slot* RequestStripe::find(const RequestId& id, std::uint64_t hash) const noexcept {
+Slot* RequestStripe::find(const RequestId& id, std::uint64_t hash) const noexcept {
   if (buckets.empty()) return nullptr;
-  const Slot* slot = buckets[hash & (buckets.size() - 1)].youngest;
+  Slot* slot = buckets[hash & (buckets.size() - 1)].youngest;
   while (slot != nullptr && slot->request.block.id != id) slot = slot->next;
   return slot;
 }
@@ -104,6 +104,13 @@ void RequestClaim::remember(const RequestBlock& block, Revision revision) noexce
   const std::uint64_t number = window_->newest_.fetch_add(1) + 1;
   stripe_->fill({.block = block, .revision = revision, .time = now_}, hash_of(block.id), number);
   stripe_->drop(window_->horizon(now_), kDroppedPerClaim);
+}
+
+void RequestClaim::amend(const RequestBlock& block, Revision revision) noexcept {
+  assert(first_ && first_->block.id == block.id);
+  RememberedRequest& request = stripe_->find(block.id, hash_of(block.id))->request;
+  request.block = block;
+  request.revision = revision;
 }
 
 RequestClaim::~RequestClaim() {

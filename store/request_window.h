@@ -51,6 +51,8 @@ class RequestClaim {
   const std::optional<RememberedRequest>& first() const noexcept { return first_; }
   // Once, when first() is empty. A claim that is dropped instead leaves nothing behind.
   void remember(const RequestBlock& block, Revision revision) noexcept;
+  // When first() is there: what it says from now on, as of another record. Its age stays.
+  void amend(const RequestBlock& block, Revision revision) noexcept;
 
   RequestClaim(RequestClaim&& other) noexcept
       : window_(other.window_),

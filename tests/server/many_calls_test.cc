@@ -200,7 +200,7 @@ TEST_CASE("delete range: what is refused is refused before anything is deleted")
   request.mutable_options()->set_durability(static_cast<v1::Durability>(9));
   CHECK(f.delete_range(request).reason() == "FIELD_INVALID");
   request.mutable_options()->clear_durability();
-  request.mutable_options()->set_request_id("0123456789abcdef");
+  request.mutable_options()->set_request_id("too short");
   CHECK(f.delete_range(request).reason() == "FIELD_INVALID");
   request.clear_options();
   request.mutable_range()->set_end("z");
@@ -246,4 +246,98 @@ TEST_CASE("delete range: a key that is written after the call began stays") {
   CHECK(deleted->keys == 50);
   CHECK(f.store.totals().keys == 50);
   CHECK(f.value("key 7") == "new");
+}
+
+namespace {
+
+v1::DeleteRangeRequest range_with_id(const std::string& prefix, char id) {
+  v1::DeleteRangeRequest request;
+  request.mutable_range()->set_prefix(prefix);
+  request.mutable_options()->set_request_id(std::string(16, id));
+  return request;
+}
+
+// Leaves after a while.
+class LeavingCaller final : public Caller {
+ public:
+  LeavingCaller(Scheduler& home, int patience) : home_(home), patience_(patience) {}
+  Scheduler& home() noexcept override { return home_; }
+  absl::Status still_wanted() noexcept override {
+    return patience_-- > 0 ? absl::OkStatus() : error(Reason::kCancelledInQueue, "the caller has left");
+  }
+
+ private:
+  Scheduler& home_;
+  int patience_;
+};
+
+}  // namespace
+
+TEST_CASE("delete range: sent again with its request id it is answered as before, and what came since stays") {
+  RangeFixture f(FsyncPolicy::kAlways);
+  f.fill(30);
+  const auto first = f.delete_range(range_with_id("key", 'a'));
+  REQUIRE(first.ok());
+  CHECK(first.response.deleted() == 30);
+  CHECK_FALSE(first.response.write().replayed());
+  f.fill(5);
+  const auto again = f.delete_range(range_with_id("key", 'a'));
+  REQUIRE(again.ok());
+  CHECK(again.response.deleted() == 30);
+  CHECK(again.response.write().replayed());
+  CHECK(again.response.write().revision() == first.response.write().revision());
+  CHECK(again.response.write().durability() == v1::DURABILITY_DISK);
+  CHECK(f.store.totals().keys == 5);
+  // An id names one range; a count is no write and needs none.
+  CHECK(f.delete_range(range_with_id("key 1", 'a')).reason() == "REQUEST_ID_REUSED");
+  CHECK(f.set("other", "v").ok());
+  v1::DeleteRangeRequest counting = range_with_id("key", 'b');
+  counting.set_dry_run(true);
+  CHECK(f.delete_range(counting).response.deleted() == 5);
+  CHECK(f.delete_range(range_with_id("key", 'b')).response.deleted() == 5);
+  // One that found nothing finds nothing later.
+  CHECK(f.delete_range(range_with_id("key", 'c')).response.deleted() == 0);
+  f.fill(5);
+  const auto nothing = f.delete_range(range_with_id("key", 'c'));
+  CHECK(nothing.response.deleted() == 0);
+  CHECK(nothing.response.write().replayed());
+  CHECK(f.store.totals().keys == 6);
+}
+
+TEST_CASE("delete range: a retry of one that was cut short removes the rest of what was there, and nothing newer") {
+  RangeFixture f;
+  f.fill(400);
+  RangeDeletion deletion{KeyRange::with_prefix("key "), {}, false};
+  deletion.options.request_id = RequestId{std::byte{1}};
+  LeavingCaller leaving(f.scheduler, 5);
+  const auto cut_short = run_task(RangeDeleter(f.engine, deletion, leaving).run());
+  REQUIRE(has_reason(cut_short.status(), Reason::kOutcomeUnknown));
+  const std::uint64_t left = f.store.totals().keys;
+  CHECK(left > 0);
+  CHECK(left < 400);
+  f.fill(3, "key newer ");
+  LeavingCaller staying(f.scheduler, 1'000'000);
+  const auto rest = run_task(RangeDeleter(f.engine, deletion, staying).run());
+  REQUIRE(rest.ok());
+  CHECK(rest->replayed);
+  CHECK(rest->keys == left);
+  CHECK(f.store.totals().keys == 3);
+  const auto again = run_task(RangeDeleter(f.engine, deletion, staying).run());
+  CHECK(again->keys == left);
+  CHECK(again->revision == rest->revision);
+  CHECK(f.store.totals().keys == 3);
+}
+
+TEST_CASE("delete range: duplicates at once delete every key once, and what is remembered is all of it") {
+  RangeFixture f(FsyncPolicy::kNever);
+  f.fill(300);
+  std::vector<std::thread> duplicates;
+  for (int i = 0; i < 4; ++i) {
+    duplicates.emplace_back([&] {
+      if (!f.delete_range(range_with_id("key", 'a')).ok()) std::terminate();
+    });
+  }
+  for (std::thread& duplicate : duplicates) duplicate.join();
+  CHECK(f.delete_range(range_with_id("key", 'a')).response.deleted() == 300);
+  CHECK(f.store.totals().keys == 0);
 }

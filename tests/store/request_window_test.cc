@@ -231,3 +231,23 @@ TEST_CASE("store: clearing it forgets the request ids too") {
 }
 
 }  // namespace
+
+TEST_CASE("request window: what is amended is said from then on, and leaves the window when it would have") {
+  WindowFixture f;
+  f.remember(1, 3);
+  {
+    RequestClaim claim = f.window.claim(id_of(2), f.now + 1000);
+    REQUIRE(claim.first());
+    RequestBlock changed = block_of(2);
+    changed.added = 77;
+    claim.amend(changed, 9);
+  }
+  const auto found = f.window.find(id_of(2), f.now);
+  REQUIRE(found);
+  CHECK(found->block.added == 77);
+  CHECK(found->revision == 9);
+  CHECK(found->time == f.now);
+  CHECK(f.ids() == 3);
+  f.now += std::chrono::milliseconds(10min).count();
+  CHECK_FALSE(f.knows(2));
+}
