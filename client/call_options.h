@@ -41,8 +41,8 @@ struct ClientOptions {
   // The largest message taken from the server. 0: the server is asked before the first call (GetConfig), so that
   // whatever can be stored can be read.
   std::size_t answer_bytes_max = 0;
-  // Writes of kvstore.v1 carry a random id and are repeated with it. The server must remember ids.
-  bool request_ids = false;
+  // Writes of kvstore.v1 carry a random id and are repeated with it; the server does each of them once.
+  bool request_ids = true;
 };
 
 }  // namespace kv

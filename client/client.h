@@ -31,7 +31,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   // Any unary method (client/methods.h). `metadata` may be null; it outlives the task. A write of kvstore.v1 gets the
-  // level of the options, and a request id, unless its message has them already.
+  // level of the options, and a request id, unless its message has them already; a write with an id is retried as reads
+  // are. An answer that says write.replayed came to a later attempt: it has no entries, of a transaction no results.
   template <class Request, class Response>
   Task<absl::StatusOr<Response>> call(UnaryMethod<Request, Response> method, Request request, CallOptions options = {},
                                       CallMetadata* metadata = nullptr) {

@@ -18,10 +18,6 @@ concept IsWrite = requires(std::remove_cvref_t<Message>& message) {
   { message.mutable_options() } -> std::same_as<kvstore::v1::WriteOptions*>;
 };
 
-// A DeleteRange is not remembered by the server: it may be many records.
-template <class Message>
-inline constexpr bool kTakesId = !std::is_same_v<std::remove_cvref_t<Message>, kvstore::v1::DeleteRangeRequest>;
-
 // 16 random bytes from the system.
 std::string new_request_id();
 
@@ -30,7 +26,7 @@ template <class Message>
 void prepare_write(Message& message, kvstore::v1::Durability durability, bool with_id) {
   kvstore::v1::WriteOptions& options = *message.mutable_options();
   if (options.durability() == kvstore::v1::DURABILITY_UNSPECIFIED) options.set_durability(durability);
-  if (with_id && kTakesId<Message> && options.request_id().empty()) options.set_request_id(new_request_id());
+  if (with_id && options.request_id().empty()) options.set_request_id(new_request_id());
 }
 
 }  // namespace kv

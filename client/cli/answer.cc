@@ -23,6 +23,7 @@ Json with_key(std::string_view key) {
 void put_write(Json& object, const kvstore::v1::WriteResult& write) {
   if (write.revision() != 0) object["revision"] = write.revision();
   if (const std::string_view level = level_word(write.durability()); !level.empty()) object["durability"] = level;
+  if (write.replayed()) object["replayed"] = true;
 }
 
 }  // namespace kv

@@ -100,7 +100,7 @@ ExitCode Runner::expire(Arguments arguments) {
   Answer answer{
       .kind = Answer::Kind::kSuccess, .json = with_key(request.key()), .human = "Expire operation successful"};
   answer.json["applied"] = true;
-  answer.json["expire_time"] = nullptr;
+  if (!response->write().replayed()) answer.json["expire_time"] = nullptr;  // else it is not told again
   if (response->entry().has_expire_time()) answer.json["expire_time"] = moment(response->entry().expire_time());
   put_write(answer.json, response->write());
   printer_.answer(answer);

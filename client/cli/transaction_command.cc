@@ -85,6 +85,9 @@ ExitCode Runner::txn(Arguments arguments) {
     answer.raw += fmt::format("{}{}", i == 0 ? "" : "\n", what);
     answer.json["results"].push_back(std::move(json));
   }
+  if (response->write().replayed() && !operations.empty()) {
+    answer.human += "\nThe first answer was lost, and with it what each operation saw; all were done, once";
+  }
   put_write(answer.json, response->write());
   printer_.answer(answer);
   return response->succeeded() ? ExitCode::kDone : ExitCode::kMissing;

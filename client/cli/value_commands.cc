@@ -50,6 +50,10 @@ absl::StatusOr<v1::SetRequest> cas_request(const SortedWords& sorted) {
 Answer not_applied(const std::string& key, const v1::SetResponse& response) {
   Answer answer{.kind = Answer::Kind::kMiss, .json = with_key(key)};
   answer.json["applied"] = false;
+  if (response.write().replayed()) {  // The first answer was lost, and with it what it showed.
+    answer.human = "Not applied";
+    return answer;
+  }
   answer.json["found"] = response.has_previous();
   if (!response.has_previous()) {
     answer.human = "Not applied: there is no such key";
