@@ -2,7 +2,8 @@
 //
 // Hard part: lifetime. Coroutines are named functions; a reference parameter must outlive the frame. A Task starts when
 // it is awaited and is destroyed by its owner; a Detached coroutine starts at once and frees itself at its end.
-// An exception that leaves a coroutine ends the process: exceptions end inside the call that met them.
+// An exception that leaves a Task is thrown where it is awaited; one that leaves a Detached ends the process.
+// Exceptions end inside the call that met them.
 //
 // GCC 12 miscompiles a Task that is awaited in the condition of if, while or switch: the program crashes when it is
 // resumed. So the result gets a name first: `const bool ok = co_await read(); if (ok) ...`.
@@ -34,6 +35,7 @@ class [[nodiscard]] Task {
  public:
   struct promise_type {
     std::optional<T> value;
+    std::exception_ptr failed;
     std::coroutine_handle<> waiter;
 
     struct Final {
@@ -51,7 +53,7 @@ class [[nodiscard]] Task {
     void return_value(U&& result) {
       value.emplace(std::forward<U>(result));
     }
-    void unhandled_exception() noexcept { std::terminate(); }
+    void unhandled_exception() noexcept { failed = std::current_exception(); }
   };
 
   Task(Task&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
@@ -65,7 +67,10 @@ class [[nodiscard]] Task {
     frame_.promise().waiter = waiter;
     return frame_;
   }
-  T await_resume() { return std::move(*frame_.promise().value); }
+  T await_resume() {
+    if (frame_.promise().failed) std::rethrow_exception(frame_.promise().failed);
+    return std::move(*frame_.promise().value);
+  }
 
  private:
   explicit Task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}

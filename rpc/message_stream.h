@@ -31,6 +31,7 @@
 
 #include "core/task.h"
 #include "rpc/call_counts.h"
+#include "rpc/incident.h"
 #include "rpc/message.h"
 #include "rpc/open_streams.h"
 #include "rpc/stream_call.h"
@@ -166,7 +167,11 @@ Detached serve_message_stream(MessagesRoute<Service, Handler> route) {
   serve_message_stream(route);
 
   absl::Status status = stream.enter();
-  if (status.ok()) status = co_await route.handler(stream);
+  try {
+    if (status.ok()) status = co_await route.handler(stream);
+  } catch (...) {
+    status = incident(route.counts.method());
+  }
   route.counts.count(status.raw_code(), std::chrono::steady_clock::now() - stream.accepted_at());
   co_await stream.finish(std::move(status));
 }

@@ -43,7 +43,11 @@ Detached serve_stream_call(StreamRoute<Service, Handler> route) {
   Request request;
   absl::Status status = stream.enter();
   if (status.ok()) status = read_request(stream.bytes(), request, route.handler);
-  if (status.ok()) status = co_await route.handler(stream, request);
+  try {
+    if (status.ok()) status = co_await route.handler(stream, request);
+  } catch (...) {
+    status = incident(route.counts.method());
+  }
   route.counts.count(status.raw_code(), std::chrono::steady_clock::now() - stream.accepted_at());
   co_await stream.finish(status);
 }

@@ -3,8 +3,8 @@
 // A handler is a callable `Answer<Response> handler(Call&, Request&)`. It runs on a poller and must not block. When it
 // knows the answer at once it returns it (a Response or an absl::Status) and no second coroutine is made; when it has
 // to wait it returns a Task, which must resume on call.home(). It may take what it likes out of the request. It is
-// copied into every frame: let it be a pointer or two. A handler that has a member `absl::Status unparsable(const
-// Request& up_to_the_bad_place)` words that error itself.
+// copied into every frame: let it be a pointer or two. One that throws has an incident (rpc/incident.h). A handler that
+// has a member `absl::Status unparsable(const Request& up_to_the_bad_place)` words that error itself.
 //
 // Hard part: a call is listened for again before its handler runs, so a parked handler keeps nobody out; the bound on
 // parked calls is the gate's.
@@ -15,6 +15,7 @@
 #pragma once
 
 #include <chrono>
+#include <new>
 #include <string_view>
 #include <type_traits>
 #include <variant>
@@ -23,6 +24,7 @@
 #include "core/task.h"
 #include "rpc/call.h"
 #include "rpc/call_counts.h"
+#include "rpc/incident.h"
 #include "rpc/message.h"
 
 namespace kv {
@@ -47,12 +49,16 @@ struct UnaryRoute {
 };
 
 template <class Request, class Handler>
-absl::Status read_request(grpc::ByteBuffer& bytes, Request& request, Handler& handler) {
-  if (parse(bytes, request)) return absl::OkStatus();
-  if constexpr (requires { handler.unparsable(request); }) {
-    return handler.unparsable(request);
-  } else {
-    return unparsable(request);
+absl::Status read_request(grpc::ByteBuffer& bytes, Request& request, Handler& handler) noexcept {
+  try {
+    if (parse(bytes, request)) return absl::OkStatus();
+    if constexpr (requires { handler.unparsable(request); }) {
+      return handler.unparsable(request);
+    } else {
+      return unparsable(request);
+    }
+  } catch (const std::bad_alloc&) {
+    return request_too_large_now();
   }
 }
 
@@ -72,13 +78,17 @@ Detached serve_call(UnaryRoute<Service, Handler> route) {
   grpc::ByteBuffer answer;
   absl::Status status = call.enter();
   if (status.ok()) status = read_request(call.bytes(), request, route.handler);
-  if (status.ok()) {
-    Answer<Response> result = route.handler(call, request);
-    if (auto* task = std::get_if<Task<absl::StatusOr<Response>>>(&result)) {
-      status = write_answer<Response>(co_await *task, answer);
-    } else {
-      status = write_answer<Response>(*std::get_if<absl::StatusOr<Response>>(&result), answer);
+  try {
+    if (status.ok()) {
+      Answer<Response> result = route.handler(call, request);
+      if (auto* task = std::get_if<Task<absl::StatusOr<Response>>>(&result)) {
+        status = write_answer<Response>(co_await *task, answer);
+      } else {
+        status = write_answer<Response>(*std::get_if<absl::StatusOr<Response>>(&result), answer);
+      }
     }
+  } catch (...) {
+    status = incident(route.counts.method());
   }
   route.counts.count(status.raw_code(), std::chrono::steady_clock::now() - call.accepted_at());
   co_await call.finish(status, answer);

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 
 #include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/utf8.h"
 #include "server/calling_client.h"
+#include "server/executor.h"
 #include "server/legacy_config.h"
 #include "server/settings_change_wait.h"
 
@@ -26,6 +28,18 @@ Operation operation_of(OperationKind kind, std::string_view key, const CallOptio
   operation.key = key;
   operation.options = {.level = options.level, .timed = options.want_timing, .request_id = options.request_id};
   return operation;
+}
+
+// The names as the message has them: nothing is known to have failed but this.
+absl::StatusOr<kvstore::KeysResponse> message_of(KeyListing& listing) {
+  try {
+    kvstore::KeysResponse response;
+    response.mutable_keys()->Reserve(static_cast<int>(listing.keys.size()));
+    for (std::string& key : listing.keys) response.add_keys(std::move(key));
+    return response;
+  } catch (const std::bad_alloc&) {
+    return no_memory();
+  }
 }
 
 // What the library refuses for its string fields is the key's fault, and has a word of its own.
@@ -65,7 +79,11 @@ struct LegacyService::SetHandler {
 struct LegacyService::GetHandler {
   LegacyService* service;
   Answer<kvstore::GetResponse> operator()(Call& call, kvstore::GetRequest& request) const {
-    return service->get(call, request);
+    try {
+      return service->get(call, request);
+    } catch (const std::bad_alloc&) {  // A read: the value was too much to copy.
+      return absl::StatusOr<kvstore::GetResponse>(no_memory());
+    }
   }
   absl::Status unparsable(const kvstore::GetRequest& request) const { return unparsable_key(request); }
 };
@@ -196,9 +214,8 @@ Task<absl::StatusOr<kvstore::KeysResponse>> LegacyService::list_keys(Call& call,
   CallingClient client(call);
   absl::StatusOr<KeyListing> listing = co_await engine_.keys(engine_.limits().legacy_keys_bytes_max, client);
   if (!listing.ok()) co_return listing.status();
-  kvstore::KeysResponse response;
-  response.mutable_keys()->Reserve(static_cast<int>(listing->keys.size()));
-  for (std::string& key : listing->keys) response.add_keys(std::move(key));
+  absl::StatusOr<kvstore::KeysResponse> response = message_of(*listing);
+  if (!response.ok()) co_return response.status();
   if (listing->omitted != 0) call.add_trailer("kvstore-omitted-keys", std::to_string(listing->omitted));
   add_revision(call, options, listing->revision);
   add_timing(call, options, {});

@@ -67,6 +67,7 @@ Task<absl::StatusOr<google::protobuf::Empty>> EchoService::set(Call& call, kvsto
     co_await lot.park(call.home());
     wanted = call.still_wanted();
   } while (wanted.ok() && request.key() == "again");
+  during_set();
   {
     const std::lock_guard lock(mutex_);
     set_wanted_ = reason_of(wanted);

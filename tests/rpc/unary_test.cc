@@ -1,5 +1,7 @@
 #include <chrono>
 #include <future>
+#include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "core/error.h"
 #include "http2_client.h"
 #include "raw_call.h"
+#include "rpc/incident.h"
 #include "running_rpc.h"
 
 namespace kv {
@@ -84,6 +87,37 @@ TEST_CASE("unary: handlers that wait are resumed from a foreign thread, more of 
   CHECK(rpc.service.lot.release() == kCalls);
   for (auto& call : calls) CHECK(call.get().ok());
   CHECK(ended_with(rpc.server, "kvstore.KeyValueStore/Set", grpc::StatusCode::OK) == kCalls);
+}
+
+TEST_CASE("unary: a handler that throws, at once or after it waited, is an incident of its own call alone") {
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  set_incident_log([&](const std::string& line) {
+    const std::lock_guard lock(mutex);
+    lines.push_back(line);
+  });
+  RunningRpc rpc;
+  rpc.service.during_get = [] { throw std::runtime_error("a bug"); };
+  rpc.service.during_set = [] { throw std::out_of_range("another"); };
+  const grpc::Status at_once = rpc.get("k");
+  auto parked = std::async(std::launch::async, [&] {
+    grpc::ClientContext context;
+    return rpc.set(context, "k");
+  });
+  REQUIRE(rpc.service.lot.wait_for_parked(1));
+  rpc.service.lot.release();
+  const grpc::Status later = parked.get();
+  rpc.service.during_get = [] {};
+  CHECK(rpc.get("k").ok());
+  set_incident_log({});
+  REQUIRE(lines.size() == 2);
+  CHECK_THAT(lines[0], Catch::EndsWith("in kvstore.KeyValueStore/Get: a bug"));
+  CHECK_THAT(lines[1], Catch::EndsWith("in kvstore.KeyValueStore/Set: another"));
+  for (const auto& [status, line] : {std::pair(at_once, lines[0]), std::pair(later, lines[1])}) {
+    CHECK(status.error_code() == grpc::StatusCode::INTERNAL);
+    const std::string number = line.substr(0, std::string("incident 0123456789abcdef").size());
+    CHECK_THAT(status.error_message(), Catch::StartsWith("INTERNAL: " + number));
+  }
 }
 
 TEST_CASE("unary: above the bound of parked calls the next one is refused as OVERLOADED") {

@@ -243,6 +243,41 @@ TEST_CASE("old service: keys above the bound are refused, naming Scan") {
   CHECK_THAT(refused.status.error_message(), Catch::Matchers::Contains("Scan"));
 }
 
+TEST_CASE("old service: while the data is loaded, calls are told so, with the progress") {
+  ServiceFixture f;
+  LoadProgress progress;
+  progress.bytes_total = 10;
+  progress.bytes_done = 4;
+  Engine loading(f.store, f.clock, f.engine.limits(), progress);
+  LegacyService service(loading, f.events, true);
+  RpcServer server(RpcServerOptions{}, {&service});
+  REQUIRE(server.start().ok());
+  f.stub = kvstore::KeyValueStore::NewStub(
+      grpc::CreateChannel(server.addresses().front(), grpc::InsecureChannelCredentials()));
+  for (const auto& status :
+       {f.set("k", "v").status, f.get("k").status, f.del("k").status, f.keys().status, f.config(0).status}) {
+    CHECK(status.error_code() == StatusCode::UNAVAILABLE);
+    CHECK_THAT(status.error_message(), Catch::Matchers::StartsWith("LOADING: "));
+  }
+  server.close();
+}
+
+TEST_CASE("old service: a key of another type is listed, refused by get, replaced by set and removed by del") {
+  ServiceFixture f;
+  for (const char* key : {"h", "i"}) {
+    WriteLock shard = f.store.write(HashedKey(key));
+    shard.publish(shard.prepare_put(HashedKey(key), HashedValue("inside"), ValueType::kHash, kNoExpiry), 1);
+  }
+  CHECK(f.keys().response.keys_size() == 2);
+  const auto refused = f.get("h");
+  CHECK(refused.status.error_code() == StatusCode::FAILED_PRECONDITION);
+  CHECK(refused.reason() == "WRONG_TYPE");
+  REQUIRE(f.set("h", "plain").ok());
+  CHECK(f.get("h").response.value() == "plain");
+  CHECK(f.del("i").response.success());
+  CHECK(f.keys().response.keys_size() == 1);
+}
+
 TEST_CASE("old service: after the stop began, calls are told so") {
   ServiceFixture f;
   f.engine.stop_serving();
