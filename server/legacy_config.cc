@@ -1,5 +1,7 @@
 #include "server/legacy_config.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/error.h"
@@ -33,6 +35,18 @@ absl::Status check_not_negative(std::string_view field, std::int64_t value) {
 // The old defaults are ours.
 const Settings kDefaults;
 
+// The check speaks of flags; the caller filled fields.
+absl::Status with_field(const absl::Status& invalid) {
+  auto facts = facts_of(invalid);
+  const std::string flag = facts["setting"];
+  const std::string field = flag == "snapshot-interval" ? "snapshot_interval"
+                            : flag == "max-snapshots"   ? "max_snapshots"
+                                                        : "";
+  if (field.empty()) return invalid;
+  return error(Reason::kConfigInvalid, fmt::format("{} is {}, it must be {}", field, facts["value"], facts["bounds"]),
+               {{"field", field}});
+}
+
 template <class T>
 T or_default(std::int64_t value, T default_value) {
   return value == 0 ? default_value : static_cast<T>(value);
@@ -56,8 +70,11 @@ absl::StatusOr<SettingsChange> settings_change_of(const kvstore::ConfigRequest& 
                                                                 : std::chrono::seconds(request.snapshot_interval());
     change.max_snapshots = or_default(request.max_snapshots(), kDefaults.max_snapshots);
   }
-  if (has_log(*mode)) change.log_segment_bytes = or_default(request.aof_max_size(), kDefaults.log_segment_bytes);
-  if (const absl::Status valid = validate(with_change(current, change)); !valid.ok()) return valid;
+  if (has_log(*mode)) {
+    const std::uint64_t bytes = or_default(request.aof_max_size(), kDefaults.log_segment_bytes);
+    change.log_segment_bytes = std::min(bytes, kLogSegmentBounds.max);  // every positive size is a size to old clients
+  }
+  if (const absl::Status valid = validate(with_change(current, change)); !valid.ok()) return with_field(valid);
   return change;
 }
 

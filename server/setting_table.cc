@@ -5,7 +5,6 @@
 #include <bit>
 #include <cctype>
 #include <chrono>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -13,6 +12,7 @@
 #include "core/error.h"
 #include "core/units.h"
 #include "persistence/data_loss.h"
+#include "persistence/settings.h"
 
 namespace kv {
 namespace {
@@ -23,7 +23,18 @@ constexpr std::uint64_t kGiB = 1 << 30;
 constexpr std::uint64_t kSecond = 1000;
 constexpr std::uint64_t kHour = 3600 * kSecond;
 constexpr std::uint64_t kYear = 365 * 24 * kHour;
-constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+
+// Of a stored setting: what storage holds to at a change while the server runs holds for a start too.
+template <class Number>
+constexpr std::uint64_t least(Bounds<Number> bounds) {
+  return bounds.min;
+}
+template <class Number>
+constexpr std::uint64_t most(Bounds<Number> bounds) {
+  return bounds.max;
+}
+constexpr std::uint64_t least(Bounds<std::chrono::milliseconds> bounds) { return bounds.min.count(); }
+constexpr std::uint64_t most(Bounds<std::chrono::milliseconds> bounds) { return bounds.max.count(); }
 
 constexpr std::array kRows = {
     SettingRow{.flag = "listen",
@@ -48,30 +59,30 @@ constexpr std::array kRows = {
     SettingRow{.flag = "snapshot-interval",
                .type = SettingType::kDuration,
                .default_text = "300s",
-               .minimum = kSecond,
-               .maximum = kYear,
+               .minimum = least(kSnapshotIntervalBounds),
+               .maximum = most(kSnapshotIntervalBounds),
                .stored = true,
                .help = "time between snapshots"},
     SettingRow{.flag = "snapshot-min-changes",
                .type = SettingType::kCount,
                .default_text = "1",
-               .minimum = 0,
-               .maximum = 1'000'000'000'000,
+               .minimum = least(kSnapshotMinChangesBounds),
+               .maximum = most(kSnapshotMinChangesBounds),
                .stored = true,
                .help = "skip a snapshot when fewer changes were made since the last"},
     SettingRow{.flag = "max-snapshots",
                .type = SettingType::kCount,
                .default_text = "5",
-               .minimum = 1,
-               .maximum = 1000,
+               .minimum = least(kMaxSnapshotsBounds),
+               .maximum = most(kMaxSnapshotsBounds),
                .stored = true,
                .help = "snapshots kept"},
     SettingRow{.flag = "log-segment-size",
                .old_name = "aof-max-size",
                .type = SettingType::kSize,
                .default_text = "10MiB",
-               .minimum = 1,
-               .maximum = kMost,
+               .minimum = least(kLogSegmentBounds),
+               .maximum = most(kLogSegmentBounds),
                .stored = true,
                .help = "size at which the log goes on in a new file (never below 1MiB)"},
     SettingRow{.flag = "fsync",
@@ -83,43 +94,43 @@ constexpr std::array kRows = {
     SettingRow{.flag = "fsync-interval",
                .type = SettingType::kDuration,
                .default_text = "1s",
-               .minimum = 1,
-               .maximum = kHour,
+               .minimum = least(kFsyncIntervalBounds),
+               .maximum = most(kFsyncIntervalBounds),
                .stored = true,
                .help = "the longest a write may wait for the disk under --fsync interval"},
     SettingRow{.flag = "log-rewrite-growth",
                .type = SettingType::kPercent,
                .default_text = "100%",
-               .minimum = 1,
-               .maximum = 100'000,
+               .minimum = least(kLogRewriteGrowthBounds),
+               .maximum = most(kLogRewriteGrowthBounds),
                .stored = true,
                .help = "compact the log when it outgrew its base by this much, and"},
     SettingRow{.flag = "log-rewrite-min-size",
                .type = SettingType::kSize,
                .default_text = "64MiB",
-               .minimum = 1,
-               .maximum = kMost,
+               .minimum = least(kLogRewriteMinBounds),
+               .maximum = most(kLogRewriteMinBounds),
                .stored = true,
                .help = "is at least this large"},
     SettingRow{.flag = "keep-past-generations",
                .type = SettingType::kCount,
                .default_text = "1",
-               .minimum = 0,
-               .maximum = 1000,
+               .minimum = least(kKeepPastGenerationsBounds),
+               .maximum = most(kKeepPastGenerationsBounds),
                .stored = true,
                .help = "folders below past/ that are kept"},
     SettingRow{.flag = "hybrid-log-from",
                .type = SettingType::kCount,
                .default_text = "2",
-               .minimum = 1,
-               .maximum = 1000,
+               .minimum = least(kHybridLogFromBounds),
+               .maximum = most(kHybridLogFromBounds),
                .stored = true,
                .help = "HYBRID keeps the log from the n-th newest snapshot on"},
     SettingRow{.flag = "max-memory",
                .type = SettingType::kSizeOrAuto,
                .default_text = "auto",
-               .minimum = kMiB,
-               .maximum = 1024 * 1024 * kGiB,
+               .minimum = least(kMaxMemoryBounds),
+               .maximum = most(kMaxMemoryBounds),
                .stored = true,
                .help = "memory of the data; auto: 75 % of the machine's or the container's, whichever is less"},
     SettingRow{.flag = "max-key-bytes",
@@ -316,9 +327,7 @@ std::string environment_name(std::string_view flag) { return "KVSTORE_" + folded
 
 std::string accepted(const SettingRow& row) {
   const auto range = [&] {
-    return row.maximum == kMost
-               ? fmt::format("at least {}", in_unit(row.type, row.minimum))
-               : fmt::format("{} to {}", in_unit(row.type, row.minimum), in_unit(row.type, row.maximum));
+    return fmt::format("{} to {}", in_unit(row.type, row.minimum), in_unit(row.type, row.maximum));
   };
   switch (row.type) {
     case SettingType::kText:
@@ -326,7 +335,7 @@ std::string accepted(const SettingRow& row) {
     case SettingType::kAddress:
       return "HOST:PORT or unix:PATH";
     case SettingType::kAddressOrOff:
-      return "HOST:PORT or off";
+      return "HOST:PORT (IPv4) or off";
     case SettingType::kSize:
     case SettingType::kDuration:
     case SettingType::kCount:
@@ -361,7 +370,9 @@ absl::StatusOr<std::string> checked_value(const SettingRow& row, std::string_vie
       if (!is_address(text) || nul) return refuse();
       return std::string(text);
     case SettingType::kAddressOrOff:
-      if (text != "off" && (!is_address(text) || text.starts_with("unix:") || nul)) return refuse();
+      // The HTTP library of Debian is built without IPv6.
+      if (text != "off" && (!is_address(text) || text.starts_with("unix:") || text.starts_with('[') || nul))
+        return refuse();
       return std::string(text);
     case SettingType::kChoice:
       if (!is_choice(row.choices, text)) return refuse();

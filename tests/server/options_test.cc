@@ -144,8 +144,9 @@ TEST_CASE("options: values that are malformed or out of bounds are refused with 
                          Row{"--max-snapshots", "0", "1 to 1000"},
                          Row{"--max-snapshots", "-1", "1 to 1000"},
                          Row{"--max-snapshots", "1001", "1 to 1000"},
-                         Row{"--log-segment-size", "0", "at least 1B"},
-                         Row{"--log-segment-size", "99999999TiB", "at least 1B"},
+                         Row{"--log-segment-size", "0", "1B to 1TiB"},
+                         Row{"--log-segment-size", "2TiB", "1B to 1TiB"},
+                         Row{"--log-rewrite-min-size", "0", "1B to 1024TiB"},
                          Row{"--fsync", "sometimes", "one of always|interval|never"},
                          Row{"--fsync", "always|never", "one of"},
                          Row{"--mode", "AOFF", "one of NON_PERSISTENT"},
@@ -158,7 +159,8 @@ TEST_CASE("options: values that are malformed or out of bounds are refused with 
                          Row{"--listen", "50051", "HOST:PORT"},
                          Row{"--listen", "host:99999", "HOST:PORT"},
                          Row{"--listen", "::1:50051", "HOST:PORT"},
-                         Row{"--http-listen", "unix:/x", "HOST:PORT or off"},
+                         Row{"--http-listen", "unix:/x", "HOST:PORT (IPv4) or off"},
+                         Row{"--http-listen", "[::1]:9090", "HOST:PORT (IPv4) or off"},
                          Row{"--reflection", "yes", "one of on|off"},
                          Row{"--stop-timeout", "2h", "0ms to 1h"}}) {
     CAPTURE(row.flag, row.value);

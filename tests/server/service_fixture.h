@@ -96,7 +96,7 @@ struct ServiceFixture : EngineFixture {
   Reply<Response> call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                        const Request& request, const Metadata& metadata = {}) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    context.set_deadline(std::chrono::system_clock::now() + patience);
     for (const auto& [name, value] : metadata) context.AddMetadata(name, value);
     Reply<Response> reply;
     reply.status = ((*stub).*method)(&context, request, &reply.response);
@@ -135,6 +135,7 @@ struct ServiceFixture : EngineFixture {
     return raw_call(channel, "/kvstore.KeyValueStore/" + method, bytes);
   }
 
+  std::chrono::seconds patience{20};  // of each call
   EventThread events;
   ObedientStorage storage{journal};
   LegacyService service;
