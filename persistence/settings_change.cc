@@ -20,6 +20,8 @@ void for_each_field(Change& change, Visit&& visit) {
   visit("fsync-interval", &Settings::fsync_interval, change.fsync_interval);
   visit("log-rewrite-growth", &Settings::log_rewrite_growth_percent, change.log_rewrite_growth_percent);
   visit("log-rewrite-min-size", &Settings::log_rewrite_min_bytes, change.log_rewrite_min_bytes);
+  visit("hybrid-log-from", &Settings::hybrid_log_from, change.hybrid_log_from);
+  visit("keep-past-generations", &Settings::keep_past_generations, change.keep_past_generations);
   visit("max-memory", &Settings::max_memory_bytes, change.max_memory_bytes);
 }
 

@@ -25,6 +25,8 @@ struct SettingsChange {
   std::optional<std::chrono::milliseconds> fsync_interval;
   std::optional<std::uint32_t> log_rewrite_growth_percent;
   std::optional<std::uint64_t> log_rewrite_min_bytes;
+  std::optional<std::uint32_t> hybrid_log_from;
+  std::optional<std::uint32_t> keep_past_generations;
   std::optional<std::uint64_t> max_memory_bytes;
 };
 

@@ -43,6 +43,8 @@ constexpr std::array kRows{
     Row{"fsync-interval", "fsync_interval", Form::kDuration},
     Row{"log-rewrite-growth", "log_rewrite_growth_percent", Form::kPercent},
     Row{"log-rewrite-min-size", "log_rewrite_min_bytes", Form::kSize},
+    Row{"hybrid-log-from", "hybrid_log_from", Form::kCount},
+    Row{"keep-past-generations", "keep_past_generations", Form::kCount},
     Row{"max-memory", "max_memory_bytes", Form::kSizeOrAuto},
     Row{"max-key-bytes", "max_key_bytes", Form::kSize},
     Row{"max-entry-bytes", "max_entry_bytes", Form::kSize},

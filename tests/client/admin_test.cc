@@ -211,7 +211,8 @@ TEST_CASE("client: config get shows every setting as it is typed, with its sourc
 TEST_CASE("client: config set asks for exactly what was typed") {
   const v1::UpdateConfigRequest all =
       asked({"mode=non-persistent", "snapshot-interval=1500ms", "max-snapshots=3", "log-segment-size=1MiB",
-             "fsync=Never", "log_rewrite_growth=50%", "snapshot-min-changes=0", "max-memory=2GiB"});
+             "fsync=Never", "log_rewrite_growth=50%", "snapshot-min-changes=0", "max-memory=2GiB", "hybrid-log-from=3",
+             "keep-past-generations=0"});
   CHECK(all.config().mode() == v1::PERSISTENCE_MODE_NON_PERSISTENT);
   CHECK(all.config().snapshot_interval().seconds() == 1);
   CHECK(all.config().snapshot_interval().nanos() == 500'000'000);
@@ -220,7 +221,8 @@ TEST_CASE("client: config set asks for exactly what was typed") {
   CHECK(all.config().fsync_policy() == v1::FSYNC_POLICY_NEVER);
   CHECK(all.config().log_rewrite_growth_percent() == 50);
   CHECK(all.config().max_memory_bytes() == std::uint64_t{2} << 30);
-  CHECK(all.update_mask().paths_size() == 8);  // Zero is asked for too.
+  CHECK(all.config().hybrid_log_from() == 3);
+  CHECK(all.update_mask().paths_size() == 10);  // Zero is asked for too.
   CHECK(all.wait_for() == v1::TRANSITION_PHASE_ACCEPTED);
   CHECK_FALSE(all.validate_only());
   const v1::UpdateConfigRequest options =

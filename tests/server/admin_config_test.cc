@@ -56,6 +56,8 @@ TEST_CASE("admin config: what is in force, one field a setting") {
   CHECK(config.snapshot_min_changes() == 1);
   CHECK(config.log_rewrite_growth_percent() == 100);
   CHECK(config.log_rewrite_min_bytes() == 64 << 20);
+  CHECK(config.hybrid_log_from() == 2);
+  CHECK(config.keep_past_generations() == 1);
   CHECK(config.max_key_bytes() == 1024);
   CHECK(config.max_entry_bytes() == (4 << 20) - (4 << 10));
   CHECK(config.max_message_bytes() == 8 << 20);
@@ -76,7 +78,7 @@ TEST_CASE("admin config: every field says where its value came from and whether 
   REQUIRE(f.update(change).ok());
 
   auto fields = fields_of(f);
-  CHECK(fields.size() == 15);
+  CHECK(fields.size() == 17);
   CHECK(fields["max_snapshots"].source() == v1::CONFIG_SOURCE_FILE);
   CHECK(fields["fsync_policy"].source() == v1::CONFIG_SOURCE_ENVIRONMENT);
   CHECK(fields["snapshot_interval"].source() == v1::CONFIG_SOURCE_RUNTIME);
@@ -106,10 +108,14 @@ TEST_CASE("admin config: a change is in force with the answer, has a version, an
   change.mutable_config()->set_log_segment_bytes(2 << 20);
   change.mutable_config()->set_log_rewrite_growth_percent(50);
   change.mutable_config()->set_log_rewrite_min_bytes(1 << 20);
+  change.mutable_config()->set_hybrid_log_from(3);
+  change.mutable_config()->set_keep_past_generations(2);
   const auto reply = f.update(change);
   REQUIRE(reply.ok());
   CHECK(reply.response.config_version() == 2);
   CHECK(reply.response.config().max_snapshots() == 9);
+  CHECK(reply.response.config().hybrid_log_from() == 3);
+  CHECK(reply.response.config().keep_past_generations() == 2);
   CHECK_FALSE(reply.response.has_transition());
   CHECK(reply.response.warnings_size() == 0);
   f.restart({"--mode", "hybrid"});
