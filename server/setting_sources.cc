@@ -51,7 +51,10 @@ bool is_foreign_variable(std::string_view name) {
   for (std::string_view ours : {"KVSTORE_TARGET", "KVSTORE_TIMEOUT", "KVSTORE_TOKEN_FILE", "KVSTORE_SERVER_ADDR"}) {
     if (name == ours) return true;
   }
-  if (name.starts_with("KVSTORE_TLS_") || name.ends_with("_SERVICE_HOST") || name.ends_with("_PORT")) return true;
+  for (std::string_view clients : {"KVSTORE_TLS_CA", "KVSTORE_TLS_CERT", "KVSTORE_TLS_KEY"}) {
+    if (name == clients) return true;
+  }
+  if (name.ends_with("_SERVICE_HOST") || name.ends_with("_PORT")) return true;
   if (name.find("_SERVICE_PORT") != name.npos) return true;
   const std::size_t port = name.find("_PORT_");
   return port != name.npos && name.find("_TCP", port + 5) != name.npos;

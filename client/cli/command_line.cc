@@ -111,7 +111,18 @@ absl::Status judge_timeout(const Words& words, const Environment& environment, C
   return absl::OkStatus();
 }
 
+// Somebody who sets them relies on encryption, or on being known: to go on without would be worse than not at all.
+absl::Status judge_secrets(const Environment& environment) {
+  for (const char* variable : {"KVSTORE_TLS_CA", "KVSTORE_TLS_CERT", "KVSTORE_TLS_KEY", "KVSTORE_TOKEN_FILE"}) {
+    if (!environment(variable).value_or("").empty()) {
+      return refuse(fmt::format("{} is set, but this client has neither TLS nor authentication yet", variable));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status judge(const Words& words, const Environment& environment, CommandLine& options) {
+  if (absl::Status status = judge_secrets(environment); !status.ok()) return status;
   if (absl::Status status = judge_target(words, environment, options); !status.ok()) return status;
   if (absl::Status status = judge_timeout(words, environment, options); !status.ok()) return status;
   if (absl::Status status = choose(words.durability, "--durability", kLevels, options.level); !status.ok())

@@ -111,7 +111,7 @@ TEST_CASE("completion: commands, modes and topics are offered where they may sta
   CHECK(complete("config get mode max-s").insert == "napshots ");
   CHECK(complete("config set mode=aof max-s").insert == "napshots=");
   CHECK(complete("config set --w").insert == "ait ");
-  CHECK(complete("config set ").candidates.size() == 19);
+  CHECK(complete("config set ").candidates.size() == 21);
   CHECK(complete("snapshot -").insert == "-no-wait ");
   CHECK(complete("snapsh").insert == "ot");
   CHECK(complete("config AOF ").candidates.empty());
@@ -173,6 +173,8 @@ TEST_CASE("options: each is read, and each wrong one is named") {
   CHECK(options_of({"--timeout", "1s"}, {{"KVSTORE_TIMEOUT", "2s"}}).timeout == 1s);
   CHECK(option_refusal({"--timeout", "5"}) == "--timeout: '5' is no duration from 1ms to 24h");
   CHECK(option_refusal({"--timeout", "0"}).starts_with("--timeout"));
+  CHECK(option_refusal({}, {{"KVSTORE_TLS_CA", "ca.pem"}}).starts_with("KVSTORE_TLS_CA is set, but"));
+  CHECK(option_refusal({}, {{"KVSTORE_TOKEN_FILE", "token"}}).starts_with("KVSTORE_TOKEN_FILE is set, but"));
   CHECK(option_refusal({}, {{"KVSTORE_TIMEOUT", "soon"}}).starts_with("KVSTORE_TIMEOUT"));
   CHECK(option_refusal({"--output", "xml"}) == "--output: 'xml' is none of human, json, raw, table");
   CHECK(option_refusal({"--durability", "quorum"}) == "--durability: 'quorum' is none of memory, os, disk");
