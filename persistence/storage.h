@@ -97,6 +97,9 @@ struct StorageOptions {
   // Told the settings in force: once while opening, and with every change before it is answered, on whatever thread
   // makes it. May be empty.
   std::function<void(const Settings&)> on_settings = {};
+  // Called once, when the directory is ours alone and before anything in it is read or written: an error of it is
+  // open()'s. May be empty.
+  std::function<absl::Status()> when_locked = {};
   // The recovery report as text, that of a start which is refused included; once, from open(). May be empty.
   std::function<void(const std::string& text)> on_report;
   // Called at most once, from an internal thread, when a failed sync has ended all writing. May be empty.

@@ -35,6 +35,9 @@ absl::Status StorageImpl::open(LoadProgress& progress) {
   auto directory = DataDirectory::open(core_.fs, core_.options.directory);
   if (!directory.ok()) return directory.status();
   core_.directory = *std::move(directory);
+  if (core_.options.when_locked) {
+    if (absl::Status ready = core_.options.when_locked(); !ready.ok()) return ready;
+  }
   const auto listing = core_.directory->list();
   if (!listing.ok()) return listing.status();
   auto to_set_aside = read_set_aside(core_.fs, core_.directory->path());

@@ -11,6 +11,7 @@
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "core/units.h"
+#include "rpc/incident.h"
 #include "server/descriptor_limit.h"
 #include "server/library_logs.h"
 #include "server/log.h"
@@ -81,6 +82,7 @@ Application::~Application() = default;
 
 int Application::run() {
   redirect_library_logs();
+  set_incident_log([](const std::string& text) { log_line(Severity::kError, text); });
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // A limit on file sizes is an error of the write, not the end of the process.
   events_->on_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1}, [this](int number) { on_signal(number); });
@@ -92,11 +94,7 @@ int Application::run() {
                 options_.connections_max, connections_max_, descriptor_limit());
   }
   warn_if_exposed();
-  if (const absl::Status listening = listen(); !listening.ok()) {
-    log_error("{}", message_of(listening));
-    return kExitCannotBind;
-  }
-  if (const absl::Status loaded = load(); !loaded.ok()) {
+  if (const absl::Status loaded = load([this] { return listen(); }); !loaded.ok()) {
     log_error("{}", message_of(loaded));
     rpc_.drain(steady_clock::now());
     events_.reset();
@@ -112,7 +110,7 @@ int Application::recover_only() {
   std::signal(SIGXFSZ, SIG_IGN);
   log_settings(line_.settings);
   on_report_ = [](const std::string& text) { fmt::print("{}", text); };
-  if (const absl::Status loaded = load(); !loaded.ok()) {
+  if (const absl::Status loaded = load({}); !loaded.ok()) {
     log_error("{}", message_of(loaded));
     return exit_code_of(loaded);
   }
@@ -122,15 +120,28 @@ int Application::recover_only() {
 }
 
 void Application::warn_if_exposed() const {
+  // The client's, where both share an environment; whoever meant the server must not believe in it.
+  for (const char* variable : {"KVSTORE_TLS_CERT", "KVSTORE_TLS_KEY"}) {
+    if (std::getenv(variable) != nullptr) log_warning("{} is ignored: this server does not speak TLS", variable);
+  }
   for (const std::string& address : options_.listen) {
     if (!is_loopback(address)) {
       log_warning("listening on {}: everybody who can connect can read and change the data, there is no authentication",
                   address);
     }
   }
+  if (!options_.http_listen.empty() && !is_loopback(options_.http_listen)) {
+    log_warning("listening on {} for HTTP: everybody who can connect can read the metrics, there is no authentication",
+                options_.http_listen);
+  }
 }
 
 absl::Status Application::listen() {
+  const absl::Status bound = bind();
+  return bound.ok() ? bound : with_fact(bound, "exit", std::to_string(kExitCannotBind));
+}
+
+absl::Status Application::bind() {
   if (!options_.http_listen.empty()) {
     HttpPages pages{.metrics = [this] { return metrics_.text(); }, .ready = [this] { return engine_.serving(); }};
     auto http = HttpListener::open(options_.http_listen, std::move(pages));
@@ -143,7 +154,7 @@ absl::Status Application::listen() {
   return absl::OkStatus();
 }
 
-absl::Status Application::load() {
+absl::Status Application::load(std::function<absl::Status()> when_locked) {
   StorageOptions options;
   options.directory = options_.data_directory;
   options.startup = options_.startup;
@@ -152,6 +163,7 @@ absl::Status Application::load() {
   options.accept_data_loss = options_.accept_data_loss;
   options.on_report = on_report_;
   options.stop_timeout = options_.stop_timeout;
+  options.when_locked = std::move(when_locked);
   options.log = log_from_storage;
   options.on_settings = [this](const Settings& settings) { memory_watch_.limit_is(settings.max_memory_bytes); };
   if (options_.exit_on_disk_failure) options.on_disk_failure = [this] { on_disk_failure(); };
@@ -224,7 +236,7 @@ void Application::on_signal(int number) {
     return;
   }
   if (phase_ == Phase::kLoading) {
-    log_info("stopped while loading: nothing has been changed");
+    log_info("stopped while loading: the next start begins from the same data");
     _exit(kExitClean);
   }
   std::lock_guard lock(mutex_);

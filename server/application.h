@@ -58,8 +58,10 @@ class Application {
   void on_disk_failure();
   // Whether anybody but this machine can connect.
   void warn_if_exposed() const;
+  // With the exit code as storage has it.
   absl::Status listen();
-  absl::Status load();
+  absl::Status bind();
+  absl::Status load(std::function<absl::Status()> when_locked);
   void begin_serving();
   void set_all_unhealthy();
   void watch_health();

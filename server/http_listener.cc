@@ -1,5 +1,9 @@
 #include "server/http_listener.h"
 
+#include <array>
+#include <chrono>
+#include <future>
+
 #include <CivetServer.h>
 #include <fmt/format.h>
 
@@ -66,13 +70,28 @@ struct HttpListener::Server {
   CivetServer civet;
 };
 
-HttpListener::HttpListener(std::unique_ptr<Server> server) noexcept : server_(std::move(server)) {}
-HttpListener::~HttpListener() = default;
+HttpListener::HttpListener(std::unique_ptr<Server> server, std::string host) noexcept
+    : server_(std::move(server)), host_(std::move(host)) {}
+
+// The library's listening thread looks for the end of its server once in two seconds, or when somebody connects.
+HttpListener::~HttpListener() {
+  constexpr std::chrono::milliseconds kBetweenKnocks{5};
+  const int at = port();
+  const auto closed = std::async(std::launch::async, [this] { server_->civet.close(); });
+  while (closed.wait_for(kBetweenKnocks) != std::future_status::ready) {
+    std::array<char, 64> why{};
+    // Refused once it is closed, which is what this waits for.
+    if (mg_connection* knock = mg_connect_client(host_.c_str(), at, 0, why.data(), why.size())) {
+      mg_close_connection(knock);
+    }
+  }
+}
 
 absl::StatusOr<std::unique_ptr<HttpListener>> HttpListener::open(const std::string& address, HttpPages pages) {
   try {
     auto server = std::make_unique<Server>(address, std::move(pages));
-    return std::unique_ptr<HttpListener>(new HttpListener(std::move(server)));
+    const std::string host = address.substr(0, address.rfind(':'));
+    return std::unique_ptr<HttpListener>(new HttpListener(std::move(server), host == "0.0.0.0" ? "127.0.0.1" : host));
   } catch (const CivetException& failed) {
     return absl::UnavailableError(fmt::format("cannot listen on {} for HTTP: {}", address, failed.what()));
   }

@@ -1,7 +1,7 @@
 // The small HTTP listener beside gRPC, for scrapers and orchestrators: /metrics, /livez, /readyz, /version.
 //
 // Threads:  its own two; the callbacks are called on them, at any time between open() and destruction.
-// Lifetime: the destructor ends the threads.
+// Lifetime: the destructor ends the threads, in milliseconds.
 // Errors:   an address that cannot be bound is kUnavailable, naming it; anything but GET of the four paths is 404 or
 // 405.
 #pragma once
@@ -28,8 +28,9 @@ class HttpListener {
 
  private:
   struct Server;
-  explicit HttpListener(std::unique_ptr<Server> server) noexcept;
+  HttpListener(std::unique_ptr<Server> server, std::string host) noexcept;
   std::unique_ptr<Server> server_;
+  const std::string host_;  // where it can be reached from this machine
 };
 
 }  // namespace kv

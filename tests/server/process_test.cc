@@ -180,6 +180,10 @@ TEST_CASE("process: a second server on the same data exits 4, and the first one 
   second.options().data_directory = first.data_directory();
   second.start_only();
   CHECK(second.exit_code() == 4);
+  // Who it is that has the data is told before who has the address.
+  second.options().flags = {"--listen", first.address()};
+  second.start_only();
+  CHECK(second.exit_code() == 4);
   CHECK(Client(first).set("k", "v"));
 }
 
@@ -187,6 +191,7 @@ TEST_CASE("process: an address in use exits 5 and names it, and leaves the data 
   TempDirectory directory;
   RunningServer first({directory.file("a"), {}, {}, {}});
   RunningServer second({directory.file("b"), {}, {}, {}});
+  REQUIRE(Client(second).set("k", "v"));
   second.stop();
   for (const char* flag : {"--listen", "--http-listen"}) {
     second.options().flags = {flag, first.address()};
@@ -194,6 +199,9 @@ TEST_CASE("process: an address in use exits 5 and names it, and leaves the data 
     CHECK(second.exit_code() == 5);
     CHECK_THAT(second.log(), Contains(first.address()));
   }
+  second.options().flags = {};
+  second.start();
+  CHECK(Client(second).get("k") == "v");
 }
 
 TEST_CASE("process: a data directory that cannot be made exits 1 and names the path") {
@@ -205,6 +213,25 @@ TEST_CASE("process: a data directory that cannot be made exits 1 and names the p
   server.start_only();
   CHECK(server.exit_code() == 1);
   CHECK_THAT(server.log(), Contains(directory.file("file/data")));
+}
+
+TEST_CASE("process: a data directory that may not be written exits 1, naming it, and writes nothing") {
+  TempDirectory directory;
+  RunningServer server({directory.file("data"), {}, {}, {}});
+  server.stop();
+  std::filesystem::create_directory(directory.file("closed"));
+  std::filesystem::permissions(directory.file("closed"), std::filesystem::perms(0555));
+  // What makes permissions nothing to root.
+  if (geteuid() == 0) {
+    server.options().wrapper = {"setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"};
+  }
+  for (const char* name : {"closed", "closed/data"}) {
+    server.options().data_directory = directory.file(name);
+    server.start_only();
+    CHECK(server.exit_code() == 1);
+    CHECK_THAT(server.log(), Contains(directory.file(name)) && Contains("ermission denied"));
+  }
+  CHECK(std::filesystem::is_empty(directory.file("closed")));
 }
 
 TEST_CASE("process: a stop that cannot save everything exits 6 and says so") {
@@ -300,6 +327,14 @@ TEST_CASE("process: the figures say what a snapshot cost, and of what it could f
                           Contains("kvstore_huge_pages{state=\"split\"} "));
   for (const char* cause : {"prepare", "fork", "watchdog", "child", "mismatch", "publish"})
     CHECK_THAT(metrics, Contains(std::string("kvstore_snapshot_failures_total{cause=\"") + cause + "\"} 0\n"));
+}
+
+TEST_CASE("process: an HTTP address that others reach is warned of, and its listener does not hold up a stop") {
+  TempDirectory directory;
+  RunningServer server({directory.file("data"), {"--http-listen", "0.0.0.0:0"}, {}, {}});
+  CHECK_THAT(server.log(), Contains("listening on 0.0.0.0:0 for HTTP: everybody who can connect"));
+  CHECK_THAT(http_get(http_port(server), "/livez"), Contains("200 OK"));
+  CHECK(server.stop() == 0);
 }
 
 TEST_CASE("process: JSON lines are whole objects, whatever a setting says") {
