@@ -18,8 +18,12 @@ if(KV_SANITIZE)
     target_compile_definitions(kv_compile_options INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
   endif()
 else()
-  target_compile_options(kv_compile_options INTERFACE
-    $<$<CONFIG:RelWithDebInfo>:-fstack-protector-strong -fcf-protection -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS>)
-  target_link_options(kv_compile_options INTERFACE $<$<CONFIG:RelWithDebInfo>:-Wl,-z,relro,-z,now>)
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag(-fcf-protection KV_HAS_CF_PROTECTION)  # of x86 alone
+  add_library(kv_hardening INTERFACE)
+  target_compile_options(kv_hardening INTERFACE $<$<CONFIG:RelWithDebInfo>:-fstack-protector-strong
+    -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS $<$<BOOL:${KV_HAS_CF_PROTECTION}>:-fcf-protection>>)
+  target_link_options(kv_hardening INTERFACE $<$<CONFIG:RelWithDebInfo>:-Wl,-z,relro,-z,now>)
+  target_link_libraries(kv_compile_options INTERFACE kv_hardening)
 endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
