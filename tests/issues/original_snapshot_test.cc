@@ -1,6 +1,8 @@
 // The faults of the original around snapshots, settings and stopping, each under its own name. Every case has a patch
 // in tests/planted that puts the fault back and must turn the case red.
 #include <filesystem>
+#include <set>
+#include <string>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -27,6 +29,7 @@ TEST_CASE("D2: mode and settings survive a restart") {
   session.stop_and_start();
   CHECK(session.mode() == "SNAPSHOT");
   CHECK(session.manifest().find("77s") != std::string::npos);
+  CHECK(session.server().log().find("in effect max-snapshots = 9") != std::string::npos);
 }
 
 TEST_CASE("D3: the snapshot timer runs from the start, without any Config") {
@@ -65,6 +68,26 @@ TEST_CASE("D14: a damaged snapshot is refused or passed over, never served empty
   CHECK(read_all(newest) == bytes);
 }
 
+TEST_CASE("D14: in HYBRID a damaged newest snapshot is passed over, and the one before it stays") {
+  Session session({"--mode", "hybrid", "--snapshot-interval", "1h"});
+  session.set("key", std::string(64, 'a'));
+  session.take_snapshot();
+  session.set("key", std::string(64, 'b'));
+  session.take_snapshot();
+  const std::vector<std::string> names = session.snapshots();
+  REQUIRE(names.size() == 2);
+  session.kill();
+  const std::string older = read_all(session.path("snapshots/" + names[0]));
+  const std::string newest = session.path("snapshots/" + names[1]);
+  std::string bytes = read_all(newest);
+  bytes[bytes.find(std::string(64, 'b')) + 5] = 'c';
+  write_all(newest, bytes);
+
+  session.start();
+  CHECK(session.get("key") == std::string(64, 'b'));  // by the log
+  CHECK(read_all(session.path("snapshots/" + names[0])) == older);
+}
+
 TEST_CASE("D15: a snapshot that was being written when the server died is not a snapshot") {
   Session session({"--mode", "snapshot", "--snapshot-interval", "1h", "--max-snapshots", "1"});
   session.set("key", "good");
@@ -86,11 +109,16 @@ TEST_CASE("D15: a snapshot that was being written when the server died is not a 
 
 TEST_CASE("D16: two snapshots, or two log files, in one second have two names") {
   Session session({"--mode", "hybrid", "--log-segment-size", "1MiB"});
+  std::set<std::string> segments;
   for (int i = 0; i < 4; ++i) {
     session.set("key", std::to_string(i) + std::string(700'000, 'v'));
+    const std::vector<std::string> now = session.segments();
+    segments.insert(now.begin(), now.end());
     session.take_snapshot();
   }
   CHECK(session.snapshots().size() == 4);
+  // A record never shares a file with one that filled it, and no name comes twice.
+  CHECK(segments.size() >= 4);
   session.kill_and_start();
   CHECK(session.get("key").substr(0, 2) == "3v");
 }

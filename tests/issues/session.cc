@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <signal.h>
 
+#include "kvstore/v1/admin_service.grpc.pb.h"
 #include "tests/support/file_watch.h"
 
 namespace kv {
@@ -91,7 +92,23 @@ grpc::Status LegacyClient::config(kvstore::StorageMode mode, int interval_second
   request.set_max_snapshots(snapshots_max);
   request.set_aof_max_size(log_bytes_max);
   kvstore::ConfigResponse response;
-  return stub_->Config(&context, request, &response);
+  const grpc::Status status = stub_->Config(&context, request, &response);
+  if (!status.ok() || context.GetServerTrailingMetadata().count("kvstore-transition") == 0) return status;
+  return wait_until_active(mode);
+}
+
+// The old call answers before a long switch is over. The promise of the new mode holds when this one answers.
+grpc::Status LegacyClient::wait_until_active(kvstore::StorageMode mode) {
+  namespace v1 = kvstore::v1;
+  v1::PersistenceMode same = v1::PERSISTENCE_MODE_UNSPECIFIED;
+  REQUIRE(v1::PersistenceMode_Parse("PERSISTENCE_MODE_" + kvstore::StorageMode_Name(mode), &same));
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::UpdateConfigRequest request;
+  request.mutable_config()->set_mode(same);
+  request.set_wait_for(v1::TRANSITION_PHASE_ACTIVE);
+  v1::UpdateConfigResponse response;
+  return v1::AdminService::NewStub(channel_)->UpdateConfig(&context, request, &response);
 }
 
 Session::Session(std::vector<std::string> flags, std::map<std::string, std::string> environment)
@@ -124,10 +141,6 @@ std::vector<std::string> Session::keys() {
 // Waits for ACTIVE, which the call itself may not: it answers after 500 ms at the latest.
 void Session::config(kvstore::StorageMode mode, int interval_seconds, int snapshots_max, std::int64_t log_bytes_max) {
   require_ok(client_->config(mode, interval_seconds, snapshots_max, log_bytes_max));
-  FileWatch watch({server_.data_directory()});
-  watch.wait_until("the mode " + kvstore::StorageMode_Name(mode) + " in MANIFEST", [&] {
-    return this->mode() == kvstore::StorageMode_Name(mode) && manifest().find("\"switch\": null") != std::string::npos;
-  });
 }
 
 void Session::kill() { server_.kill(); }

@@ -26,8 +26,10 @@ class LegacyClient {
   grpc::Status get(const std::string& key, std::string& value);
   grpc::Status del(const std::string& key, bool& existed);
   grpc::Status keys(std::vector<std::string>& sorted_keys);
+  // Answers when the mode's promise holds.
   grpc::Status config(kvstore::StorageMode mode, int interval_seconds = 0, int snapshots_max = 0,
                       std::int64_t log_bytes_max = 0);
+  grpc::Status wait_until_active(kvstore::StorageMode mode);
   kvstore::KeyValueStore::Stub& stub() { return *stub_; }
   const std::shared_ptr<grpc::Channel>& channel() { return channel_; }
 

@@ -1,4 +1,6 @@
+#include <condition_variable>
 #include <csignal>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -48,12 +50,20 @@ TEST_CASE(
   ForkFixture fixture;
   std::mutex log_mutex;
   std::vector<Write> log;  // index + 1 is the revision
+  // However slow the machine is, the writers go no further than so many writes beyond the last fork.
+  constexpr std::size_t kAhead = 100'000;
+  std::size_t log_max = kAhead;  // with log_mutex
+  std::condition_variable more_allowed;
   std::atomic<bool> stop = false;
   std::vector<std::thread> writers;
   writers.reserve(4);
   for (int writer = 0; writer < 4; ++writer) {
     writers.emplace_back([&, writer] {
       for (int i = 0; !stop; ++i) {
+        {
+          std::unique_lock log_lock(log_mutex);
+          more_allowed.wait(log_lock, [&] { return stop || log.size() < log_max; });
+        }
         const std::string key = fmt::format("{}", (i * 7 + writer) % 500);
         const std::string value = fmt::format("{}-{}", writer, i);
         const HashedKey hashed(key);
@@ -76,8 +86,19 @@ TEST_CASE(
     });
   }
   std::vector<SnapshotOutcome> outcomes;
-  for (std::uint64_t number = 1; number <= 10; ++number) outcomes.push_back(fixture.begin(number).get());
-  stop = true;
+  for (std::uint64_t number = 1; number <= 10; ++number) {
+    {
+      std::lock_guard log_lock(log_mutex);
+      log_max = log.size() + kAhead;
+    }
+    more_allowed.notify_all();
+    outcomes.push_back(fixture.begin(number).get());
+  }
+  {
+    std::lock_guard log_lock(log_mutex);
+    stop = true;
+  }
+  more_allowed.notify_all();
   for (std::thread& writer : writers) writer.join();
 
   Store replayed({.shard_count = 1});
@@ -135,7 +156,8 @@ TEST_CASE("snapshot fork: a silent child is killed by the watchdog") {
   ForkFixture fixture;
   fixture.options.silence_max = milliseconds(50);
   fixture.fill(100);
-  const SnapshotOutcome outcome = fixture.begin_slow().get();
+  fixture.slow_child();
+  const SnapshotOutcome outcome = fixture.begin().get();  // before its first write or after it
   CHECK(absl::IsDeadlineExceeded(outcome.status));
   CHECK(outcome.fault == SnapshotFault::kSilence);
   CHECK(fixture.directory_is_empty());
