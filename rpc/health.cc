@@ -38,10 +38,17 @@ class HealthWatch final : public ServerStream {
   // A last message may be told while the server stops.
   using ServerStream::write;
 
-  // Resumes on home() with the next state to tell, or with nothing when the watch is to end.
+  // Resumes on home() with the next state to tell, or with nothing: when the watch is done(), or when what woke it is
+  // over again.
   auto next() { return Next{*this}; }
+  bool done() const {
+    const std::lock_guard lock(board_.mutex_);
+    return over() || (board_.stopping_ && !news());
+  }
 
-  void wake() noexcept {  // lock held
+  // The lock is held, here and below.
+  bool news() const { return told_ != board_.find(name_); }
+  void wake() noexcept {
     if (std::exchange(parked_, false)) reactor_.post(resume_);
   }
 
@@ -72,7 +79,6 @@ class HealthWatch final : public ServerStream {
     const std::lock_guard lock(board_.mutex_);
     wake();
   }
-  bool news() const { return told_ != board_.find(name_); }
   bool ended() const { return over() || board_.stopping_; }
 
   HealthService& board_;
@@ -113,7 +119,9 @@ Health HealthService::find(const std::string& name) const {
 void HealthService::set(const std::string& name, bool serving) {
   const std::lock_guard lock(mutex_);
   names_[name] = serving ? Health::kServing : Health::kNotServing;
-  for (HealthWatch* watch : watches_) watch->wake();
+  for (HealthWatch* watch : watches_) {
+    if (watch->news()) watch->wake();
+  }
 }
 
 void HealthService::stop() {
@@ -143,7 +151,8 @@ Detached HealthService::serve_watch(Reactor& reactor, HealthService& board) {
     status = error(Reason::kShuttingDown, "the server is stopping");
     for (;;) {
       const std::optional<Health> health = co_await watch.next();
-      if (!health) break;
+      if (!health && watch.done()) break;
+      if (!health) continue;  // What had changed has changed back.
       grpc::ByteBuffer bytes;
       serialize(*health, bytes).IgnoreError();  // two bytes always fit
       const bool written = co_await watch.write(bytes);

@@ -93,6 +93,21 @@ TEST_CASE("health: a request that does not parse is refused") {
   CHECK(Watcher(rpc.channel, "x").read() == kUnknownService);
 }
 
+TEST_CASE("health: a watch stays open and silent while other names change, and its own is set again as it was") {
+  RunningRpc rpc;
+  rpc.server.set_health("mine", true);
+  Watcher watcher(rpc.channel, "mine");
+  CHECK(watcher.read() == kServing);
+  for (int i = 0; i < 100; ++i) {
+    rpc.server.set_health("other", i % 2 == 0);
+    rpc.server.set_health("mine", true);
+  }
+  rpc.server.set_health("mine", false);
+  CHECK(watcher.read() == kNotServing);
+  rpc.server.set_health("mine", true);
+  CHECK(watcher.read() == kServing);
+}
+
 TEST_CASE("health: a watch tells every change, and starts with an unknown name") {
   RunningRpc rpc;
   Watcher watcher(rpc.channel, "late");
