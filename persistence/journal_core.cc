@@ -71,6 +71,11 @@ JournalCore::Verdict JournalCore::refuse(Admission& admission, absl::Status why)
   return Verdict::kRefused;
 }
 
+JournalCore::Verdict JournalCore::refuse_for_space(Admission& admission) noexcept {
+  starved_ = true;
+  return refuse(admission, disk_full());
+}
+
 JournalCore::Verdict JournalCore::refusal(Admission& admission) noexcept {
   if (failed()) return refuse(admission, suspended_);
   if (abandoned_) return refuse(admission, error(Reason::kShuttingDown, "the server stops"));
@@ -86,7 +91,7 @@ JournalCore::Verdict JournalCore::judge(Admission& admission) noexcept {
   if (refusing_) return refuse(admission, disk_full());
   if (!below_ceiling(tickets_out() + admission.records_)) {
     want_ceiling(admission.records_);
-    return supply_blocked_ ? refuse(admission, disk_full()) : Verdict::kWait;
+    return supply_blocked_ ? refuse_for_space(admission) : Verdict::kWait;
   }
   return logging_ ? judge_log(admission) : grant(admission, 0);
 }
@@ -94,7 +99,7 @@ JournalCore::Verdict JournalCore::judge(Admission& admission) noexcept {
 JournalCore::Verdict JournalCore::judge_log(Admission& admission) noexcept {
   const std::uint32_t space_bytes = space_for(admission.record_bytes_, admission.records_);
   if (space_ < space_reserved_ + space_bytes) {
-    return supply_blocked_ ? refuse(admission, disk_full()) : Verdict::kWait;
+    return supply_blocked_ ? refuse_for_space(admission) : Verdict::kWait;
   }
   if (queue_.room_bytes() < queue_reserved_ + admission.record_bytes_) return Verdict::kWait;
   return grant(admission, space_bytes);
@@ -180,7 +185,10 @@ void JournalCore::set_flag(bool& flag, bool value) {
 }
 
 void JournalCore::delay_writes(bool delay) { set_flag(delaying_, delay); }
-void JournalCore::set_supply_blocked(bool blocked) { set_flag(supply_blocked_, blocked); }
+void JournalCore::set_supply_blocked(bool blocked) {
+  set_flag(supply_blocked_, blocked);
+  if (!blocked) starved_ = false;  // after that nobody sets it
+}
 void JournalCore::refuse_writes(bool refuse) {
   refusing_ = refuse;
   WakeLists woken;
@@ -345,7 +353,7 @@ void JournalCore::add_space(std::uint64_t bytes, std::uint64_t segment_room) {
 
 // ---- State ----
 
-bool JournalCore::accepting_writes() const noexcept { return !failed() && !refusing_; }
+bool JournalCore::accepting_writes() const noexcept { return !failed() && !refusing_ && !starved_; }
 
 absl::Status JournalCore::failure() const {
   std::lock_guard lock(mutex_);

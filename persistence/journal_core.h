@@ -89,6 +89,7 @@ class JournalCore {
 
   enum class Verdict { kGranted, kWait, kRefused };
   static Verdict refuse(Admission& admission, absl::Status why) noexcept;
+  Verdict refuse_for_space(Admission& admission) noexcept;
   Verdict refusal(Admission& admission) noexcept;
   Verdict judge(Admission& admission) noexcept;
   Verdict judge_log(Admission& admission) noexcept;
@@ -115,6 +116,7 @@ class JournalCore {
   std::atomic<bool> failed_{false};
   std::atomic<bool> logging_{false};   // changes only while paused
   std::atomic<bool> refusing_{false};  // a full disk keeps new writes out
+  std::atomic<bool> starved_{false};   // a write was refused because no segment could be prepared, and still none can
   std::atomic<Level> default_level_{Level::kMemory};
   std::atomic<std::uint64_t> records_{0};
 
