@@ -72,6 +72,12 @@ inline constexpr UnaryMethod<kvstore::v1::GetConfigRequest, kvstore::v1::GetConf
     "/kvstore.v1.AdminService/GetConfig", Effect::kRead};
 inline constexpr UnaryMethod<kvstore::v1::UpdateConfigRequest, kvstore::v1::UpdateConfigResponse> kUpdateConfig{
     "/kvstore.v1.AdminService/UpdateConfig", Effect::kWrite};
+inline constexpr UnaryMethod<kvstore::v1::GetStatsRequest, kvstore::v1::GetStatsResponse> kGetStats{
+    "/kvstore.v1.AdminService/GetStats", Effect::kRead};
+inline constexpr UnaryMethod<kvstore::v1::ListSlowRequestsRequest, kvstore::v1::ListSlowRequestsResponse>
+    kListSlowRequests{"/kvstore.v1.AdminService/ListSlowRequests", Effect::kRead};
+inline constexpr UnaryMethod<kvstore::v1::ListBigKeysRequest, kvstore::v1::ListBigKeysResponse> kListBigKeys{
+    "/kvstore.v1.AdminService/ListBigKeys", Effect::kRead};
 inline constexpr UnaryMethod<kvstore::v1::WaitDurableRequest, kvstore::v1::WaitDurableResponse> kWaitDurable{
     "/kvstore.v1.AdminService/WaitDurable", Effect::kRead};
 inline constexpr UnaryMethod<kvstore::v1::CreateSnapshotRequest, kvstore::v1::CreateSnapshotResponse> kCreateSnapshot{

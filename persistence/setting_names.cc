@@ -93,6 +93,8 @@ constexpr std::array kRows{
     count<&Settings::hybrid_log_from>("hybrid-log-from"),
     count<&Settings::keep_past_generations>("keep-past-generations"),
     size_or_auto<&Settings::max_memory_bytes>("max-memory"),
+    duration<&Settings::slow_threshold>("slow-threshold"),
+    choice<&Settings::log_level, &parse_log_level>("log-level"),
 };
 
 // The message of a status made by error(), without the word in front.

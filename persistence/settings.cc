@@ -88,12 +88,30 @@ std::string_view word(Level level) noexcept {
   return "";
 }
 
+std::string_view word(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "";
+}
+
 absl::StatusOr<Mode> parse_mode(std::string_view text) {
   return choose("mode", text, std::array{Mode::kNonPersistent, Mode::kSnapshot, Mode::kAof, Mode::kHybrid});
 }
 
 absl::StatusOr<FsyncPolicy> parse_fsync_policy(std::string_view text) {
   return choose("fsync", text, std::array{FsyncPolicy::kAlways, FsyncPolicy::kInterval, FsyncPolicy::kNever});
+}
+
+absl::StatusOr<LogLevel> parse_log_level(std::string_view text) {
+  return choose("log-level", text, std::array{LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning, LogLevel::kError});
 }
 
 absl::Status validate(const Settings& settings) {
@@ -110,6 +128,7 @@ absl::Status validate(const Settings& settings) {
       check("hybrid-log-from", settings.hybrid_log_from, kHybridLogFromBounds),
       check("keep-past-generations", settings.keep_past_generations, kKeepPastGenerationsBounds),
       check("max-memory", max_memory, kMaxMemoryBounds),
+      check("slow-threshold", settings.slow_threshold, kSlowThresholdBounds),
   };
   for (const absl::Status& status : checks) {
     if (!status.ok()) return status;

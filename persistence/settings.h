@@ -14,6 +14,8 @@ namespace kv {
 // Words in files and flags: NON_PERSISTENT, SNAPSHOT, AOF, HYBRID.
 enum class Mode : std::uint8_t { kNonPersistent, kSnapshot, kAof, kHybrid };
 enum class FsyncPolicy : std::uint8_t { kAlways, kInterval, kNever };
+// The least serious line that is logged. Words: debug, info, warning, error.
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
 // How safe a write is: visible; handed to the kernel; on stable storage.
 enum class Level : std::uint8_t { kMemory = 1, kOs = 2, kDisk = 3 };
 
@@ -22,9 +24,11 @@ constexpr bool has_log(Mode mode) { return mode == Mode::kAof || mode == Mode::k
 std::string_view word(Mode mode) noexcept;
 std::string_view word(FsyncPolicy policy) noexcept;
 std::string_view word(Level level) noexcept;
+std::string_view word(LogLevel level) noexcept;
 // Any case, '-' and '_' alike. CONFIG_INVALID names the choices.
 absl::StatusOr<Mode> parse_mode(std::string_view text);
 absl::StatusOr<FsyncPolicy> parse_fsync_policy(std::string_view text);
+absl::StatusOr<LogLevel> parse_log_level(std::string_view text);
 
 struct Settings {
   Mode mode = Mode::kHybrid;
@@ -38,7 +42,10 @@ struct Settings {
   std::uint64_t log_rewrite_min_bytes = 64 << 20;
   std::uint32_t hybrid_log_from = 2;  // HYBRID keeps the log from the n-th newest snapshot on
   std::uint32_t keep_past_generations = 1;
-  std::uint64_t max_memory_bytes = 0;  // 0: the server's own choice. Kept here and in MANIFEST for the server
+  // What follows is no matter of persistence, but MANIFEST keeps it for the server.
+  std::uint64_t max_memory_bytes = 0;  // 0: the server's own choice
+  std::chrono::milliseconds slow_threshold{10};
+  LogLevel log_level = LogLevel::kInfo;
 
   friend bool operator==(const Settings&, const Settings&) = default;
 };
@@ -60,6 +67,8 @@ inline constexpr Bounds<std::uint32_t> kLogRewriteGrowthBounds{1, 100'000};
 inline constexpr Bounds<std::uint64_t> kLogRewriteMinBounds{1, std::uint64_t{1} << 50};
 inline constexpr Bounds<std::uint32_t> kHybridLogFromBounds{1, 1000};
 inline constexpr Bounds<std::uint32_t> kKeepPastGenerationsBounds{0, 1000};
+inline constexpr Bounds<std::chrono::milliseconds> kSlowThresholdBounds{std::chrono::milliseconds(1),
+                                                                        std::chrono::hours(1)};
 inline constexpr Bounds<std::uint64_t> kMaxMemoryBounds{1 << 20, std::uint64_t{1} << 50};
 
 // CONFIG_INVALID naming the setting, its value and its bounds.

@@ -23,6 +23,8 @@ void for_each_field(Change& change, Visit&& visit) {
   visit("hybrid-log-from", &Settings::hybrid_log_from, change.hybrid_log_from);
   visit("keep-past-generations", &Settings::keep_past_generations, change.keep_past_generations);
   visit("max-memory", &Settings::max_memory_bytes, change.max_memory_bytes);
+  visit("slow-threshold", &Settings::slow_threshold, change.slow_threshold);
+  visit("log-level", &Settings::log_level, change.log_level);
 }
 
 }  // namespace

@@ -28,6 +28,8 @@ struct SettingsChange {
   std::optional<std::uint32_t> hybrid_log_from;
   std::optional<std::uint32_t> keep_past_generations;
   std::optional<std::uint64_t> max_memory_bytes;
+  std::optional<std::chrono::milliseconds> slow_threshold;
+  std::optional<LogLevel> log_level;
 };
 
 struct ChangeOptions {

@@ -61,6 +61,25 @@ absl::Status Call::enter() noexcept {
   return still_wanted();
 }
 
+void UnaryCall::handled(MethodCounts& counts, const absl::Status& status, const grpc::ByteBuffer& answer) noexcept {
+  handled_at_ = std::chrono::steady_clock::now();
+  const std::chrono::nanoseconds took = handled_at_ - accepted_at();
+  counts.count(status.raw_code(), took);
+  StageCounts& stages = reactor_.counts().stages();
+  if (queue_wait_.count() != 0) stages.count(CallStage::kQueue, queue_wait_);
+  if (disk_wait_.count() != 0) stages.count(CallStage::kDisk, disk_wait_);
+  stages.count(CallStage::kExec, took - queue_wait_ - disk_wait_);
+  SlowCalls* slow_calls = reactor_.slow_calls();
+  if (slow_calls == nullptr || !slow_calls->slow(took)) [[likely]]
+    return;
+  slow_calls->note({counts.method(), status.raw_code(), context_.peer(), bytes_, status.ok() ? answer.Length() : 0,
+                    took, queue_wait_, disk_wait_});
+}
+
+void UnaryCall::ended() noexcept {
+  reactor_.counts().stages().count(CallStage::kSend, std::chrono::steady_clock::now() - handled_at_);
+}
+
 void UnaryCall::Finish::await_suspend(std::coroutine_handle<> waiter) {
   call.resume_at_end(waiter);
   void* tag = static_cast<Completion*>(&call.sent());

@@ -54,6 +54,12 @@ class Call {
   std::optional<std::string_view> metadata(std::string_view name) const;
   // Everything the request carries beside the message, sorted by name.
   const std::multimap<grpc::string_ref, grpc::string_ref>& metadata() const { return context_.client_metadata(); }
+  // So long the call could do nothing but wait: before it was applied (kQueue), or for the disk (kDisk). Told by
+  // whoever made it wait, on the thread of its coroutine.
+  void waited(CallStage stage, std::chrono::nanoseconds time) noexcept {
+    (stage == CallStage::kDisk ? disk_wait_ : queue_wait_) += time;
+  }
+
   // Sent with the answer, also with an error. Names in lower case; a name ending in "-bin" takes any bytes.
   void add_trailer(const std::string& name, const std::string& value) { context_.AddTrailingMetadata(name, value); }
 
@@ -85,6 +91,8 @@ class Call {
   Gate::Visit visit_;  // the first to come and the last to go
   grpc::ServerContext context_;
   grpc::ByteBuffer bytes_;
+  std::chrono::nanoseconds queue_wait_{0};
+  std::chrono::nanoseconds disk_wait_{0};
 
  private:
   struct Sent final : Completion {
@@ -134,6 +142,11 @@ class UnaryCall final : public Call {
     });
   }
 
+  // The handler is done: counts the call, its method's and its stages', and tells of it when it was slow.
+  void handled(MethodCounts& counts, const absl::Status& status, const grpc::ByteBuffer& answer) noexcept;
+  // Nothing of it is left.
+  void ended() noexcept;
+
   // Sends the answer, or the error when `status` is one. Resumes on a poller when nothing of the call is left.
   auto finish(const absl::Status& status, const grpc::ByteBuffer& answer) { return Finish{*this, status, answer}; }
 
@@ -148,6 +161,7 @@ class UnaryCall final : public Call {
   };
 
   grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
+  std::chrono::steady_clock::time_point handled_at_;
 };
 
 }  // namespace kv

@@ -27,6 +27,7 @@
 #include "rpc/gate.h"
 #include "rpc/open_streams.h"
 #include "rpc/poller_round.h"
+#include "rpc/slow_calls.h"
 
 namespace kv {
 
@@ -56,6 +57,9 @@ class Reactor final : public Scheduler {
   grpc::ServerCompletionQueue* queue() noexcept { return queue_.get(); }
   Gate& gate() noexcept { return gate_; }
   CallCounts& counts() noexcept { return counts_; }
+  // Null: nobody wants to know. Set before start().
+  void tell_slow_calls_to(SlowCalls* slow_calls) noexcept { slow_calls_ = slow_calls; }
+  SlowCalls* slow_calls() const noexcept { return slow_calls_; }
   OpenStreams& streams() noexcept { return streams_; }
   unsigned posted_calls_per_method() const noexcept { return bounds_.posted_calls_per_method; }
 
@@ -74,6 +78,7 @@ class Reactor final : public Scheduler {
   const Bounds bounds_;
   Gate gate_;
   CallCounts counts_;
+  SlowCalls* slow_calls_ = nullptr;
   OpenStreams streams_;
   Wake wake_{*this};
 

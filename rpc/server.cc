@@ -81,6 +81,7 @@ absl::Status RpcServer::start() {
   if (absl::Status listening = acceptor_.listen(options_.listen); !listening.ok()) return listening;
   if (absl::Status built = build(); !built.ok()) return built;
   for (const auto& reactor : reactors_) {
+    reactor->tell_slow_calls_to(options_.slow_calls);
     health_.listen(*reactor);
     for (RpcService* service : services_) service->listen(*reactor);
   }

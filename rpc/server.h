@@ -47,6 +47,7 @@ struct RpcServerOptions {
   std::chrono::milliseconds ping_interval_min = std::chrono::seconds(10);
   bool reflection = true;
   bool channelz = true;
+  SlowCalls* slow_calls = nullptr;  // told of unary calls that took long; outlives the server
 };
 
 class RpcServer {

@@ -14,7 +14,6 @@
 // Source:   grpcpp/server_builder.h and the "raw" methods of the generated services.
 #pragma once
 
-#include <chrono>
 #include <new>
 #include <string_view>
 #include <type_traits>
@@ -90,8 +89,9 @@ Detached serve_call(UnaryRoute<Service, Handler> route) {
   } catch (...) {
     status = incident(route.counts.method());
   }
-  route.counts.count(status.raw_code(), std::chrono::steady_clock::now() - call.accepted_at());
+  call.handled(route.counts, status, answer);
   co_await call.finish(status, answer);
+  call.ended();
 }
 
 // Listens for the method's calls on this reactor. `method` is "package.Service/Method".

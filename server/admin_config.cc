@@ -43,6 +43,20 @@ int number_of(FsyncPolicy policy) noexcept {
   return v1::FSYNC_POLICY_UNSPECIFIED;
 }
 
+int number_of(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::kDebug:
+      return v1::LOG_LEVEL_DEBUG;
+    case LogLevel::kInfo:
+      return v1::LOG_LEVEL_INFO;
+    case LogLevel::kWarning:
+      return v1::LOG_LEVEL_WARNING;
+    case LogLevel::kError:
+      return v1::LOG_LEVEL_ERROR;
+  }
+  return v1::LOG_LEVEL_UNSPECIFIED;
+}
+
 // One field of a message, written and read by the type of the setting it stands for.
 class Field {
  public:
@@ -55,6 +69,7 @@ class Field {
   void put(v1::Config& config, std::uint64_t value) const { reflection(config).SetUInt64(&config, &field_, value); }
   void put(v1::Config& config, Mode mode) const { put_enum(config, number_of(mode)); }
   void put(v1::Config& config, FsyncPolicy policy) const { put_enum(config, number_of(policy)); }
+  void put(v1::Config& config, LogLevel level) const { put_enum(config, number_of(level)); }
   void put(v1::Config& config, milliseconds time) const {
     reflection(config).MutableMessage(&config, &field_)->CopyFrom(to_message(time));
   }
@@ -80,6 +95,9 @@ class Field {
   }
   absl::Status take(const v1::Config& config, std::optional<FsyncPolicy>& policy) const {
     return take_enum(config, {FsyncPolicy::kAlways, FsyncPolicy::kInterval, FsyncPolicy::kNever}, policy);
+  }
+  absl::Status take(const v1::Config& config, std::optional<LogLevel>& level) const {
+    return take_enum(config, {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning, LogLevel::kError}, level);
   }
   absl::Status take(const v1::Config& config, std::optional<milliseconds>& time) const {
     constexpr std::int32_t kNanosInMilli = 1'000'000;
@@ -165,6 +183,8 @@ constexpr std::array kRows{
     setting<&Settings::keep_past_generations, &C::keep_past_generations>("keep_past_generations",
                                                                          "keep-past-generations"),
     kMaxMemory,
+    setting<&Settings::slow_threshold, &C::slow_threshold>("slow_request_threshold", "slow-threshold"),
+    setting<&Settings::log_level, &C::log_level>("log_level", "log-level"),
     fixed("max_key_bytes", "max-key-bytes", [](const FixedConfig& f) { return f.limits.key_bytes_max; }),
     fixed("max_entry_bytes", "max-entry-bytes", [](const FixedConfig& f) { return f.limits.entry_bytes_max; }),
     fixed("max_message_bytes", "max-message-bytes", [](const FixedConfig& f) { return f.message_bytes_max; }),

@@ -5,6 +5,7 @@
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "server/admin_status.h"
+#include "server/stats_message.h"
 #include "server/unknown_fields.h"
 #include "server/version.h"
 
@@ -93,6 +94,9 @@ void AdminService::listen(Reactor& reactor) {
   serve(reactor, "CreateSnapshot", &Raw::RequestCreateSnapshot, &AdminService::create_snapshot);
   serve(reactor, "ListSnapshots", &Raw::RequestListSnapshots, &AdminService::list_snapshots);
   serve(reactor, "RewriteLog", &Raw::RequestRewriteLog, &AdminService::rewrite_log);
+  serve(reactor, "GetStats", &Raw::RequestGetStats, &AdminService::get_stats);
+  serve(reactor, "ListSlowRequests", &Raw::RequestListSlowRequests, &AdminService::list_slow_requests);
+  serve(reactor, "ListBigKeys", &Raw::RequestListBigKeys, &AdminService::list_big_keys);
 }
 
 // ---- Looking ----------------------------------------------------------------------------------------------------
@@ -122,6 +126,21 @@ Answer<v1::ListSnapshotsResponse> AdminService::list_snapshots(Call&, const v1::
   v1::ListSnapshotsResponse response;
   for (const StoredSnapshot& snapshot : storage_->snapshots()) *response.add_snapshots() = to_message(snapshot);
   return absl::StatusOr<v1::ListSnapshotsResponse>(std::move(response));
+}
+
+Answer<v1::GetStatsResponse> AdminService::get_stats(Call&, const v1::GetStatsRequest&) {
+  return absl::StatusOr<v1::GetStatsResponse>(stats_message_of(sights_.metrics()));
+}
+
+Answer<v1::ListSlowRequestsResponse> AdminService::list_slow_requests(Call&,
+                                                                      const v1::ListSlowRequestsRequest& request) {
+  v1::ListSlowRequestsResponse response;
+  for (v1::SlowRequest& slow : sights_.slow_log->newest(request.limit())) *response.add_requests() = std::move(slow);
+  return absl::StatusOr<v1::ListSlowRequestsResponse>(std::move(response));
+}
+
+Answer<v1::ListBigKeysResponse> AdminService::list_big_keys(Call& call, const v1::ListBigKeysRequest& request) {
+  return big_keys_.find(call, request);
 }
 
 // ---- Changing settings ------------------------------------------------------------------------------------------

@@ -8,19 +8,32 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <vector>
+
+#include <prometheus/metric_family.h>
 
 #include "kvstore/v1/admin_service.grpc.pb.h"
 #include "rpc/server.h"
 #include "rpc/unary.h"
 #include "server/admin_config.h"
 #include "server/answer_wait.h"
+#include "server/big_keys.h"
 #include "server/engine.h"
+#include "server/slow_log.h"
 
 namespace kv {
 
+// What it shows beside storage.
+struct AdminSights {
+  const SlowLog* slow_log;                                         // never null, outlives the service
+  std::function<std::vector<prometheus::MetricFamily>()> metrics;  // called while the engine serves
+};
+
 class AdminService final : public RpcService {
  public:
-  AdminService(Engine& engine, FixedConfig fixed) : engine_(engine), fixed_(std::move(fixed)) {}
+  AdminService(Engine& engine, FixedConfig fixed, AdminSights sights)
+      : engine_(engine), fixed_(std::move(fixed)), sights_(std::move(sights)), big_keys_(engine) {}
 
   grpc::Service& grpc_service() noexcept override { return service_; }
   void listen(Reactor& reactor) override;
@@ -31,9 +44,11 @@ class AdminService final : public RpcService {
 
  private:
   using Stubs = kvstore::v1::AdminService;
+  using Looking = Stubs::WithRawMethod_GetStats<
+      Stubs::WithRawMethod_ListSlowRequests<Stubs::WithRawMethod_ListBigKeys<Stubs::Service>>>;
   using Raw = Stubs::WithRawMethod_GetStatus<Stubs::WithRawMethod_GetConfig<
       Stubs::WithRawMethod_UpdateConfig<Stubs::WithRawMethod_WaitDurable<Stubs::WithRawMethod_CreateSnapshot<
-          Stubs::WithRawMethod_ListSnapshots<Stubs::WithRawMethod_RewriteLog<Stubs::Service>>>>>>>;
+          Stubs::WithRawMethod_ListSnapshots<Stubs::WithRawMethod_RewriteLog<Looking>>>>>>>;
   template <class Request, class Response>
   struct Handler;
   template <class Response>
@@ -44,6 +59,10 @@ class AdminService final : public RpcService {
              Answer<Response> (AdminService::*answer)(Call&, const Request&));
 
   Answer<kvstore::v1::GetStatusResponse> get_status(Call& call, const kvstore::v1::GetStatusRequest& request);
+  Answer<kvstore::v1::GetStatsResponse> get_stats(Call& call, const kvstore::v1::GetStatsRequest& request);
+  Answer<kvstore::v1::ListSlowRequestsResponse> list_slow_requests(Call& call,
+                                                                   const kvstore::v1::ListSlowRequestsRequest& request);
+  Answer<kvstore::v1::ListBigKeysResponse> list_big_keys(Call& call, const kvstore::v1::ListBigKeysRequest& request);
   Answer<kvstore::v1::GetConfigResponse> get_config(Call& call, const kvstore::v1::GetConfigRequest& request);
   Answer<kvstore::v1::UpdateConfigResponse> update_config(Call& call, const kvstore::v1::UpdateConfigRequest& request);
   Answer<kvstore::v1::WaitDurableResponse> wait_durable(Call& call, const kvstore::v1::WaitDurableRequest& request);
@@ -63,6 +82,8 @@ class AdminService final : public RpcService {
 
   Engine& engine_;
   const FixedConfig fixed_;
+  const AdminSights sights_;
+  BigKeys big_keys_;
   const UnixMillis started_ =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();

@@ -29,7 +29,7 @@ constexpr milliseconds kEndPatience{2000};
 constexpr std::array kServedNames = {"", "kvstore.KeyValueStore", "kvstore.v1.KeyValueService"};
 constexpr std::array kPromiseNames = {"kvstore.writes", "kvstore.persistence"};
 
-RpcServerOptions rpc_options(const Options& options, std::size_t connections_max) {
+RpcServerOptions rpc_options(const Options& options, std::size_t connections_max, SlowLog& slow_log) {
   RpcServerOptions result;
   result.listen = options.listen;
   result.queues = static_cast<unsigned>(options.completion_queues);
@@ -38,6 +38,7 @@ RpcServerOptions rpc_options(const Options& options, std::size_t connections_max
   result.connections_max = connections_max;
   result.streams_per_connection_max = static_cast<int>(options.streams_max);
   result.reflection = options.reflection;
+  result.slow_calls = &slow_log;
   return result;
 }
 
@@ -70,10 +71,11 @@ Application::Application(CommandLine line)
       events_(std::make_unique<EventThread>()),
       legacy_(engine_, *events_, options_.legacy_config),
       key_values_(engine_),
-      admin_(engine_, fixed_config_of(line_, memory_watch_.automatic_limit())),
+      admin_(engine_, fixed_config_of(line_, memory_watch_.automatic_limit()),
+             {&slow_log_, [this] { return metrics_.Collect(); }}),
       connections_max_(connections_that_fit(options_.connections_max, descriptor_limit())),
       connection_log_(connections_max_),
-      rpc_(rpc_options(options_, connections_max_), {&legacy_, &key_values_, &admin_}),
+      rpc_(rpc_options(options_, connections_max_, slow_log_), {&legacy_, &key_values_, &admin_}),
       expirer_(engine_),
       metrics_(
           store_, engine_.memory(), [this] { return rpc_.totals(); }, [this] { return rpc_.connections(); }) {}
@@ -165,7 +167,11 @@ absl::Status Application::load(std::function<absl::Status()> when_locked) {
   options.stop_timeout = options_.stop_timeout;
   options.when_locked = std::move(when_locked);
   options.log = log_from_storage;
-  options.on_settings = [this](const Settings& settings) { memory_watch_.limit_is(settings.max_memory_bytes); };
+  options.on_settings = [this](const Settings& settings) {
+    memory_watch_.limit_is(settings.max_memory_bytes);
+    slow_log_.set_threshold(settings.slow_threshold);
+    set_log_level(settings.log_level);
+  };
   if (options_.exit_on_disk_failure) options.on_disk_failure = [this] { on_disk_failure(); };
   log_info("loading {}", options_.data_directory);
   auto storage = Storage::open(posix_file_system(), clock_, store_, std::move(options), progress_);

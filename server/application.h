@@ -31,6 +31,7 @@
 #include "server/memory_watch.h"
 #include "server/metrics.h"
 #include "server/options.h"
+#include "server/slow_log.h"
 
 namespace kv {
 
@@ -79,6 +80,7 @@ class Application {
   SystemClock clock_;
   Store store_;
   LoadProgress progress_;
+  SlowLog slow_log_{clock_};
   Engine engine_;
   MemoryWatch memory_watch_;
   std::unique_ptr<EventThread> events_;
@@ -97,9 +99,9 @@ class Application {
 
   std::mutex mutex_;
   std::condition_variable stop_asked_;
-  int stop_signals_ = 0;    // guarded by mutex_
-  bool disk_gone_ = false;  // guarded by mutex_; the disk failed, and that is to end the process
-  bool draining_ = false;   // guarded by mutex_; calls can still be abandoned
+  int stop_signals_ = 0;                    // guarded by mutex_
+  bool disk_gone_ = false;                  // guarded by mutex_; the disk failed, and that is to end the process
+  bool draining_ = false;                   // guarded by mutex_; calls can still be abandoned
   enum class Phase { kLoading, kServing, kStopping };
   std::atomic<Phase> phase_{Phase::kLoading};
   std::atomic<int> code_if_ended_now_{kExitNotSaved};

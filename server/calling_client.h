@@ -17,4 +17,10 @@ class CallingClient final : public Caller {
   Call& call_;
 };
 
+// Where the time of its operation went.
+inline void note_waits(Call& call, const StageTimes& times) noexcept {
+  call.waited(CallStage::kQueue, times.admission);
+  call.waited(CallStage::kDisk, times.durability);
+}
+
 }  // namespace kv

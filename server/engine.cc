@@ -249,6 +249,8 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
   std::size_t record_bytes = transaction->record_bytes_now(clock_.now());
   // One that only reads needs nothing to keep it from doing so twice.
   const std::optional<RequestKey> key = writes ? request_key(request) : std::nullopt;
+  Laps laps(true);
+  StageTimes times;
   bool done = false;
   if (key) {
     const absl::StatusOr<std::optional<Outcome>> known = recall(*key, OperationKind::kNone, asked);
@@ -270,6 +272,7 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
       const absl::Status memory = memory_.admit(added_bytes);
       if (!memory.ok()) co_return memory;
     }
+    times.admission += laps.lap();
     const TransactionContext context{*journal_, clock_, limits_.entry_bytes_max, *level, visible(), key};
     done = transaction->run(std::move(ticket), context, sink) == Transaction::Ran::kDone;
     if (transaction->outcome().replayed) replayed_total_.fetch_add(1, std::memory_order_relaxed);
@@ -277,6 +280,7 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
     const std::size_t needed = transaction->record_bytes();
     record_bytes = std::max(needed, std::min<std::size_t>(2 * needed, kRecordBytesMax));
   }
+  laps.lap();
   const TransactionOutcome& outcome = transaction->outcome();
   if (expiries_ != nullptr && outcome.revision != 0 && !outcome.replayed && transaction->earliest_expiry() != kNoExpiry)
     expiries_->note(transaction->earliest_expiry());
@@ -284,7 +288,8 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
                                                     outcome.level, outcome.revision != 0 && !outcome.replayed},
                                                    asked, caller.home());
   if (!reached.ok()) co_return reached;
-  co_return Transacted{transaction->error(), transaction->failed_at(), outcome.succeeded};
+  times.durability = laps.lap();
+  co_return Transacted{transaction->error(), transaction->failed_at(), outcome.succeeded, times};
 }
 
 Task<absl::StatusOr<std::size_t>> Engine::expire(std::size_t shard, std::size_t keys_max, Scheduler& home,

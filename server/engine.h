@@ -71,6 +71,7 @@ struct Transacted {
   absl::Status error;
   std::optional<std::size_t> failed_at;  // the operation whose error it is
   bool succeeded = false;                // the comparisons held
+  StageTimes times = {};
 };
 
 // Hears of every expiry that a write sets.

@@ -26,7 +26,7 @@ Operation operation_of(OperationKind kind, std::string_view key, const CallOptio
   Operation operation;
   operation.kind = kind;
   operation.key = key;
-  operation.options = {.level = options.level, .timed = options.want_timing, .request_id = options.request_id};
+  operation.options = {.level = options.level, .timed = true, .request_id = options.request_id};
   return operation;
 }
 
@@ -66,6 +66,7 @@ void add_written(Call& call, const CallOptions& options, const Written& written)
   add_revision(call, options, written.revision);
   if (options.want_trailers) call.add_trailer("kvstore-durability", std::string(word(written.level)));
   if (options.want_trailers && written.replayed) call.add_trailer("kvstore-replayed", "1");
+  note_waits(call, written.times);
   add_timing(call, options, written.times);
 }
 
@@ -180,7 +181,9 @@ Task<absl::StatusOr<kvstore::GetResponse>> LegacyService::answer_when_readable(C
   if (!readable.ok()) co_return readable;
   if (options.want_trailers) call.add_trailer("kvstore-found", found ? "1" : "0");
   add_revision(call, options, shown);
-  add_timing(call, options, {.durability = std::chrono::steady_clock::now() - begin});
+  const StageTimes times{.durability = std::chrono::steady_clock::now() - begin};
+  note_waits(call, times);
+  add_timing(call, options, times);
   co_return response;
 }
 

@@ -58,6 +58,10 @@ void configure_log(std::string_view level, std::string_view format) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void set_log_level(LogLevel level) {
+  spdlog::default_logger_raw()->set_level(spdlog::level::from_str(std::string(word(level))));
+}
+
 void log_line(Severity severity, std::string_view text) {
   spdlog::logger& logger = *spdlog::default_logger_raw();
   const auto level = level_of(severity);

@@ -11,12 +11,16 @@
 
 #include <fmt/format.h>
 
+#include "persistence/settings.h"
+
 namespace kv {
 
 enum class Severity { kDebug, kInfo, kWarning, kError };
 
 // `level` and `format` are words of the table of settings.
 void configure_log(std::string_view level, std::string_view format);
+// While the server runs. After configure_log().
+void set_log_level(LogLevel level);
 
 void log_line(Severity severity, std::string_view text);
 

@@ -65,7 +65,9 @@ Answer<WireMessage> SingleCalls::read(Call& call, const Operation& operation) {
 
 Task<absl::StatusOr<WireMessage>> SingleCalls::answer_when_readable(Call& call, WireMessage message, absl::Status error,
                                                                     Revision shown) {
+  const auto begin = std::chrono::steady_clock::now();
   const absl::Status readable = co_await engine_.until_readable(shown, call.home());
+  call.waited(CallStage::kDisk, std::chrono::steady_clock::now() - begin);
   if (!readable.ok()) co_return readable;
   if (!error.ok()) co_return error;
   co_return message;
@@ -76,8 +78,10 @@ Task<absl::StatusOr<WireMessage>> SingleCalls::write(Call& call, Operation opera
   CallingClient client(call);
   WireMessage message;
   MessageSink sink(message);
+  operation.options.timed = true;
   const absl::StatusOr<Written> written = co_await engine_.write(operation, client, &sink);
   if (!written.ok()) co_return written.status();
+  note_waits(call, written->times);
   co_return message;
 }
 

@@ -182,6 +182,7 @@ Task<absl::StatusOr<WireMessage>> TransactCall::run(Call& call, TransactionReque
   TransactionWriter writer(message, engine_.limits().response_bytes_max());
   const absl::StatusOr<Transacted> done = co_await engine_.transact(request, client, writer);
   if (!done.ok()) co_return done.status();
+  note_waits(call, done->times);
   if (done->error.ok()) co_return message;
   if (!done->failed_at) co_return done->error;
   const char* list = done->succeeded ? "then" : "otherwise";

@@ -46,6 +46,8 @@ constexpr std::array kRows{
     Row{"hybrid-log-from", "hybrid_log_from", Form::kCount},
     Row{"keep-past-generations", "keep_past_generations", Form::kCount},
     Row{"max-memory", "max_memory_bytes", Form::kSizeOrAuto},
+    Row{"slow-threshold", "slow_request_threshold", Form::kDuration},
+    Row{"log-level", "log_level", Form::kLowerChoice},
     Row{"max-key-bytes", "max_key_bytes", Form::kSize},
     Row{"max-entry-bytes", "max_entry_bytes", Form::kSize},
     Row{"max-message-bytes", "max_message_bytes", Form::kSize},

@@ -94,6 +94,21 @@ constexpr CommandInfo kCommands[] = {
      0, kAnyNumber},
     {Verb::kStatus, "status", "status", "show what the server and its storage are doing",
      "Revisions: of the last write, handed to the kernel (os), on disk, in the newest snapshot.\n", 0, 0},
+    {Verb::kStats, "stats", "stats [part of a name]", "show the figures of the server",
+     "  stats [part of a name] [--watch [--every <duration>] [--rounds <number>]]\n"
+     "Names and meanings are those of /metrics. --watch shows what has changed, every 2s unless told otherwise, and "
+     "of\n"
+     "what is counted how much that is in a second.\n",
+     0, kAnyNumber},
+    {Verb::kSlow, "slow", "slow", "list the calls that took long, the newest first",
+     "  slow [--limit <number>] [--watch [--every <duration>] [--rounds <number>]]\n"
+     "The server keeps the last 128 that took as long as its slow-threshold (config set slow-threshold=50ms). --watch\n"
+     "shows new ones as they come.\n",
+     0, kAnyNumber},
+    {Verb::kBig, "big", "big", "list the keys that take the most memory",
+     "  big [--limit <number>] [--watch [--every <duration>] [--rounds <number>]]\n"
+     "10 of them unless told otherwise. The server looks at every key for that: with many, give --timeout.\n",
+     0, kAnyNumber},
     {Verb::kSnapshot, "snapshot", "snapshot [--no-wait]", "take a snapshot and wait until it counts",
      "What is larger than the timeout allows goes on after it: give --timeout, or --no-wait.\n", 0, 1},
     {Verb::kSnapshots, "snapshots", "snapshots", "list the snapshots, oldest first", "", 0, 0},

@@ -61,6 +61,7 @@ class HumanPrinter final : public Printer {
   void end_rows() override {
     if (table_) table_->end();
     table_.reset();
+    console_.flush();
   }
   void data(std::string_view bytes) override { console_.out(bytes); }
 

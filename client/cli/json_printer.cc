@@ -61,7 +61,7 @@ class JsonPrinter final : public Printer {
 
   void begin_rows(std::vector<std::string>) override {}
   void row(const Row& row) override { print(row.json); }
-  void end_rows() override {}
+  void end_rows() override { console_.flush(); }
 
   void data(std::string_view bytes) override { console_.out(bytes); }
 

@@ -41,7 +41,7 @@ class RawPrinter final : public Printer {
     console_.out(row.raw);
     console_.out("\n");
   }
-  void end_rows() override {}
+  void end_rows() override { console_.flush(); }
 
   void data(std::string_view bytes) override { console_.out(bytes); }
 

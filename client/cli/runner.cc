@@ -69,6 +69,12 @@ ExitCode Runner::dispatch(const CommandInfo& command, Arguments arguments) {
       return delrange(arguments);
     case Verb::kStatus:
       return status();
+    case Verb::kStats:
+      return stats(arguments);
+    case Verb::kSlow:
+      return slow(arguments);
+    case Verb::kBig:
+      return big(arguments);
     case Verb::kSnapshot:
       return snapshot(arguments);
     case Verb::kSnapshots:

@@ -3,6 +3,7 @@
 // Threads: one. Lifetime: connection and printer outlive the runner.
 #pragma once
 
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "client/cli/connection.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/printer.h"
+#include "client/cli/word_options.h"
 
 namespace kv {
 
@@ -65,6 +67,13 @@ class Runner {
   ExitCode config_get(Arguments names);
   ExitCode config_set(Arguments pairs);
   ExitCode status();
+  // observe_commands.cc
+  ExitCode stats(Arguments arguments);
+  ExitCode slow(Arguments arguments);
+  ExitCode big(Arguments arguments);
+  // Calls show() once, or, of words with --watch, until it fails, --rounds are over, or somebody interrupts.
+  ExitCode again_and_again(const SortedWords& words, std::chrono::milliseconds every,
+                           const std::function<ExitCode()>& show);
   ExitCode snapshot(Arguments arguments);
   ExitCode snapshots();
   ExitCode rewrite_log(Arguments arguments);

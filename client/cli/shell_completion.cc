@@ -77,6 +77,8 @@ _kvstore_client_words() {{
     help) words="{}" ;;
     completion) words="{}" ;;
     snapshot | rewrite-log) words="--no-wait" ;;
+    stats) words="--watch --every --rounds" ;;
+    slow | big) words="--limit --watch --every --rounds" ;;
     config)
       if ((i + 1 == COMP_CWORD)); then words="{} get set"; fi
       case "${{COMP_WORDS[i+1]}}" in
@@ -133,6 +135,8 @@ std::string fish() {
   after("help", command_names());
   after("completion", joined(kShells));
   after("snapshot rewrite-log", "--no-wait");
+  after("stats", "--watch --every --rounds");
+  after("slow big", "--limit --watch --every --rounds");
   after("config", joined(kModeWords) + " get set " + joined(setting_names()));
   return script;
 }

@@ -2,7 +2,10 @@
 // Threads: set the answers before the calls; the calls run on gRPC's threads, one after the other in these tests.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <vector>
 
 #include "kvstore/v1/admin_service.grpc.pb.h"
 
@@ -17,10 +20,14 @@ class FakeAdmin final : public kvstore::v1::AdminService::Service {
   kvstore::v1::CreateSnapshotResponse snapshot;
   kvstore::v1::ListSnapshotsResponse snapshots;
   kvstore::v1::RewriteLogResponse rewritten;
+  std::vector<kvstore::v1::GetStatsResponse> stats;  // One a call; the last one from then on.
+  std::vector<kvstore::v1::ListSlowRequestsResponse> slow;
+  kvstore::v1::ListBigKeysResponse big;
 
   kvstore::v1::UpdateConfigRequest asked_update;
   bool asked_to_wait = false;
   std::atomic<int> calls{0};
+  std::uint32_t asked_limit = 0;
 
  private:
   template <class T>
@@ -53,6 +60,27 @@ class FakeAdmin final : public kvstore::v1::AdminService::Service {
     return give(rewritten, response);
   }
 
+  grpc::Status GetStats(grpc::ServerContext*, Ask<kvstore::v1::GetStatsRequest>,
+                        kvstore::v1::GetStatsResponse* response) override {
+    return give(one_of(stats), response);
+  }
+  grpc::Status ListSlowRequests(grpc::ServerContext*, Ask<kvstore::v1::ListSlowRequestsRequest> request,
+                                kvstore::v1::ListSlowRequestsResponse* response) override {
+    asked_limit = request->limit();
+    return give(one_of(slow), response);
+  }
+  grpc::Status ListBigKeys(grpc::ServerContext*, Ask<kvstore::v1::ListBigKeysRequest> request,
+                           kvstore::v1::ListBigKeysResponse* response) override {
+    asked_limit = request->limit();
+    return give(big, response);
+  }
+
+  template <class Response>
+  Response one_of(const std::vector<Response>& answers) const {
+    if (answers.empty()) return {};
+    const auto asked = static_cast<std::size_t>(calls.load());
+    return answers[std::min(asked, answers.size() - 1)];
+  }
   template <class Response>
   grpc::Status give(const Response& from, Response* to) {
     ++calls;

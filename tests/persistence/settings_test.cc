@@ -83,6 +83,17 @@ TEST_CASE("settings: a limit of memory that nobody chose is the word auto, and o
   CHECK(names(validate(settings), "max-memory is 1"));
 }
 
+TEST_CASE("settings: levels of the log are words, and a slow call takes at least a millisecond") {
+  Settings settings;
+  for (const char* word : {"debug", "info", "warning", "error"}) {
+    REQUIRE(set_by_name(settings, "log-level", word).ok());
+    CHECK(text_by_name(settings, "log-level") == word);
+  }
+  CHECK_FALSE(set_by_name(settings, "log-level", "loud").ok());
+  settings.slow_threshold = 0ms;
+  CHECK(names(validate(settings), "slow-threshold is 0 ms"));
+}
+
 TEST_CASE("settings: texts of one value have one canonical form") {
   Settings settings;
   REQUIRE(set_by_name(settings, "snapshot-interval", "300s").ok());

@@ -348,3 +348,24 @@ TEST_CASE("admin config: a limit of memory that was chosen for us stays so when 
   CHECK(refused.reason() == "CONFIG_INVALID");
   CHECK(refused.status.error_message().find("max-memory is 4096") != std::string::npos);
 }
+
+TEST_CASE("admin config: the level of the log and the threshold of slow calls change while it runs, and stay") {
+  AdminFixture f({"--mode", "aof", "--log-level", "warning"});
+  CHECK(f.get_config().response.config().log_level() == v1::LOG_LEVEL_WARNING);
+  CHECK(f.get_config().response.config().slow_request_threshold().nanos() == 10'000'000);
+  Update change;
+  change.mutable_config()->set_log_level(v1::LOG_LEVEL_DEBUG);
+  change.mutable_config()->mutable_slow_request_threshold()->set_seconds(2);
+  REQUIRE(f.update(change).ok());
+  CHECK(f.storage->status().settings.log_level == LogLevel::kDebug);
+  CHECK(f.storage->status().settings.slow_threshold == std::chrono::seconds(2));
+  f.restart({"--mode", "aof", "--log-level", "warning"});
+  CHECK(f.get_config().response.config().log_level() == v1::LOG_LEVEL_DEBUG);
+  CHECK(fields_of(f)["log_level"].source() == v1::CONFIG_SOURCE_RUNTIME);
+  change.mutable_config()->set_log_level(static_cast<v1::LogLevel>(9));
+  CHECK(f.update(change).reason() == "CONFIG_INVALID");
+  change.mutable_config()->set_log_level(v1::LOG_LEVEL_INFO);
+  change.mutable_config()->mutable_slow_request_threshold()->set_seconds(7200);
+  CHECK(f.update(change).reason() == "CONFIG_INVALID");
+  CHECK(f.storage->status().settings.log_level == LogLevel::kDebug);
+}

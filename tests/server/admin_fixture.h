@@ -80,6 +80,7 @@ class AdminFixture {
     request.set_wait_for(wait_for);
     return update(request);
   }
+  Engine& engine() { return *engine_; }
   // Through the old service, at the level of the mode or at `level`.
   void set(const std::string& key, const std::string& value, const char* level = nullptr) {
     grpc::ClientContext context;
@@ -108,8 +109,12 @@ class AdminFixture {
     engine_ = std::make_unique<Engine>(*store_, clock, line->options.limits, *progress_);
     events_ = std::make_unique<EventThread>();
     legacy_ = std::make_unique<LegacyService>(*engine_, *events_, true);
-    service = std::make_unique<AdminService>(*engine_, fixed_config_of(*line, kAutomaticMemory));
-    server = std::make_unique<RpcServer>(RpcServerOptions{}, std::vector<RpcService*>{legacy_.get(), service.get()});
+    slow_log.set_threshold(std::chrono::hours(1));  // None, until a test wants some.
+    service = std::make_unique<AdminService>(*engine_, fixed_config_of(*line, kAutomaticMemory),
+                                             AdminSights{&slow_log, [this] { return families; }});
+    RpcServerOptions rpc;
+    rpc.slow_calls = &slow_log;
+    server = std::make_unique<RpcServer>(rpc, std::vector<RpcService*>{legacy_.get(), service.get()});
     REQUIRE(server->start().ok());
     channel = grpc::CreateChannel(server->addresses().front(), grpc::InsecureChannelCredentials());
     stub = v1::AdminService::NewStub(channel);
@@ -144,7 +149,9 @@ class AdminFixture {
 
  public:
   ManualClock clock;
-  Reply<v1::GetStatusResponse> loading;  // what GetStatus answered while the data was loaded
+  SlowLog slow_log{clock};
+  std::vector<prometheus::MetricFamily> families;  // what GetStats shows
+  Reply<v1::GetStatusResponse> loading;            // what GetStatus answered while the data was loaded
   std::unique_ptr<Storage> storage;
   std::unique_ptr<AdminService> service;
   std::unique_ptr<RpcServer> server;
