@@ -58,6 +58,7 @@ struct StorageStatus {
   std::uint64_t huge_pages_whole = 0;  // of the data heap, when they were last mended after a snapshot
   std::uint64_t huge_pages_split = 0;  // those that could not be
   std::uint64_t log_bytes = 0;
+  std::uint64_t log_queued_bytes = 0;  // that wait to be written
   std::uint64_t fsyncs = 0;
   std::uint64_t batches = 0;
   std::vector<std::string> alarms;  // stable words: disk_failed, disk_full, snapshot_failed, snapshot_overdue
@@ -102,6 +103,9 @@ struct StorageOptions {
   std::function<absl::Status()> when_locked = {};
   // The recovery report as text, that of a start which is refused included; once, from open(). May be empty.
   std::function<void(const std::string& text)> on_report;
+  // What JournalOptions calls them for. May be empty.
+  std::function<void(std::chrono::nanoseconds)> on_sync = {};
+  std::function<void(std::uint32_t records)> on_batch = {};
   // Called at most once, from an internal thread, when a failed sync has ended all writing. May be empty.
   std::function<void()> on_disk_failure = {};
 };

@@ -108,6 +108,7 @@ StorageStatus StorageImpl::status() const {
   status.fsyncs = log.fsyncs;
   status.batches = log.batches;
   status.log_bytes = core_.log_bytes();
+  status.log_queued_bytes = log.queued_bytes;
 
   const bool failed = !core_.journal->failure().ok();
   const bool by_interval = status.settings.mode == Mode::kSnapshot || status.settings.mode == Mode::kHybrid;

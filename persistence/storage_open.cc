@@ -220,6 +220,8 @@ absl::Status StorageImpl::start_journal(const Recovered& recovered, Revision las
   options.store_id = manifest->store_id;
   options.settings = log_settings(core_.settings());
   options.record_bytes_max = core_.options.record_bytes_max;
+  options.on_sync = core_.options.on_sync;
+  options.on_batch = core_.options.on_batch;
   options.on_failure = [this](const absl::Status& why) {
     core_.alarm(fmt::format("the disk failed, writes are refused until a restart: {}", message_of(why)));
     if (core_.options.on_disk_failure) core_.options.on_disk_failure();

@@ -4,6 +4,7 @@
 
 #include <grpc/support/time.h>
 #include <pthread.h>
+#include <time.h>
 
 namespace kv {
 
@@ -21,6 +22,19 @@ void Reactor::start(unsigned threads) {
     pollers_.emplace_back([this] { poll(); });
     pthread_setname_np(pollers_.back().native_handle(), "reactor");
   }
+}
+
+PollerTime Reactor::poller_time() const {
+  PollerTime time;
+  time.pollers = static_cast<unsigned>(pollers_.size());
+  for (const std::thread& poller : pollers_) {
+    clockid_t clock = {};
+    timespec used = {};
+    if (pthread_getcpuclockid(const_cast<std::thread&>(poller).native_handle(), &clock) != 0) continue;
+    if (clock_gettime(clock, &used) != 0) continue;
+    time.cpu += std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+  }
+  return time;
 }
 
 void Reactor::poll() noexcept {

@@ -12,6 +12,7 @@
 // Lifetime: outlives every call it accepted. What is posted after stop() runs in the destructor.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,12 @@
 #include "rpc/slow_calls.h"
 
 namespace kv {
+
+// Processor time that the pollers of a queue have used, and how many they are.
+struct PollerTime {
+  std::chrono::nanoseconds cpu{0};
+  unsigned pollers = 0;
+};
 
 class Reactor final : public Scheduler {
  public:
@@ -50,6 +57,9 @@ class Reactor final : public Scheduler {
   // Closes the queue, runs what is left on it, joins the pollers. Before: nobody listens for calls and the gate is
   // empty. The second call does nothing.
   void stop() noexcept;
+
+  // Between start() and stop().
+  PollerTime poller_time() const;
 
   using Scheduler::post;
   void post(CompletionList list) noexcept override;

@@ -107,6 +107,18 @@ std::vector<MethodTotals> RpcServer::totals() const {
   return totals;
 }
 
+StageCounts::Totals RpcServer::stage_totals() const {
+  StageCounts::Totals totals;
+  for (const auto& reactor : reactors_) reactor->counts().stages().add_to(totals);
+  return totals;
+}
+
+std::vector<PollerTime> RpcServer::poller_times() const {
+  std::vector<PollerTime> times;
+  for (const auto& reactor : reactors_) times.push_back(reactor->poller_time());
+  return times;
+}
+
 std::size_t RpcServer::calls_in_flight() const {
   std::size_t calls = 0;
   for (const auto& reactor : reactors_) calls += reactor->gate().calls();

@@ -64,6 +64,8 @@ class RpcServer {
   AcceptorFigures connections() const { return acceptor_.figures(); }
   std::vector<Reactor*> reactors() const;
   std::vector<MethodTotals> totals() const;
+  StageCounts::Totals stage_totals() const;      // of the unary calls
+  std::vector<PollerTime> poller_times() const;  // of each queue; after start(), before close()
   std::size_t calls_in_flight() const;
 
   // The state that grpc.health.v1 tells of a name; a name never set is unknown to it.

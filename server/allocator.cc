@@ -1,6 +1,8 @@
 #include "server/allocator.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include <malloc.h>
 
@@ -16,6 +18,19 @@ void give_back_free_memory() noexcept {
   } else {
     malloc_trim(0);
   }
+}
+
+std::uint64_t free_bytes_held() noexcept {
+  if (mallctl == nullptr) return mallinfo2().fordblks;
+  // Figures are as old as the last epoch.
+  std::uint64_t epoch = 1;
+  std::size_t bytes = sizeof epoch;
+  mallctl("epoch", &epoch, &bytes, &epoch, bytes);
+  std::size_t resident = 0, allocated = 0;
+  bytes = sizeof resident;
+  mallctl("stats.resident", &resident, &bytes, nullptr, 0);
+  mallctl("stats.allocated", &allocated, &bytes, nullptr, 0);
+  return resident - std::min(resident, allocated);
 }
 
 }  // namespace kv

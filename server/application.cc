@@ -77,8 +77,16 @@ Application::Application(CommandLine line)
       connection_log_(connections_max_),
       rpc_(rpc_options(options_, connections_max_, slow_log_), {&legacy_, &key_values_, &admin_}),
       expirer_(engine_),
+      rpc_metrics_(rpc_),
       metrics_(
-          store_, engine_.memory(), [this] { return rpc_.totals(); }, [this] { return rpc_.connections(); }) {}
+          store_, engine_.memory(), [this] { return rpc_.totals(); }, [this] { return rpc_.connections(); }) {
+  metrics_.add([this](MetricFamilies& families) { rpc_metrics_.collect(families); });
+  metrics_.add([this](MetricFamilies& families) { log_meter_.collect(families); });
+  metrics_.add([this](MetricFamilies& families) {
+    families.push_back(single("slow_requests_total", "Unary calls that took the slow threshold or longer.",
+                              prometheus::MetricType::Counter, static_cast<double>(slow_log_.total())));
+  });
+}
 
 Application::~Application() = default;
 
@@ -144,6 +152,8 @@ absl::Status Application::listen() {
 }
 
 absl::Status Application::bind() {
+  if (const absl::Status started = rpc_.start(); !started.ok()) return started;
+  set_all_unhealthy();
   if (!options_.http_listen.empty()) {
     HttpPages pages{.metrics = [this] { return metrics_.text(); }, .ready = [this] { return engine_.serving(); }};
     auto http = HttpListener::open(options_.http_listen, std::move(pages));
@@ -151,8 +161,6 @@ absl::Status Application::bind() {
     http_ = *std::move(http);
     log_info("metrics and probes on port {} of {}", http_->port(), options_.http_listen);
   }
-  if (const absl::Status started = rpc_.start(); !started.ok()) return started;
-  set_all_unhealthy();
   return absl::OkStatus();
 }
 
@@ -172,6 +180,8 @@ absl::Status Application::load(std::function<absl::Status()> when_locked) {
     slow_log_.set_threshold(settings.slow_threshold);
     set_log_level(settings.log_level);
   };
+  options.on_sync = [this](std::chrono::nanoseconds took) { log_meter_.synced(took); };
+  options.on_batch = [this](std::uint32_t records) { log_meter_.wrote(records); };
   if (options_.exit_on_disk_failure) options.on_disk_failure = [this] { on_disk_failure(); };
   log_info("loading {}", options_.data_directory);
   auto storage = Storage::open(posix_file_system(), clock_, store_, std::move(options), progress_);

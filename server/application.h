@@ -28,9 +28,11 @@
 #include "server/http_listener.h"
 #include "server/key_value_service.h"
 #include "server/legacy_service.h"
+#include "server/log_meter.h"
 #include "server/memory_watch.h"
 #include "server/metrics.h"
 #include "server/options.h"
+#include "server/rpc_metrics.h"
 #include "server/slow_log.h"
 
 namespace kv {
@@ -81,6 +83,7 @@ class Application {
   Store store_;
   LoadProgress progress_;
   SlowLog slow_log_{clock_};
+  LogMeter log_meter_;
   Engine engine_;
   MemoryWatch memory_watch_;
   std::unique_ptr<EventThread> events_;
@@ -92,6 +95,7 @@ class Application {
   RpcServer rpc_;
   std::unique_ptr<Storage> storage_;
   Expirer expirer_;
+  RpcMetrics rpc_metrics_;
   Metrics metrics_;
   std::unique_ptr<HttpListener> http_;
 

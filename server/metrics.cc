@@ -1,76 +1,39 @@
 #include "server/metrics.h"
 
-#include <cmath>
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <limits>
 #include <sstream>
 
 #include <prometheus/text_serializer.h>
 
 #include "persistence/journal.h"
+#include "server/allocator.h"
 #include "server/version.h"
 #include "store/data_heap.h"
 
 namespace kv {
 namespace {
 
-using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-struct Labelled {
-  std::string name;
-  std::string value;
-  double figure;
-};
-
-MetricFamily family(std::string name, std::string help, MetricType type) {
-  MetricFamily family;
-  family.name = "kvstore_" + std::move(name);
-  family.help = std::move(help);
-  family.type = type;
-  return family;
-}
-
-ClientMetric& add(MetricFamily& family, double figure) {
-  ClientMetric& metric = family.metric.emplace_back();
-  (family.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = figure;
-  return metric;
-}
-
-MetricFamily single(std::string name, std::string help, MetricType type, double figure) {
-  MetricFamily result = family(std::move(name), std::move(help), type);
-  add(result, figure);
-  return result;
-}
-
-MetricFamily labelled(std::string name, std::string help, MetricType type, const std::vector<Labelled>& rows) {
-  MetricFamily result = family(std::move(name), std::move(help), type);
-  for (const Labelled& row : rows) add(result, row.figure).label = {{row.name, row.value}};
-  return result;
-}
+// Every alarm there is; those of storage, and memory_limit.
+constexpr std::array kAlarms = {"disk_failed", "disk_full", "snapshot_failed", "snapshot_overdue", "memory_limit"};
 
 std::string code_name(std::size_t code) { return absl::StatusCodeToString(static_cast<absl::StatusCode>(code)); }
 
 void collect_calls(const std::vector<MethodTotals>& all, std::vector<MetricFamily>& families) {
-  MetricFamily requests = family("rpc_requests_total", "Calls answered.", MetricType::Counter);
-  MetricFamily durations = family("rpc_duration_seconds", "Time from request to answer.", MetricType::Histogram);
+  MetricFamily requests = metric_family("rpc_requests_total", "Calls answered.", MetricType::Counter);
+  MetricFamily durations = metric_family("rpc_duration_seconds", "Time from request to answer.", MetricType::Histogram);
   for (const MethodTotals& totals : all) {
     for (std::size_t code = 0; code < kStatusCodes; ++code) {
       if (totals.by_code[code] == 0) continue;
-      add(requests, static_cast<double>(totals.by_code[code])).label = {{"method", totals.method},
-                                                                        {"code", code_name(code)}};
+      add_figure(requests, static_cast<double>(totals.by_code[code])).label = {{"method", totals.method},
+                                                                               {"code", code_name(code)}};
     }
-    ClientMetric& metric = durations.metric.emplace_back();
-    metric.label = {{"method", totals.method}};
-    std::uint64_t below = 0;
-    for (std::size_t n = 0; n < kDurationBuckets; ++n) {
-      below += totals.by_duration[n];
-      const bool last = n + 1 == kDurationBuckets;
-      metric.histogram.bucket.push_back(
-          {below, last ? std::numeric_limits<double>::infinity() : std::ldexp(1e-6, static_cast<int>(n))});
-    }
-    metric.histogram.sample_count = below;
-    metric.histogram.sample_sum = static_cast<double>(totals.nanoseconds) / 1e9;
+    add_durations(durations, totals).label = {{"method", totals.method}};
   }
   families.push_back(std::move(requests));
   families.push_back(std::move(durations));
@@ -106,6 +69,24 @@ void collect_requests(const RequestFigures& requests, std::uint64_t replayed, st
                             MetricType::Gauge, static_cast<double>(requests.kept.count()) / 1e3));
   families.push_back(single("requests_replayed_total", "Writes that were answered as before and not applied again.",
                             MetricType::Counter, static_cast<double>(replayed)));
+}
+
+// To the kinds that collect_store() has told.
+void add_memory_of_process(const Storage* storage, std::vector<MetricFamily>& families) {
+  const auto memory = std::find_if(families.begin(), families.end(),
+                                   [](const MetricFamily& family) { return family.name == "kvstore_memory_bytes"; });
+  const auto add = [&](const char* kind, std::uint64_t bytes) {
+    add_figure(*memory, static_cast<double>(bytes)).label = {{"kind", kind}};
+  };
+  add("allocator", free_bytes_held());
+  if (storage != nullptr) add("log_queue", storage->status().log_queued_bytes);
+}
+
+// Never below 0, whatever is done to the clock.
+double age_seconds(UnixMillis since) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const UnixMillis millis = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  return static_cast<double>(std::max<UnixMillis>(millis - since, 0)) / 1e3;
 }
 
 void collect_storage(const Storage& storage, const MemoryBudget& memory, std::vector<MetricFamily>& families) {
@@ -148,21 +129,32 @@ void collect_storage(const Storage& storage, const MemoryBudget& memory, std::ve
                                {"state", "split", static_cast<double>(status.huge_pages_split)}}));
   gauge("snapshot_last_time_seconds", "When the last snapshot was published, as Unix time; 0: none.",
         static_cast<double>(status.last_snapshot_time) / 1e3);
+  const std::vector<StoredSnapshot> snapshots = storage.snapshots();
+  if (!snapshots.empty()) {
+    gauge("snapshot_age_seconds", "Since the newest snapshot was taken.", age_seconds(snapshots.back().record.created));
+  }
+  if (status.snapshots_taken + status.snapshots_failed != 0) {
+    gauge("snapshot_last_success", "1 when the last snapshot that was tried counts, 0 when it failed.",
+          std::find(status.alarms.begin(), status.alarms.end(), "snapshot_failed") == status.alarms.end() ? 1 : 0);
+  }
   gauge("recovery_seconds", "Duration of the load at start.",
         static_cast<double>(storage.recovery().duration.count()) / 1e3);
   gauge("recovery_discarded_bytes", "Bytes of a torn tail cut at start.",
         static_cast<double>(storage.recovery().tail_bytes_discarded));
   gauge("writes_accepted", "1 while writes are accepted.", status.accepting_writes && !memory.alarmed() ? 1 : 0);
   gauge("promise_kept", "1 while the promise of the mode is met.", status.promise_kept ? 1 : 0);
+  std::vector<std::string> raised = status.alarms;
+  if (memory.alarmed()) raised.emplace_back("memory_limit");
   std::vector<Labelled> alarms;
-  for (const std::string& name : status.alarms) alarms.push_back({"name", name, 1});
-  if (memory.alarmed()) alarms.push_back({"name", "memory_limit", 1});
-  families.push_back(labelled("alarms", "Alarms that are raised.", MetricType::Gauge, alarms));
+  for (const char* name : kAlarms) {
+    alarms.push_back({"name", name, std::find(raised.begin(), raised.end(), name) == raised.end() ? 0.0 : 1.0});
+  }
+  families.push_back(labelled("alarms", "1 while the alarm is raised.", MetricType::Gauge, alarms));
 }
 
 void collect_lateness(const LatenessCounts& lateness, std::vector<MetricFamily>& families) {
   MetricFamily result =
-      family("expiry_lateness_seconds", "From a key's time until its removal is logged.", MetricType::Histogram);
+      metric_family("expiry_lateness_seconds", "From a key's time until its removal is logged.", MetricType::Histogram);
   prometheus::ClientMetric::Histogram& histogram = result.metric.emplace_back().histogram;
   std::uint64_t below = 0;
   for (std::size_t bucket = 0; bucket <= LatenessCounts::kBounds.size(); ++bucket) {
@@ -192,14 +184,16 @@ void Metrics::hide() {
 }
 
 std::vector<prometheus::MetricFamily> Metrics::Collect() const {
-  std::vector<MetricFamily> families = registry_.Collect();
+  std::vector<MetricFamily> families;
   families.push_back(labelled("build_info", "Always 1.", MetricType::Gauge, {{"version", kVersion, 1}}));
   collect_calls(call_totals_(), families);
   collect_connections(connections_(), families);
   collect_store(store_.totals(), store_.requests().figures(0).memory_bytes, families);
+  const std::lock_guard lock(mutex_);
+  add_memory_of_process(storage_, families);
   families.push_back(single("memory_limit_bytes", "What data and overhead may have of memory.", MetricType::Gauge,
                             static_cast<double>(memory_.limit())));
-  std::lock_guard lock(mutex_);
+  for (const Source& source : sources_) source(families);
   if (storage_ != nullptr) {
     collect_storage(*storage_, memory_, families);
     families.push_back(single("expired_total", "Keys removed because their time had come.", MetricType::Counter,

@@ -1,5 +1,5 @@
-// What /metrics shows: the registry, and the collector that reads the figures of store, storage and calls at scrape
-// time. Names and meanings are listed in docs/operations.md. No metric carries a key.
+// What /metrics shows: the figures of store, storage and calls, and those that others add, all read at scrape time.
+// Names and meanings are listed in docs/operations.md. No metric carries a key.
 //
 // Threads:  scraped from any thread at any time, while loading and while stopping included.
 // Lifetime: what show() was given must outlive it or be taken back with hide().
@@ -11,13 +11,13 @@
 #include <vector>
 
 #include <prometheus/collectable.h>
-#include <prometheus/registry.h>
 
 #include "persistence/storage.h"
 #include "rpc/acceptor/acceptor.h"
 #include "rpc/call_counts.h"
 #include "server/expirer.h"
 #include "server/memory_budget.h"
+#include "server/metric_families.h"
 #include "store/store.h"
 
 namespace kv {
@@ -29,8 +29,9 @@ class Metrics final : public prometheus::Collectable {
   Metrics(const Store& store, const MemoryBudget& memory, CallTotals call_totals, Connections connections)
       : store_(store), memory_(memory), call_totals_(std::move(call_totals)), connections_(std::move(connections)) {}
 
-  // Later metrics of other rooms register here.
-  prometheus::Registry& registry() noexcept { return registry_; }
+  // Asked with every scrape, one at a time. Before the first one.
+  using Source = std::function<void(MetricFamilies&)>;
+  void add(Source source) { sources_.push_back(std::move(source)); }
   // From serving on: storage, expirer and engine have figures.
   void show(const Storage& storage, const Expirer& expirer, Engine& engine);
   void hide();
@@ -44,7 +45,7 @@ class Metrics final : public prometheus::Collectable {
   const MemoryBudget& memory_;
   const CallTotals call_totals_;
   const Connections connections_;
-  prometheus::Registry registry_;
+  std::vector<Source> sources_;
   mutable std::mutex mutex_;
   const Storage* storage_ = nullptr;  // guarded by mutex_
   const Expirer* expirer_ = nullptr;  // guarded by mutex_

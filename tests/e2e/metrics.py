@@ -1,0 +1,284 @@
+#!/usr/bin/python3
+"""metrics.py SERVER CLIENT FAULTS_LIBRARY WORK_DIRECTORY SOURCE_DIRECTORY
+
+Each metric of the server is provoked here and seen to move; one that nothing here has moved is an error, so a new one
+needs a line of its own. Then promtool judges the exposition and the alert rules, and every metric that rules, dashboard
+and docs/operations.md name must be one that the server shows.
+"""
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+from observed_server import Server, field, wait_until
+
+server_binary, client_binary, faults_library, work, source = sys.argv[1:6]
+operations = os.path.join(source, "docs", "operations")
+
+# Moved by tests of their own, in C++: the fault that moves them is made inside the process or takes many connections.
+MOVED_ELSEWHERE = {
+    "build_info",
+    "connections_refused_total",
+    "heap_held_bytes",
+    "huge_pages",
+    "snapshot_copied_bytes",
+    "snapshot_failures_total",
+    "snapshot_pause_seconds",
+}
+
+shown = {}  # families by name, with their type
+moved = set()
+texts = []  # one of each exposition
+
+
+def family_of(sample):
+    name = sample.split("{")[0]
+    for ending in ("_bucket", "_count", "_sum"):
+        if name.endswith(ending) and shown.get(name.removesuffix(ending)) == "histogram":
+            return name.removesuffix(ending)
+    return name
+
+
+def look(server):
+    _, text = server.page("/metrics")
+    texts.append(text)
+    for name, kind in re.findall(r"^# TYPE kvstore_(\S+) (\S+)", text, re.MULTILINE):
+        shown[name] = kind
+    return server.metrics()
+
+
+def expect(server, sample, judge, what):
+    """Waits until the sample's figure is as judge(figure) wants it, and counts its family as moved."""
+    def seen():
+        figure = server.metrics().get(sample)
+        return figure is not None and judge(figure)
+    wait_until(f"{sample}: {what}", seen)
+    moved.add(family_of(sample))
+
+
+def more_than(figure):
+    return lambda now: now > figure
+
+
+def is_(figure):
+    return lambda now: now == figure
+
+
+def client(server, *words, fails=False):
+    environment = dict(os.environ, KVSTORE_TARGET=server.address)
+    done = subprocess.run([client_binary, *words], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == fails, f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def calls_and_writes(server):
+    before = look(server)
+    for n in range(200):
+        assert server.set(f"key{n}", b"v" * 200) == b""
+    assert server.get("key1") == field(1, b"v" * 200)
+    # What a refused call counts as.
+    assert server.set("").startswith("INVALID_ARGUMENT")
+    of_set = '{method="kvstore.KeyValueStore/Set"'
+    expect(server, f'rpc_requests_total{of_set},code="OK"}}', is_(200), "200 writes")
+    expect(server, f'rpc_requests_total{of_set},code="INVALID_ARGUMENT"}}', is_(1), "one refused")
+    expect(server, f"rpc_duration_seconds_count{of_set}}}", is_(201), "all of them")
+    expect(server, f"rpc_duration_seconds_sum{of_set}}}", more_than(0), "they took time")
+    for stage, calls in (("queue", 200), ("disk", 200), ("exec", 202), ("send", 202)):
+        expect(server, f'rpc_stage_seconds_count{{stage="{stage}"}}', more_than(calls - 1), f"{calls} calls")
+    expect(server, "keys", is_(200), "200 keys")
+    expect(server, 'memory_bytes{kind="data"}', more_than(200 * 200), "keys and values")
+    for sample in ('memory_bytes{kind="overhead"}', 'revision{level="applied"}', 'revision{level="os"}',
+                   'revision{level="disk"}', "log_bytes", "log_fsyncs_total", "log_batches_total",
+                   "log_fsync_seconds_count", "log_fsync_seconds_sum", "log_group_size_count", "connections",
+                   "connections_accepted_total", 'memory_bytes{kind="allocator"}'):
+        expect(server, sample, more_than(0 if "allocator" in sample else before[sample]), "it grows with writes")
+    assert server.metrics()["log_group_size_sum"] == 200
+    # The ratio is that since the last look: while nothing but calls is going on, then while nothing is.
+    end = time.monotonic() + 1.1
+    while time.monotonic() < end:
+        server.get("key1")
+    expect(server, 'completion_queue_busy_ratio{queue="0"}', lambda ratio: 0.001 < ratio <= 1, "a poller with much to do")
+    busy = server.metrics()['completion_queue_busy_ratio{queue="0"}']
+    expect(server, 'completion_queue_busy_ratio{queue="0"}', lambda ratio: ratio < busy / 2, "one with nothing to do")
+
+
+def expiries(server):
+    client(server, "set", "short", "life")
+    client(server, "expire", "short", "1h")
+    expect(server, "expiring_keys", is_(1), "a key with an expiry")
+    client(server, "expire", "short", "20ms")
+    expect(server, "expired_total", is_(1), "its time has come")
+    expect(server, "expiry_lateness_seconds_count", is_(1), "so late")
+    expect(server, "expiring_keys", is_(0), "it is gone")
+
+
+def snapshots(server):
+    assert "snapshot_last_success" not in server.metrics(), "before the first there is nothing to tell"
+    client(server, "snapshot")
+    expect(server, 'snapshots_total{result="taken"}', is_(1), "one was taken")
+    expect(server, "snapshot_seconds", more_than(0), "it took time")
+    expect(server, "snapshot_last_success", is_(1), "it counts")
+    expect(server, "snapshot_last_time_seconds", more_than(1e9), "a time")
+    expect(server, 'revision{level="snapshot"}', more_than(200), "what it holds")
+    age = server.metrics()["snapshot_age_seconds"]
+    expect(server, "snapshot_age_seconds", more_than(age), "it grows")
+    expect(server, "slow_requests_total", more_than(0), "a snapshot takes longer than 1ms")
+
+
+def memory(server):
+    before = server.metrics()
+    client(server, "config", "set", "max-memory=1MiB")
+    expect(server, "memory_limit_bytes", is_(1 << 20), "the new limit")
+    answers = [server.set(f"big{n}", b"b" * 100_000) for n in range(20)]
+    assert any("MEMORY_LIMIT" in str(answer) for answer in answers), answers
+    expect(server, 'alarms{name="memory_limit"}', is_(1), "raised")
+    expect(server, "writes_accepted", is_(0), "and writes are refused")
+    client(server, "config", "set", "max-memory=auto")
+    expect(server, 'alarms{name="memory_limit"}', is_(0), "it clears itself")
+    expect(server, "writes_accepted", is_(1), "writes go on")
+    expect(server, "memory_limit_bytes", is_(before["memory_limit_bytes"]), "as before")
+
+
+def request_ids(server):
+    request = field(1, b"once") + field(2, b"value") + field(6, field(2, bytes(16)))
+    for _ in range(2):
+        assert isinstance(server.call("kvstore.v1.KeyValueService/Set", request), bytes)
+    expect(server, "request_ids", is_(1), "one id is remembered")
+    expect(server, "requests_replayed_total", is_(1), "and the second call with it was answered from it")
+    expect(server, 'memory_bytes{kind="requests"}', more_than(0), "what that takes")
+    expect(server, "request_id_window_seconds", is_(120), "as --request-id-window says")
+
+
+def hanging_disk(server):
+    server.fault("sync_hangs", True)
+    writers = [threading.Thread(target=server.set, args=(f"queued{n}", b"q" * 1000)) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    expect(server, 'memory_bytes{kind="log_queue"}', more_than(999), "writes wait in the log's queue")
+    server.fault("sync_hangs", False)
+    for writer in writers:
+        writer.join()
+    expect(server, 'memory_bytes{kind="log_queue"}', is_(0), "the queue is empty")
+
+
+def recovery(server):
+    server.kill()
+    for segment in sorted(glob.glob(os.path.join(server.data, "aof", "*.aof")), reverse=True):
+        with open(segment, "r+b") as file:
+            used = len(file.read().rstrip(b"\0"))
+            if used == 0:
+                continue  # prepared, not begun
+            file.seek((used + 7) // 8 * 8)
+            file.write(b"half a batch that no server has written")
+            break
+    server.flags[server.flags.index("--request-id-window") + 1] = "3m"
+    server.start()
+    expect(server, "request_id_window_seconds", is_(180), "as it says now")
+    expect(server, "recovery_discarded_bytes", more_than(0), "a torn tail was cut")
+    expect(server, "recovery_seconds", more_than(0), "it took time")
+
+
+def alarms_of_the_disk(server):
+    client(server, "config", "set", "snapshot-interval=1s")
+    server.fault("no_space", True)
+    client(server, "snapshot", fails=True)
+    expect(server, 'snapshots_total{result="failed"}', more_than(0), "no space for it")
+    expect(server, 'alarms{name="snapshot_failed"}', is_(1), "raised")
+    expect(server, "snapshot_last_success", is_(0), "the last one failed")
+    expect(server, 'alarms{name="snapshot_overdue"}', is_(1), "raised after two intervals")
+    expect(server, "promise_kept", is_(0), "the promise is not kept")
+    writer = threading.Thread(target=lambda: [server.set(f"fill{n}", b"f" * 500_000) for n in range(100)])
+    writer.start()
+    expect(server, 'alarms{name="disk_full"}', is_(1), "no space for the log")
+    server.fault("no_space", False)
+    writer.join()
+    for name in ("disk_full", "snapshot_failed", "snapshot_overdue"):
+        expect(server, f'alarms{{name="{name}"}}', is_(0), "it clears itself")
+    expect(server, "promise_kept", is_(1), "the promise is kept again")
+    server.fault("sync_fails", True)
+    server.set("in doubt")
+    server.fault("sync_fails", False)
+    expect(server, 'alarms{name="disk_failed"}', is_(1), "raised until a restart")
+    assert server.stop() == 6
+    server.start()
+    expect(server, 'alarms{name="disk_failed"}', is_(0), "a restart clears it")
+
+
+def promtool(*words, text=None):
+    try:
+        done = subprocess.run(["promtool", *words], input=text, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        sys.exit("promtool is missing: install the package prometheus")
+    assert done.returncode == 0, f"promtool {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def names_in(text):
+    return set(re.findall(r"\bkvstore_([a-z_]+)", text))
+
+
+def known(names, where):
+    every = set(shown)
+    for name, kind in shown.items():
+        if kind == "histogram":
+            every |= {name + "_bucket", name + "_count", name + "_sum"}
+    assert not names - every, f"{where} names what the server does not show: {sorted(names - every)}"
+
+
+def pages():
+    for text in texts:
+        promtool("check", "metrics", text=text)
+    rules = os.path.join(operations, "alerts.yml")
+    promtool("check", "rules", rules)
+    promtool("test", "rules", os.path.join(operations, "alerts_test.yml"))
+    with open(rules, encoding="utf-8") as file:
+        text = file.read()
+    known(names_in("\n".join(re.findall(r"expr: (.*)", text))), rules)
+    alarms = set(re.findall(r'alarms\{name="([a-z_]+)"', "".join(texts)))
+    page = open(os.path.join(source, "docs", "operations.md"), encoding="utf-8").read()
+    for name in alarms:
+        assert f'name="{name}"' in text, f"no alert for the alarm {name}"
+        assert re.search(rf"^\| `{name.upper()}` \|", page, re.MULTILINE), f"operations.md does not explain {name}"
+    for alert, tail in re.findall(r"- alert: (\S+)\n(.*?)(?=- alert:|\Z)", text, re.DOTALL):
+        for needed in ("severity:", "summary:", "description:", "runbook:"):
+            assert needed in tail, f"the alert {alert} has no {needed}"
+    board = os.path.join(operations, "dashboard.json")
+    with open(board, encoding="utf-8") as file:
+        queries = [target["expr"] for panel in json.load(file)["panels"] for target in panel.get("targets", [])]
+    assert len(queries) > 10
+    known(names_in("\n".join(queries)), board)
+    for query in queries:  # Prometheus itself is to understand them.
+        promtool("check", "rules", "/dev/stdin", text=json.dumps(
+            {"groups": [{"name": "g", "rules": [{"record": "r", "expr": query.replace("$__rate_interval", "1m")}]}]}))
+    table = page.split("\n## Metrics\n")[1].split("\n## ")[0]
+    listed = {name for line in table.splitlines() if re.search(r"^\| `.* \| (gauge|counter|histogram) \|", line)
+              for name in re.findall(r"`([a-z_]+)(?:\{[a-z,]+\})?`", line.split("|")[1])}
+    assert listed == set(shown), f"operations.md lists {sorted(listed - set(shown))} too much, {sorted(set(shown) - listed)} too little"
+
+
+def main():
+    with Server(server_binary, work, faults_library, "--slow-threshold", "1ms", "--completion-queues", "1",
+                "--log-segment-size", "1MiB", "--request-id-window", "2m") as server:
+        server.start()
+        calls_and_writes(server)
+        expiries(server)
+        snapshots(server)
+        memory(server)
+        request_ids(server)
+        hanging_disk(server)
+        look(server)
+        recovery(server)
+        alarms_of_the_disk(server)
+        look(server)
+        assert server.stop() == 0
+    still = set(shown) - moved - MOVED_ELSEWHERE
+    assert not still, f"nothing here has moved {sorted(still)}"
+    pages()
+    print(f"{len(shown)} metrics, {len(moved)} of them moved")
+
+
+main()
