@@ -176,6 +176,7 @@ absl::Status Application::load(std::function<absl::Status()> when_locked) {
   options.when_locked = std::move(when_locked);
   options.log = log_from_storage;
   options.on_settings = [this](const Settings& settings) {
+    tell_of_change(settings);
     memory_watch_.limit_is(settings.max_memory_bytes);
     slow_log_.set_threshold(settings.slow_threshold);
     set_log_level(settings.log_level);
@@ -192,6 +193,13 @@ absl::Status Application::load(std::function<absl::Status()> when_locked) {
   log_recovery(storage_->recovery(), store_);
   log_info("data may have {} of memory", format_size(engine_.memory().limit()));
   return absl::OkStatus();
+}
+
+// Before a new level of the log is in force: it may be what keeps this line out.
+void Application::tell_of_change(const Settings& settings) {
+  const std::lock_guard lock(mutex_);
+  if (known_settings_) log_changed_settings(*known_settings_, settings);
+  known_settings_ = settings;
 }
 
 void Application::begin_serving() {

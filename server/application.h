@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "core/clock.h"
@@ -65,6 +66,7 @@ class Application {
   absl::Status listen();
   absl::Status bind();
   absl::Status load(std::function<absl::Status()> when_locked);
+  void tell_of_change(const Settings& settings);
   void begin_serving();
   void set_all_unhealthy();
   void watch_health();
@@ -105,6 +107,7 @@ class Application {
   std::condition_variable stop_asked_;
   int stop_signals_ = 0;                    // guarded by mutex_
   bool disk_gone_ = false;                  // guarded by mutex_; the disk failed, and that is to end the process
+  std::optional<Settings> known_settings_;  // guarded by mutex_; those that were in force last
   bool draining_ = false;                   // guarded by mutex_; calls can still be abandoned
   enum class Phase { kLoading, kServing, kStopping };
   std::atomic<Phase> phase_{Phase::kLoading};

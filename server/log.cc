@@ -62,6 +62,8 @@ void set_log_level(LogLevel level) {
   spdlog::default_logger_raw()->set_level(spdlog::level::from_str(std::string(word(level))));
 }
 
+bool logged(Severity severity) { return spdlog::default_logger_raw()->should_log(level_of(severity)); }
+
 void log_line(Severity severity, std::string_view text) {
   spdlog::logger& logger = *spdlog::default_logger_raw();
   const auto level = level_of(severity);

@@ -22,11 +22,13 @@ void configure_log(std::string_view level, std::string_view format);
 // While the server runs. After configure_log().
 void set_log_level(LogLevel level);
 
+// Whether such a line would be written: for what costs something to put into words.
+bool logged(Severity severity);
 void log_line(Severity severity, std::string_view text);
 
 template <class... Arguments>
 void log_debug(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  log_line(Severity::kDebug, fmt::format(format, std::forward<Arguments>(arguments)...));
+  if (logged(Severity::kDebug)) log_line(Severity::kDebug, fmt::format(format, std::forward<Arguments>(arguments)...));
 }
 template <class... Arguments>
 void log_info(fmt::format_string<Arguments...> format, Arguments&&... arguments) {

@@ -10,6 +10,7 @@
 
 #include "core/wire.h"
 #include "server/admin_status.h"
+#include "server/log.h"
 
 namespace kv {
 namespace {
@@ -61,6 +62,10 @@ google::protobuf::Duration to_duration(std::chrono::nanoseconds time) {
   return message;
 }
 
+std::int64_t in_micros(std::chrono::nanoseconds time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+}
+
 v1::SlowRequest record_of(const SlowCall& call, UnixMillis ended) {
   v1::SlowRequest record;
   *record.mutable_time() =
@@ -84,6 +89,9 @@ v1::SlowRequest record_of(const SlowCall& call, UnixMillis ended) {
 void SlowLog::note(const SlowCall& call) noexcept {
   try {
     v1::SlowRequest record = record_of(call, clock_.now());
+    log_debug("slow call: {} of {}, key {}, took {} us: {} queued, {} persisting", call.method, call.peer,
+              record.key().empty() ? "none" : record.key(), in_micros(call.took), in_micros(call.queued),
+              in_micros(call.persisting));
     const std::lock_guard lock(mutex_);
     ++total_;
     if (calls_.size() == kCallsMax) calls_.pop_back();

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include "persistence/setting_names.h"
 #include "server/log.h"
 #include "server/setting_table.h"
 
@@ -39,6 +40,16 @@ void log_recovery(const RecoveryReport& report, const Store& store) {
       : report.clean_shutdown ? "after a clean stop"
                               : "after a stop that was not clean",
       report.duration.count());
+}
+
+void log_changed_settings(const Settings& before, const Settings& now) {
+  std::vector<std::string> changes;
+  for (const std::string& name : setting_names()) {
+    const std::string value = text_by_name(now, name);
+    const std::string old_value = text_by_name(before, name);
+    if (value != old_value) changes.push_back(fmt::format("{} = {} (was {})", name, value, old_value));
+  }
+  if (!changes.empty()) log_info("settings changed: {}", fmt::join(changes, ", "));
 }
 
 }  // namespace kv

@@ -11,4 +11,7 @@ void log_settings(const GivenSettings& settings);
 void log_decisions(const std::vector<SettingDecision>& decisions);
 void log_recovery(const RecoveryReport& report, const Store& store);
 
+// One line of what has another value now; none when nothing has.
+void log_changed_settings(const Settings& before, const Settings& now);
+
 }  // namespace kv
