@@ -155,6 +155,7 @@ struct Store::State {
   const unsigned shard_shift;  // the highest bits of a key's order choose the shard
   alignas(64) RevisionHint revision_hint;
   alignas(64) SharedBytes shared_bytes;
+  std::atomic<std::uint64_t> kept_for_walks{0};
   const std::unique_ptr<Shard[]> shards;
 };
 

@@ -33,12 +33,14 @@ struct OldEntry {
 struct WatchTerms {
   static constexpr Revision kNoLimit = std::numeric_limits<Revision>::max();
 
-  WatchTerms(KeyRange wanted, std::size_t bytes) : range(std::move(wanted)), bytes_max(bytes) {}
+  WatchTerms(KeyRange wanted, std::size_t bytes, std::atomic<std::uint64_t>& all)
+      : range(std::move(wanted)), bytes_max(bytes), bytes_of_all(all) {}
 
   const KeyRange range;
   const std::size_t bytes_max;
-  std::atomic<Revision> at{kNoLimit};  // the revision that the walk shows, once it is known
-  std::atomic<std::size_t> bytes{0};   // of old entries that are kept now
+  std::atomic<Revision> at{kNoLimit};        // the revision that the walk shows, once it is known
+  std::atomic<std::size_t> bytes{0};         // of old entries that are kept now
+  std::atomic<std::uint64_t>& bytes_of_all;  // the same, of all walks
   // The bound was passed, or there was no memory: nothing is kept from here on, so what the walk has not shown yet
   // cannot be relied on.
   std::atomic<bool> spent{false};

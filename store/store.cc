@@ -150,6 +150,10 @@ UnixMillis Store::next_expiry() const noexcept {
 
 UnixMillis Store::next_expiry(std::size_t shard) const noexcept { return state_->shards[shard].expiry.next(); }
 
+std::uint64_t Store::bytes_kept_for_walks() const noexcept {
+  return state_->kept_for_walks.load(std::memory_order_relaxed);
+}
+
 std::uint64_t Store::memory_bytes_about() const noexcept { return state_->shared_bytes.get(); }
 
 StoreTotals Store::totals() const {

@@ -193,6 +193,9 @@ class Store {
 
   // totals().memory_bytes, give or take 256 KiB (a KiB for each shard above 256), for the price of one load.
   std::uint64_t memory_bytes_about() const noexcept;
+  // What walks make writers keep (store/walk.h), which is in no other figure; an entry that several keep counts for
+  // each.
+  std::uint64_t bytes_kept_for_walks() const noexcept;
   // Shard by shard: exact only while nothing is written.
   StoreTotals totals() const;
   // Totals without taking a lock: for a holder of LockedAll, and for the forked child.

@@ -46,6 +46,7 @@ void ShardWatch::keep(const std::shared_ptr<const Entry>& entry, Revision replac
     return;
   }
   const std::size_t bytes = OldEntry::bytes_of(*entry);
+  terms->bytes_of_all.fetch_add(bytes, std::memory_order_relaxed);
   const std::size_t before = terms->bytes.fetch_add(bytes, std::memory_order_relaxed);
   if (before + bytes > terms->bytes_max) terms->spent.store(true, std::memory_order_relaxed);
 }
@@ -71,7 +72,7 @@ StoreWalk::StoreWalk(Store& store, Clock& clock, WalkOptions options, WalkPlace 
     : store_(store),
       clock_(clock),
       options_(std::move(options)),
-      terms_(options_.range, options_.budget_bytes),
+      terms_(options_.range, options_.budget_bytes, store.state_->kept_for_walks),
       from_(from),
       first_shard_(shard_bits() == 0 ? 0 : from.order >> (64 - shard_bits())),
       shard_(first_shard_),
@@ -318,7 +319,9 @@ void StoreWalk::make_buckets(std::size_t items) {
 
 bool StoreWalk::drop_some() noexcept {
   for (std::size_t i = 0; i < kDroppedPerStep && !dropping_.empty(); ++i) {
-    terms_.bytes.fetch_sub(OldEntry::bytes_of(*dropping_.front().entry), std::memory_order_relaxed);
+    const std::size_t bytes = OldEntry::bytes_of(*dropping_.front().entry);
+    terms_.bytes.fetch_sub(bytes, std::memory_order_relaxed);
+    terms_.bytes_of_all.fetch_sub(bytes, std::memory_order_relaxed);
     dropping_.pop_front();
   }
   return dropping_.empty();

@@ -277,11 +277,13 @@ TEST_CASE("walk: what writers change outside of the range, behind the walk or tw
   CHECK(one > 0);
   for (int i = 0; i < 100; ++i) walked.put("a 1", "again");
   CHECK(walking->walk.kept_bytes() == one);
+  CHECK(walked.store.bytes_kept_for_walks() == one);
   CHECK(walking->run() == StoreWalk::Step::kEnd);
   CHECK(walking->shown.size() == 2000);
   CHECK(walking->shown.at("a 1") == text_of(2, "first"));
   for (int i = 0; i < 2000; ++i) walked.put("a " + std::to_string(i), "third");
   CHECK(walking->walk.kept_bytes() == 0);
+  CHECK(walked.store.bytes_kept_for_walks() == 0);
 }
 
 TEST_CASE("walk: a relaxed walk shows each key that stays once, also when more is replaced than its budget holds") {
