@@ -56,7 +56,9 @@ void PageMender::pause() {
 
 PageMender::Figures PageMender::figures() const {
   std::lock_guard lock(mutex_);
-  return figures_;
+  Figures now = figures_;
+  now.at_work = wanted_;
+  return now;
 }
 
 void PageMender::wait_until_done() const {

@@ -40,6 +40,7 @@ class PageMender {
     std::uint64_t busy = 0;             // and those that had to be left for the next
     std::chrono::milliseconds took{0};  // it, rests included
     bool refused = false;               // the system does not do it
+    bool at_work = false;               // a round is to be made, or being made
   };
 
   // `warn` may be empty.
