@@ -1,5 +1,6 @@
 # How everything is compiled: warnings are errors, release is hardened, sanitizers come from the preset.
 set(KV_SANITIZE "" CACHE STRING "Sanitizers to build with: empty, 'address,undefined' or 'thread'")
+option(KV_FUZZ "Build the fuzz programs with libFuzzer, and no other test; needs clang" OFF)
 
 find_program(CCACHE ccache)
 if(CCACHE)
@@ -7,12 +8,16 @@ if(CCACHE)
 endif()
 
 add_library(kv_compile_options INTERFACE)
-target_compile_options(kv_compile_options INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion -Werror)
+if(NOT KV_FUZZ)
+  target_compile_options(kv_compile_options INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion -Werror)
+endif()
 if(KV_SANITIZE)
   target_compile_options(kv_compile_options INTERFACE -fsanitize=${KV_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(kv_compile_options INTERFACE -fsanitize=${KV_SANITIZE})
-  # GCC 12 warns about code it made itself under the sanitizers.
-  target_compile_options(kv_compile_options INTERFACE -Wno-maybe-uninitialized)
+  if(NOT KV_FUZZ)
+    # GCC 12 warns about code it made itself under the sanitizers.
+    target_compile_options(kv_compile_options INTERFACE -Wno-maybe-uninitialized)
+  endif()
   if(KV_SANITIZE STREQUAL "thread")
     # ThreadSanitizer does not know fences. Asio's stand beside a mutex that it does know.
     target_compile_definitions(kv_compile_options INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
@@ -25,5 +30,12 @@ else()
     -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS $<$<BOOL:${KV_HAS_CF_PROTECTION}>:-fcf-protection>>)
   target_link_options(kv_hardening INTERFACE $<$<CONFIG:RelWithDebInfo>:-Wl,-z,relro,-z,now>)
   target_link_libraries(kv_compile_options INTERFACE kv_hardening)
+endif()
+if(KV_FUZZ)
+  # The compiler marks where a program goes; the programs have a main of their own, so the driver comes without one.
+  target_compile_options(kv_compile_options INTERFACE -fsanitize=fuzzer-no-link)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-resource-dir OUTPUT_VARIABLE resources
+                  OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  set(KV_FUZZ_DRIVER ${resources}/lib/linux/libclang_rt.fuzzer_no_main-x86_64.a)
 endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
