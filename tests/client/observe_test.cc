@@ -129,12 +129,13 @@ TEST_CASE("big: size and key, biggest first as the server has them") {
   }
   Desk desk(server.target());
   CHECK(desk.type("big --limit 2") == ExitCode::kDone);
-  CHECK(desk.out == "4096 bytes plain (version 9, expires never)\n4096 bytes \"\\xff\\n\" (version 9, expires never)\n");
+  CHECK(desk.out ==
+        "4096 bytes plain (version 9, expires never)\n4096 bytes \"\\xff\\n\" (version 9, expires never)\n");
   CHECK(server.admin.asked_limit == 2);
   Desk json(server.target(), {.format = OutputFormat::kJson});
   json.type("big");
-  CHECK_THAT(json.out, Contains("\"key\":\"plain\"") && Contains("\"key_base64\":\"/wo=\"") &&
-                           Contains("\"size_bytes\":4096"));
+  CHECK_THAT(json.out,
+             Contains("\"key\":\"plain\"") && Contains("\"key_base64\":\"/wo=\"") && Contains("\"size_bytes\":4096"));
   CHECK(desk.type("big prefix") == ExitCode::kUsage);
 }
 
