@@ -111,7 +111,7 @@ TEST_CASE("completion: commands, modes and topics are offered where they may sta
   CHECK(complete("config get mode max-s").insert == "napshots ");
   CHECK(complete("config set mode=aof max-s").insert == "napshots=");
   CHECK(complete("config set --w").insert == "ait ");
-  CHECK(complete("config set ").candidates.size() == 21);
+  CHECK(complete("config set ").candidates.size() == 23);
   CHECK(complete("snapshot -").insert == "-no-wait ");
   CHECK(complete("snapsh").insert == "ot");
   CHECK(complete("config AOF ").candidates.empty());

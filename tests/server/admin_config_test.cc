@@ -78,7 +78,7 @@ TEST_CASE("admin config: every field says where its value came from and whether 
   REQUIRE(f.update(change).ok());
 
   auto fields = fields_of(f);
-  CHECK(fields.size() == 17);
+  CHECK(fields.size() == 19);
   CHECK(fields["max_snapshots"].source() == v1::CONFIG_SOURCE_FILE);
   CHECK(fields["fsync_policy"].source() == v1::CONFIG_SOURCE_ENVIRONMENT);
   CHECK(fields["snapshot_interval"].source() == v1::CONFIG_SOURCE_RUNTIME);
