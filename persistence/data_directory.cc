@@ -48,14 +48,18 @@ absl::Status make_if_missing(FileSystem& fs, const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::open(FileSystem& fs, const std::string& path) {
+absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::open(FileSystem& fs, const std::string& path,
+                                                                   const std::function<absl::Status()>& when_locked) {
   std::unique_ptr<DataDirectory> directory(new DataDirectory(fs, path));
   const absl::Status made = fs.make_directory(path);
   if (!made.ok() && errno_of(made) != EEXIST) return directory->not_usable(made);
+  if (absl::Status locked = directory->lock(); !locked.ok()) return locked;
+  if (when_locked) {
+    if (absl::Status ready = when_locked(); !ready.ok()) return ready;
+  }
   if (made.ok()) {
     if (absl::Status synced = fs.sync_directory(parent_of(path)); !synced.ok()) return directory->not_usable(synced);
   }
-  if (absl::Status locked = directory->lock(); !locked.ok()) return locked;
   for (const std::string& folder : {directory->log_path(), directory->snapshots_path(), directory->past_path()}) {
     if (absl::Status made = make_if_missing(fs, folder); !made.ok()) return directory->not_usable(made);
   }

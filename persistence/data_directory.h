@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -38,8 +39,10 @@ struct DirectoryListing {
 
 class DataDirectory {
  public:
-  // Makes the directory and its folders when they are missing, and takes the lock.
-  static absl::StatusOr<std::unique_ptr<DataDirectory>> open(FileSystem& fs, const std::string& path);
+  // Makes the directory when it is missing, takes the lock, calls `when_locked` unless it is empty (its error is
+  // open()'s), and makes the folders that are missing.
+  static absl::StatusOr<std::unique_ptr<DataDirectory>> open(FileSystem& fs, const std::string& path,
+                                                             const std::function<absl::Status()>& when_locked = {});
 
   const std::string& path() const noexcept { return path_; }
   std::string log_path() const { return path_ + "/aof"; }

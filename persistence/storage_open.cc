@@ -32,12 +32,9 @@ absl::StatusOr<std::unique_ptr<Storage>> Storage::open(FileSystem& fs, Clock& cl
 }
 
 absl::Status StorageImpl::open(LoadProgress& progress) {
-  auto directory = DataDirectory::open(core_.fs, core_.options.directory);
+  auto directory = DataDirectory::open(core_.fs, core_.options.directory, core_.options.when_locked);
   if (!directory.ok()) return directory.status();
   core_.directory = *std::move(directory);
-  if (core_.options.when_locked) {
-    if (absl::Status ready = core_.options.when_locked(); !ready.ok()) return ready;
-  }
   const auto listing = core_.directory->list();
   if (!listing.ok()) return listing.status();
   auto to_set_aside = read_set_aside(core_.fs, core_.directory->path());

@@ -322,6 +322,6 @@ TEST_CASE("admin: bytes that are no message and fields that do not exist are ref
     CHECK(unknown.error_code() == StatusCode::INVALID_ARGUMENT);
     CHECK(unknown.error_message().starts_with("FIELD_INVALID: field 100 of kvstore.v1."));
   }
-  CHECK(raw("GetStats", "").error_code() == StatusCode::UNIMPLEMENTED);
+  CHECK(raw("Backup", "").error_code() == StatusCode::UNIMPLEMENTED);
   CHECK(f.list().response.snapshots_size() == 0);
 }
