@@ -1,115 +1,114 @@
-// kvstore_bench: how fast a server answers and what an answer costs it.
+// kvstore_bench: how fast a server answers, what an answer costs it, and whether it keeps what it acknowledged.
 #include <cstdlib>
 #include <iostream>
-#include <map>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "bench/pipeline_load.h"
-#include "bench/unary_load.h"
+#include "bench/compare.h"
+#include "bench/run_options.h"
+#include "bench/runner.h"
+#include "bench/search.h"
+#include "bench/selftest.h"
 #include "core/absl_text.h"
-#include "core/units.h"
 
+namespace kv {
 namespace {
 
-double microseconds(std::chrono::nanoseconds time) { return std::chrono::duration<double, std::micro>(time).count(); }
-
-int print(const kv::UnaryLoadResult& result) {
-  std::string line = fmt::format(
-      "operations={} errors={} rate={:.0f} p50_us={:.0f} p99_us={:.0f}", result.latency.count(), result.errors,
-      result.rate(), microseconds(result.latency.percentile(0.50)), microseconds(result.latency.percentile(0.99)));
-  if (result.server_cpu) {
-    line += fmt::format(" server_cpu_us={:.3f}",
-                        microseconds(*result.server_cpu) / static_cast<double>(result.latency.count()));
-  }
-  std::cout << line << std::endl;
-  return result.errors == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+BenchExit usage(const absl::Status& why) {
+  std::cerr << "kvstore_bench: " << message_of(why) << '\n';
+  return BenchExit::kUsage;
 }
 
-int print(const kv::PipelineLoadResult& result) {
-  const auto each = [&](std::chrono::microseconds cpu) {
-    return microseconds(cpu) / static_cast<double>(result.operations);
-  };
-  std::string line = fmt::format("operations={} checked={} rate={:.0f} client_cpu_us={:.3f}", result.operations,
-                                 result.checked, result.rate(), each(result.client_cpu));
-  if (result.server_cpu) line += fmt::format(" server_cpu_us={:.3f}", each(*result.server_cpu));
-  std::cout << line << std::endl;
-  return EXIT_SUCCESS;
-}
-
-int fail(std::string_view why) {
-  std::cerr << "kvstore_bench: " << why << '\n';
-  return EXIT_FAILURE;
-}
-
-// Options that both loads have.
-struct Common {
-  std::string duration = "5s";
-  std::string warm_up = "1s";
-  pid_t server_process = 0;
-
-  void add_to(CLI::App& command) {
-    command.add_option("--duration", duration, "measured time")->capture_default_str();
-    command.add_option("--warm-up", warm_up, "time before that")->capture_default_str();
-    command.add_option("--server-pid", server_process, "process whose CPU time is divided by the operations");
-  }
-  template <class Options>
-  bool read_into(Options& options) const {
-    const auto measured = kv::parse_duration(duration);
-    const auto before = kv::parse_duration(warm_up);
-    if (!measured.ok() || !before.ok()) return false;
-    options.duration = *measured;
-    options.warm_up = *before;
-    if (server_process != 0) options.server_process = server_process;
-    return true;
-  }
+struct SearchTexts {
+  std::string goal;
+  double from = 1000;
+  double to = 1e6;
 };
 
-CLI::App* add_pipeline(CLI::App& app, kv::PipelineLoadOptions& options) {
-  CLI::App* pipeline = app.add_subcommand("pipeline", "a closed loop of Pipeline messages of kvstore.v1");
-  pipeline->add_option("--target", options.target, "HOST:PORT or unix:PATH")->required();
-  pipeline->add_option("--streams", options.streams, "each on a connection of its own")->check(CLI::Range(1, 1000));
-  pipeline->add_option("--depth", options.depth, "messages under way on each stream")->check(CLI::Range(1, 1000));
-  pipeline->add_option("--operations", options.operations, "in a message")->check(CLI::Range(1, 4096));
-  pipeline->add_option("--keys", options.keys, "different keys")->check(CLI::Range(1, 100000000));
-  pipeline->add_option("--reads", options.read_percent, "reads among a hundred operations")->check(CLI::Range(0, 100));
-  pipeline->add_option("--value-bytes", options.value_bytes, "size of each value")->check(CLI::Range(0, 100000));
-  return pipeline;
+struct CompareTexts {
+  std::string before, after, threshold = "5%";
+};
+
+struct VerifyTexts {
+  std::string ledger, target;
+};
+
+struct Texts {
+  RunTexts run, searched;
+  SearchTexts search;
+  CompareTexts compare;
+  VerifyTexts verify;
+};
+
+void add_commands(CLI::App& app, Texts& texts) {
+  CLI::App* run = app.add_subcommand("run", "one workload: an open loop at a rate, or a closed loop");
+  texts.run.add_to(*run, true);
+
+  CLI::App* search = app.add_subcommand("search", "the highest rate at which a goal is met");
+  search->add_option("--goal", texts.search.goal, "p99=2ms, or several: p50=1ms,p99.9=20ms,errors=0")->required();
+  search->add_option("--from", texts.search.from, "first rate")->check(CLI::Range(1.0, 1e8))->capture_default_str();
+  search->add_option("--to", texts.search.to, "last rate")->check(CLI::Range(1.0, 1e8))->capture_default_str();
+  texts.searched.duration = "5s";
+  texts.searched.warm_up = "1s";
+  texts.searched.add_to(*search, false);
+
+  CLI::App* compare = app.add_subcommand("compare", "two results of `run --json`: is the second one worse?");
+  compare->add_option("A", texts.compare.before, "result before")->required();
+  compare->add_option("B", texts.compare.after, "result after")->required();
+  compare->add_option("--threshold", texts.compare.threshold, "what a figure may be worse by")->capture_default_str();
+
+  CLI::App* verify =
+      app.add_subcommand("verify", "read every key of a ledger of `run --verify`: nothing may be missing");
+  verify->add_option("LEDGER", texts.verify.ledger, "the file that --ledger named")->required();
+  verify->add_option("--target", texts.verify.target, "HOST:PORT or unix:PATH; 127.0.0.1:50051 when not given");
+
+  app.add_subcommand("selftest", "measure a server whose percentiles are known");
+}
+
+BenchExit start_run(const RunTexts& texts, const std::string& command) {
+  const auto options = resolve(texts);
+  return options.ok() ? run(*options, command) : usage(options.status());
+}
+
+BenchExit start_search(const SearchTexts& texts, const RunTexts& run_texts) {
+  const auto goal = parse_goal(texts.goal);
+  if (!goal.ok()) return usage(goal.status());
+  if (texts.from > texts.to) return usage(absl::InvalidArgumentError("--from is above --to"));
+  const auto options = resolve(run_texts);
+  return options.ok() ? search(*options, *goal, texts.from, texts.to) : usage(options.status());
+}
+
+BenchExit start_compare(const CompareTexts& texts) {
+  const auto threshold = parse_share(texts.threshold);
+  return threshold.ok() ? compare_files(texts.before, texts.after, *threshold) : usage(threshold.status());
+}
+
+BenchExit start(const CLI::App& app, const Texts& texts, const std::string& command) {
+  if (app.got_subcommand("run")) return start_run(texts.run, command);
+  if (app.got_subcommand("search")) return start_search(texts.search, texts.searched);
+  if (app.got_subcommand("compare")) return start_compare(texts.compare);
+  if (app.got_subcommand("verify")) return verify(texts.verify.ledger, texts.verify.target);
+  return selftest();
 }
 
 }  // namespace
+}  // namespace kv
 
 int main(int argc, char** argv) {
-  CLI::App app("Measures a server: answers a second, latency, and the server's own CPU time for each answer.");
+  setenv("GRPC_VERBOSITY", "NONE", 0);  // What fails is in the result, in our words.
+  CLI::App app("Measures a server: rates, latencies, its CPU time for each operation, and whether it keeps its word.");
   app.require_subcommand(1);
-
-  kv::UnaryLoadOptions options;
-  kv::PipelineLoadOptions pipeline_options;
-  Common common;
-  const std::map<std::string, kv::LoadMethod> methods = {{"get", kv::LoadMethod::kGet}, {"set", kv::LoadMethod::kSet}};
-
-  CLI::App* unary = app.add_subcommand("unary", "a closed loop of single calls of the old service");
-  unary->add_option("--target", options.target, "HOST:PORT or unix:PATH")->required();
-  unary->add_option("--method", options.method, "get or set")->transform(CLI::CheckedTransformer(methods));
-  unary->add_option("--in-flight", options.in_flight, "calls under way at any moment")->check(CLI::Range(1, 100000));
-  unary->add_option("--channels", options.channels, "connections")->check(CLI::Range(1, 1000));
-  unary->add_option("--keys", options.keys, "different keys")->check(CLI::Range(1, 100000000));
-  unary->add_option("--value-bytes", options.value_bytes, "size of each value")->check(CLI::Range(0, 4000000));
-  CLI::App* pipeline = add_pipeline(app, pipeline_options);
-  common.add_to(*unary);
-  common.add_to(*pipeline);
-  CLI11_PARSE(app, argc, argv);
-
-  if (!common.read_into(options) || !common.read_into(pipeline_options)) {
-    std::cerr << "kvstore_bench: a duration is a number with a unit, for example 5s\n";
-    return 2;
+  app.set_version_flag("--version", std::string("kvstore_bench ") + KV_VERSION);
+  kv::Texts texts;
+  kv::add_commands(app, texts);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? EXIT_SUCCESS : static_cast<int>(kv::BenchExit::kUsage);
   }
-  if (*pipeline) {
-    const auto result = kv::run_pipeline_load(pipeline_options);
-    return result.ok() ? print(*result) : fail(kv::message_of(result.status()));
-  }
-  const auto result = kv::run_unary_load(options);
-  return result.ok() ? print(*result) : fail(kv::message_of(result.status()));
+  std::string command = "kvstore_bench";
+  for (int i = 1; i < argc; ++i) command += fmt::format(" {}", argv[i]);
+  return static_cast<int>(kv::start(app, texts, command));
 }

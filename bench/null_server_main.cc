@@ -25,8 +25,9 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made, so that all inherit it
 
-  kv::NullService service;
-  kv::RpcServer server(options, {&service});
+  kv::NullService old_service;
+  kv::NullKeyValueService service;
+  kv::RpcServer server(options, {&old_service, &service});
   if (const absl::Status started = server.start(); !started.ok()) {
     std::cerr << "kvstore_null_server: " << kv::message_of(started) << '\n';
     return EXIT_FAILURE;

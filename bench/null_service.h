@@ -1,12 +1,14 @@
-// The old service with nothing behind it: what a call costs before any work is done. The measure for the real one.
+// The services with nothing behind them: what a call costs before any work is done. The measure for the real ones.
 #pragma once
 
 #include "kvstore/kvstore.grpc.pb.h"
+#include "kvstore/v1/key_value_service.grpc.pb.h"
 #include "rpc/rpc_service.h"
 #include "rpc/unary.h"
 
 namespace kv {
 
+// The old one.
 class NullService final : public RpcService {
  public:
   grpc::Service& grpc_service() noexcept override { return raw_; }
@@ -15,6 +17,19 @@ class NullService final : public RpcService {
  private:
   using Raw = kvstore::KeyValueStore::WithRawMethod_Get<
       kvstore::KeyValueStore::WithRawMethod_Set<kvstore::KeyValueStore::Service>>;
+
+  Raw raw_;
+};
+
+// Get and Set of kvstore.v1.
+class NullKeyValueService final : public RpcService {
+ public:
+  grpc::Service& grpc_service() noexcept override { return raw_; }
+  void listen(Reactor& reactor) override;
+
+ private:
+  using Raw = kvstore::v1::KeyValueService::WithRawMethod_Get<
+      kvstore::v1::KeyValueService::WithRawMethod_Set<kvstore::v1::KeyValueService::Service>>;
 
   Raw raw_;
 };

@@ -156,7 +156,7 @@ def tests_and_bench_have_profiles_and_a_server_of_their_own():
     services = compose("config", "--services").split()
     check(sorted(services) == ["kvstore_client", "kvstore_server"], f"up starts {services}")
     compose("run", "--rm", "kvstore_tests", bound=300)
-    print("   " + compose("run", "--rm", "kvstore_bench", "--method", "set", "--duration", "1s").splitlines()[-1])
+    print("   " + compose("run", "--rm", "kvstore_bench", "--preset", "set", "--closed", "64", "--duration", "1s").splitlines()[-1])
     compose("rm", "-fsv", "kvstore_scratch")
     check(client("get", "name") == "johndoe", "the tests came at the data of the server that people use")
     compose("down")

@@ -1,0 +1,44 @@
+// One measured run: workers sent off together, the server's process looked at when the measured time begins and ends.
+//
+// Threads: measure() blocks; it makes a thread and a queue for each worker.
+// Errors:  a server process that goes away in between: then there are no figures of it. Failed operations are results.
+#pragma once
+
+#include <optional>
+
+#include <sys/types.h>
+
+#include "absl/status/statusor.h"
+#include "bench/load_worker.h"
+#include "bench/server_process.h"
+#include "core/progress.h"
+
+namespace kv {
+
+struct ServerUse {
+  ProcessUse before;
+  ProcessUse after;
+  std::uint64_t operations = 0;  // answered between the two
+
+  // Microseconds of all its threads, for each operation.
+  double cpu_each() const;
+};
+
+struct Measurement {
+  Record record;
+  std::chrono::nanoseconds duration{};
+  bool open = true;
+  std::optional<ServerUse> server;
+  std::chrono::microseconds client_cpu{};  // of this process, in the same time
+
+  double intended_rate() const;
+  double achieved_rate() const;
+  // An open loop that fell behind its schedule by more than 1 %: its latencies say more of the length of the run than
+  // of the server. A closed loop has no schedule.
+  bool saturated() const;
+};
+
+Measurement measure(const LoadPlan& plan, KeySpace& keys, Ledger* ledger, std::optional<pid_t> server,
+                    Progress& progress);
+
+}  // namespace kv

@@ -1,0 +1,155 @@
+#include "bench/result_text.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "bench/facts.h"
+
+namespace kv {
+namespace {
+
+double micros(std::chrono::nanoseconds time) { return std::chrono::duration<double, std::micro>(time).count(); }
+
+// "950us", "1.25ms", "2.50s": three digits that count.
+std::string short_time(std::chrono::nanoseconds time) {
+  const double us = micros(time);
+  if (us < 999.5) return fmt::format("{:.0f}us", us);
+  if (us < 999'500) return fmt::format("{:.{}f}ms", us / 1e3, us < 9995 ? 2 : us < 99'950 ? 1 : 0);
+  return fmt::format("{:.2f}s", us / 1e6);
+}
+
+std::string head(const RunResult& result) {
+  const LoadPlan& plan = result.options.plan;
+  const Workload& workload = plan.workload;
+  std::string text = fmt::format("{}  {}\n", plan.caller.target, server_line(result.server));
+  text += fmt::format("preset {}, {} keys of {} bytes, values of {}, {}; api {}, {} channels", workload.preset,
+                      workload.keys, workload.key_bytes, to_text(workload.value_bytes), to_text(workload.distribution),
+                      name_of(plan.caller.api), plan.caller.channels);
+  if (takes_many(plan.caller.api)) text += fmt::format(", {} operations a message", plan.depth);
+  text += fmt::format(", seed {}\n", plan.seed);
+  const auto seconds = std::chrono::duration<double>(plan.duration).count();
+  if (plan.rate) {
+    text +=
+        fmt::format("open loop, {:.0f} operations/s, {} arrivals, {:g} s", *plan.rate, name_of(plan.arrivals), seconds);
+  } else {
+    text += fmt::format("closed loop, {} under way, {:g} s", plan.closed, seconds);
+  }
+  const std::size_t runs = result.runs.size();
+  return text + (runs == 1 ? "\n\n" : fmt::format(", {} runs; the one in the middle:\n\n", runs));
+}
+
+void add_row(std::string& text, std::string_view name, const KindRecord& kind, double seconds, bool saturated) {
+  text += fmt::format("{:<18} {:>10} {:>10.0f} {:>8}", name, kind.answered,
+                      static_cast<double>(kind.answered) / seconds, kind.failed);
+  const Histogram& latency = kind.from_intended;
+  if (!saturated && latency.count() != 0) {
+    for (const double fraction : {0.5, 0.9, 0.99, 0.999, 0.9999}) {
+      text += fmt::format(" {:>8}", short_time(latency.percentile(fraction)));
+    }
+    text += fmt::format(" {:>8}", short_time(latency.max()));
+  }
+  text += '\n';
+}
+
+std::string rows(const Measurement& run) {
+  std::string text = fmt::format("{:<18} {:>10} {:>10} {:>8}", "", "answered", "/s", "failed");
+  if (!run.saturated())
+    text += fmt::format(" {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}", "p50", "p90", "p99", "p99.9", "p99.99", "max");
+  text += '\n';
+  const double seconds = std::chrono::duration<double>(run.duration).count();
+  int kinds = 0;
+  for (std::size_t kind = 0; kind < kLoadKinds; ++kind) {
+    const KindRecord& each = run.record.kinds[kind];
+    if (each.answered + each.failed == 0) continue;
+    ++kinds;
+    add_row(text, name_of(static_cast<LoadKind>(kind)), each, seconds, run.saturated());
+  }
+  if (kinds != 1) add_row(text, "all", run.record.total(), seconds, run.saturated());
+  for (const auto& [name, count] : run.record.total().errors) text += fmt::format("  {} times {}\n", count, name);
+  const std::uint64_t missing = run.record.total().missing;
+  if (missing != 0) text += fmt::format("  {} reads found no such key\n", missing);
+  return text;
+}
+
+std::string verdict(const Measurement& run) {
+  std::string text;
+  if (run.saturated()) {
+    text += fmt::format("SATURATED: {:.0f} of {:.0f} operations/s were answered in time; no percentiles\n",
+                        run.achieved_rate(), run.intended_rate());
+  }
+  if (run.server) {
+    const ProcessUse& after = run.server->after;
+    const double cores =
+        std::chrono::duration<double>(after.cpu - run.server->before.cpu) / std::chrono::duration<double>(run.duration);
+    text += fmt::format("server: {:.2f} us of CPU an operation, {:.2f} cores; {:.1f} MiB resident\n",
+                        run.server->cpu_each(), cores, static_cast<double>(after.memory_bytes) / 1048576);
+  }
+  return text;
+}
+
+std::string repeats(const RunResult& result) {
+  if (result.runs.size() == 1) return "";
+  std::string text = fmt::format("\n{:<18} {:>12} {:>12} {:>12} {:>8}\n", "", "median", "least", "most", "spread");
+  for (const auto& [name, values] : figures(result.runs)) {
+    if (result.saturated() && name.starts_with("p")) continue;
+    const Spread spread = spread_of(values);
+    const double relative = spread.median == 0 ? 0 : 100 * (spread.most - spread.least) / spread.median;
+    text += fmt::format("{:<18} {:>12.2f} {:>12.2f} {:>12.2f} {:>7.1f}%\n", name, spread.median, spread.least,
+                        spread.most, relative);
+  }
+  return text;
+}
+
+std::string verify_lines(const RunResult& result) {
+  if (!result.options.verify) return "";
+  const VerifyRecord all = result.verify();
+  std::string text =
+      fmt::format("verify: {} answers checked, {} wrong, {} missing\n", all.checked, all.wrong, all.missing);
+  for (const std::string& example : all.examples) text += fmt::format("  {}\n", example);
+  return text;
+}
+
+}  // namespace
+
+std::string table_of(const RunResult& result) {
+  const Measurement& middle = result.middle();
+  return head(result) + rows(middle) + verdict(middle) + repeats(result) + verify_lines(result);
+}
+
+std::string percentiles_of(const Histogram& histogram) {
+  std::string text =
+      fmt::format("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+  std::uint64_t seen = 0;
+  histogram.for_each_bucket([&](std::chrono::nanoseconds highest, std::uint64_t count) {
+    seen += count;
+    const double share = static_cast<double>(seen) / static_cast<double>(histogram.count());
+    text += fmt::format("{:12.3f} {:14.12f} {:10d}", micros(highest), share, seen);
+    text += seen == histogram.count() ? "\n" : fmt::format(" {:14.2f}\n", 1 / (1 - share));
+  });
+  text += fmt::format("#[Mean    = {:12.3f}]\n#[Max     = {:12.3f}, Total count    = {:12d}]\n",
+                      micros(histogram.mean()), micros(histogram.max()), histogram.count());
+  return text;
+}
+
+absl::Status write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text << std::flush;
+  if (!file) return absl::UnavailableError(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+  return absl::OkStatus();
+}
+
+absl::Status write_percentiles(const RunResult& result) {
+  const Record& record = result.middle().record;
+  for (std::size_t kind = 0; kind < kLoadKinds; ++kind) {
+    const Histogram& latency = record.kinds[kind].from_intended;
+    if (latency.count() == 0) continue;
+    const std::string path = fmt::format("{}.{}.hdr", result.options.hdr, name_of(static_cast<LoadKind>(kind)));
+    if (absl::Status written = write_file(path, percentiles_of(latency)); !written.ok()) return written;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kv

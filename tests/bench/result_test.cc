@@ -1,0 +1,154 @@
+#include <fstream>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+
+#include "bench/compare.h"
+#include "bench/result_text.h"
+#include "tests/support/temp_directory.h"
+
+namespace kv {
+namespace {
+
+using namespace std::chrono_literals;
+using Json = nlohmann::ordered_json;
+
+// A second in which 100 reads took from 1 to 100 ms.
+Measurement run_of(std::uint64_t late = 0, int slower = 1) {
+  Measurement run;
+  run.duration = 1s;
+  run.record.seconds.resize(1);
+  run.record.intended = 100 + late;
+  run.record.in_time = 100;
+  KindRecord& reads = run.record.kinds[0];
+  reads.answered = 100;
+  for (int i = 1; i <= 100; ++i) {
+    reads.from_intended.add(i * slower * 1ms);
+    reads.from_sent.add(i * 500us);
+  }
+  return run;
+}
+
+RunResult result_of(std::vector<Measurement> runs) {
+  RunResult result;
+  result.options.plan.rate = 100;
+  result.options.plan.workload = *preset("get");
+  result.time = "2024-01-01T00:00:00Z";
+  result.client = {{"version", "0"}};
+  result.runs = std::move(runs);
+  return result;
+}
+
+TEST_CASE("result: the table has the percentiles of a run that kept its schedule") {
+  const std::string table = table_of(result_of({run_of()}));
+  CHECK(table.find("p99.99") != std::string::npos);
+  CHECK(table.find("100ms") != std::string::npos);
+  CHECK(table.find("SATURATED") == std::string::npos);
+}
+
+TEST_CASE("result: a saturated run says so, and shows no percentiles") {
+  const RunResult result = result_of({run_of(100)});
+  const std::string table = table_of(result);
+  CHECK(table.find("SATURATED: 100 of 200 operations/s were answered in time") != std::string::npos);
+  CHECK(table.find("p99") == std::string::npos);
+  CHECK(table.find("ms") == std::string::npos);
+  CHECK(to_json(result).at("saturated") == true);
+}
+
+TEST_CASE("result: the JSON holds what the run needs to be repeated, its latencies in microseconds, and its buckets") {
+  const Json json = to_json(result_of({run_of()}));
+  for (const char* name : {"schema", "label", "time", "command", "client", "server", "workload", "intended_rate",
+                           "achieved_rate", "saturated", "operations", "series", "server_delta", "verify", "repeats"}) {
+    INFO(name);
+    CHECK(json.contains(name));
+  }
+  const Json& workload = json.at("workload");
+  for (const char* name : {"target",        "preset",      "mix",          "api",        "rate",
+                           "arrivals",      "closed",      "channels",     "threads",    "keys",
+                           "key_bytes",     "value_bytes", "distribution", "durability", "deadline_ms",
+                           "warm_up_ms",    "duration_ms", "load",         "seed",       "operations_per_message",
+                           "in_flight_max", "repeat"}) {
+    INFO(name);
+    CHECK(workload.contains(name));
+  }
+  const Json& read = json.at("operations").at(0);
+  CHECK(read.at("name") == "read");
+  CHECK(read.at("latency_us").at("p50").get<double>() == Approx(51'000).epsilon(0.02));
+  CHECK(read.at("latency_from_sent_us").at("max").get<double>() == Approx(50'000));
+  std::uint64_t counted = 0;
+  for (const Json& bucket : read.at("latency_us").at("buckets_ns")) counted += bucket.at(1).get<std::uint64_t>();
+  CHECK(counted == 100);
+}
+
+TEST_CASE("result: repeats give medians and what lies around them, and the run in the middle is shown") {
+  const RunResult result = result_of({run_of(0, 3), run_of(0, 1), run_of(0, 2)});
+  CHECK(&result.middle() == &result.runs[2]);
+  const Json p50 = to_json(result).at("repeats").at("p50_us");
+  CHECK(p50.at("median").get<double>() == Approx(102'000).epsilon(0.02));
+  CHECK(p50.at("least").get<double>() == Approx(51'000).epsilon(0.02));
+  CHECK(p50.at("most").get<double>() == Approx(153'000).epsilon(0.02));
+  CHECK(p50.at("runs").size() == 3);
+  CHECK(spread_of({4, 1, 3, 2}).median == 2.5);
+}
+
+TEST_CASE("result: the percentiles file ends at the largest value with all that was counted") {
+  const TempDirectory directory;
+  RunResult result = result_of({run_of()});
+  result.options.hdr = directory.file("run");
+  REQUIRE(write_percentiles(result).ok());
+  std::ifstream file(directory.file("run.read.hdr"));
+  std::string line;
+  std::getline(file, line);
+  CHECK(line.find("Value     Percentile TotalCount 1/(1-Percentile)") != std::string::npos);
+  double value = 0, share = 0, before = 0;
+  std::uint64_t count = 0;
+  while (std::getline(file, line)) {
+    if (line.empty() || line[0] == '#') continue;
+    std::istringstream fields(line);
+    fields >> value >> share >> count;
+    CHECK(share > before);
+    before = share;
+  }
+  CHECK(value == Approx(100'000));
+  CHECK(share == 1);
+  CHECK(count == 100);
+  result.options.hdr = directory.file("no/such/place");
+  CHECK(write_percentiles(result).code() == absl::StatusCode::kUnavailable);
+}
+
+TEST_CASE("compare: the same is no regression, twice as slow is one") {
+  const Json before = to_json(result_of({run_of()}));
+  const Json after = to_json(result_of({run_of(0, 2)}));
+  CHECK_FALSE(compare(before, before, 0.05)->regression);
+  const auto worse = compare(before, after, 0.05);
+  CHECK(worse->regression);
+  CHECK(worse->text.find("WORSE") != std::string::npos);
+  CHECK_FALSE(compare(after, before, 0.05)->regression);
+  CHECK_FALSE(compare(before, after, 1.5)->regression);
+}
+
+TEST_CASE("compare: what differs no more than the runs themselves do is no regression") {
+  const Json before = to_json(result_of({run_of(0, 1), run_of(0, 1), run_of(0, 3)}));
+  const Json after = to_json(result_of({run_of(0, 1), run_of(0, 2), run_of(0, 3)}));
+  const auto found = compare(before, after, 0.05);
+  CHECK_FALSE(found->regression);
+  CHECK(found->text.find("within the spread") != std::string::npos);
+}
+
+TEST_CASE("compare: becoming saturated is a regression, settings that differ are named, and other files are refused") {
+  const Json before = to_json(result_of({run_of()}));
+  Json after = to_json(result_of({run_of(100)}));
+  CHECK(compare(before, after, 5)->regression);
+  after = before;
+  after["workload"]["keys"] = 7;
+  CHECK(compare(before, after, 0.05)->text.find("differs: workload.keys") != std::string::npos);
+  CHECK_FALSE(compare(Json::object(), before, 0.05).ok());
+  CHECK_FALSE(compare(before, Json({{"schema", 1}}), 0.05).ok());
+  CHECK(parse_share("5%").value() == Approx(0.05));
+  CHECK(parse_share("0.1").value() == Approx(0.1));
+  CHECK_FALSE(parse_share("x").ok());
+  CHECK_FALSE(parse_share("-1%").ok());
+}
+
+}  // namespace
+}  // namespace kv
