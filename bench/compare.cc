@@ -42,7 +42,7 @@ void compare_settings(const Json& a, const Json& b, const std::string& where, Co
     if (name == "target" || name == "instance_id" || name == "revision" || !b.contains(name) || b.at(name) == value)
       continue;
     if (value.is_object()) {
-      compare_settings(value, b.at(name), where + "." + name, found);
+      compare_settings(value, b.at(name), fmt::format("{}.{}", where, name), found);
     } else {
       found.text += fmt::format("differs: {}.{}: {} and {}\n", where, name, value.dump(), b.at(name).dump());
     }

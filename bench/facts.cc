@@ -37,7 +37,7 @@ Json message_json(const google::protobuf::Message& message) {
   return Json::parse(text, nullptr, false);
 }
 
-std::string without(std::string text, std::string_view prefix) {
+std::string without(const std::string& text, std::string_view prefix) {
   return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
 }
 

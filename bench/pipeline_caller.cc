@@ -133,8 +133,8 @@ PipelineCaller::~PipelineCaller() {
 void PipelineCaller::begin(std::unique_ptr<Shot> shot, ShotSink& sink) {
   const std::uint64_t id = last_id_.fetch_add(1, std::memory_order_relaxed) + 1;
   PipelineLane& lane = *lanes_[id % lanes_.size()];
-  grpc::ByteBuffer message = message_of(*shot, id);
-  lane.send(id, std::move(message), std::move(shot), sink);
+  const grpc::ByteBuffer message = message_of(*shot, id);
+  lane.send(id, message, std::move(shot), sink);
 }
 
 void PipelineCaller::tend() {

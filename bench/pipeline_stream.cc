@@ -16,7 +16,7 @@ constexpr char kMethod[] = "/kvstore.v1.KeyValueService/Pipeline";
 
 }  // namespace
 
-void PipelineLane::send(std::uint64_t id, grpc::ByteBuffer message, std::unique_ptr<Shot> shot, ShotSink& sink) {
+void PipelineLane::send(std::uint64_t id, const grpc::ByteBuffer& message, std::unique_ptr<Shot> shot, ShotSink& sink) {
   StreamPtr begin;
   StreamPtr write;
   {
@@ -31,7 +31,7 @@ void PipelineLane::send(std::uint64_t id, grpc::ByteBuffer message, std::unique_
       begin = stream_;
     }
     if (stream_->under_way.empty() && stream_->waiting.empty()) stream_->last_sign = now;
-    stream_->waiting.push_back({id, std::move(message), std::move(shot), &sink});
+    stream_->waiting.push_back({id, message, std::move(shot), &sink});
     if (!begin && !std::exchange(stream_->writing, true)) {
       ++coroutines_;
       write = stream_;
@@ -55,7 +55,7 @@ bool PipelineLane::next_to_write(Stream& stream, grpc::ByteBuffer& message) {
     stream.writing = false;
     return false;
   }
-  message = std::move(stream.waiting.front().message);
+  message = stream.waiting.front().message;
   const std::uint64_t id = stream.waiting.front().id;
   stream.under_way.emplace(id, std::move(stream.waiting.front()));
   stream.waiting.pop_front();

@@ -34,7 +34,7 @@ class PipelineLane {
       : endpoint_(endpoint), deadline_(deadline), verify_(verify) {}
 
   // `id` is the message's own, and no other's of this lane.
-  void send(std::uint64_t id, grpc::ByteBuffer message, std::unique_ptr<Shot> shot, ShotSink& sink);
+  void send(std::uint64_t id, const grpc::ByteBuffer& message, std::unique_ptr<Shot> shot, ShotSink& sink);
   void tend();
   // Cancels what is under way and waits until it has ended.
   void close();

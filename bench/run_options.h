@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "bench/load_worker.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own
 class App;
 }
 

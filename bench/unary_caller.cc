@@ -49,8 +49,8 @@ void UnaryCaller::take_value(std::string_view value, const LoadOperation& operat
 }
 
 Detached UnaryCaller::carry_out(std::unique_ptr<Shot> shot, ShotSink& sink) {
-  LoadAnswer answer = co_await answer_to(shot->operations.front());
-  shot->answers.assign(1, std::move(answer));
+  const LoadAnswer answer = co_await answer_to(shot->operations.front());
+  shot->answers.assign(1, answer);
   sink.answered(std::move(shot));
 }
 

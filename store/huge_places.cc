@@ -59,11 +59,11 @@ void for_each_part(void* from, std::size_t bytes, Visit visit) {
 }  // namespace
 
 bool HugePlaces::add_region(std::size_t bytes) {
-  regions_.reserve(regions_.size() + 1);
-  std::vector<Place> places(bytes / kPlaceBytes);
-  Mapping mapping(bytes);
+  Mapping mapping(bytes);  // first: what no system has is refused before room is made to keep account of it
   std::byte* const begin = mapping.begin;
   if (begin == nullptr) return false;
+  regions_.reserve(regions_.size() + 1);
+  std::vector<Place> places(bytes / kPlaceBytes);
   mapping.begin = nullptr;                 // It stays.
   ::madvise(begin, bytes, MADV_HUGEPAGE);  // Where there are none, memory of 4 KiB pages does as well.
 
