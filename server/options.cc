@@ -11,7 +11,7 @@
 #include "core/error.h"
 #include "core/units.h"
 #include "server/setting_sources.h"
-#include "server/setting_table.h"
+#include "server/setting_text.h"
 
 namespace kv {
 namespace {

@@ -10,7 +10,7 @@
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "core/file_system.h"
-#include "server/setting_table.h"
+#include "server/setting_text.h"
 
 namespace kv {
 namespace {

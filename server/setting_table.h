@@ -1,16 +1,13 @@
 // Every setting of the server, one row each: the flag, its environment name, type, default, bounds and help all come
-// from here, and so do --help, --print-config and the checks. A setting that has no row does not exist.
+// from here, and so do --help, --print-config and the checks (server/setting_text.h). A setting that has no row does
+// not exist.
 //
 // Threads: constant after construction. Units: minimum and maximum are in the row's own unit (bytes, ms, a count).
 #pragma once
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
-
-#include "absl/status/statusor.h"
 
 namespace kv {
 
@@ -45,15 +42,5 @@ struct SettingRow {
 
 std::span<const SettingRow> setting_rows();
 const SettingRow* find_setting(std::string_view flag);  // by either name; null when there is none
-
-// KVSTORE_ and the flag in capitals with underscores.
-std::string environment_name(std::string_view flag);
-// What the row accepts, in words: "1s to 365d".
-std::string accepted(const SettingRow& row);
-// The canonical text of a value, or CONFIG_INVALID naming the flag, the value and the bounds.
-absl::StatusOr<std::string> checked_value(const SettingRow& row, std::string_view text);
-
-// Of `names`, the one a misspelt `name` most likely meant, or an empty string.
-std::string closest(std::string_view name, const std::vector<std::string>& names);
 
 }  // namespace kv

@@ -9,7 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "server/options.h"
-#include "server/setting_table.h"
+#include "server/setting_text.h"
 #include "tests/support/source_tree.h"
 
 using namespace kv;

@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include "server/setting_table.h"
+#include "server/setting_text.h"
 #include "tests/support/source_tree.h"
 
 using namespace kv;

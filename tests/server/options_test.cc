@@ -9,7 +9,7 @@
 
 #include "core/absl_text.h"
 #include "core/error.h"
-#include "server/setting_table.h"
+#include "server/setting_text.h"
 
 using namespace kv;
 using namespace std::chrono_literals;
