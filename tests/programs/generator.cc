@@ -170,6 +170,8 @@ const std::string& key_of(const v1::Operation& operation) {
   }
 }
 
+bool writes(const v1::Operation& operation) { return !operation.has_get(); }
+
 v1::WriteOptions* options_of(v1::Operation& operation) {
   switch (operation.op_case()) {
     case v1::Operation::kSet:

@@ -38,6 +38,7 @@ class Generator {
 
 // The key that the operation is about.
 const std::string& key_of(const v1::Operation& operation);
+bool writes(const v1::Operation& operation);
 // Where its options are; null for a Get.
 v1::WriteOptions* options_of(v1::Operation& operation);
 

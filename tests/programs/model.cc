@@ -290,4 +290,9 @@ v1::OperationResult as_replayed(v1::OperationResult first) {
   return first;
 }
 
+v1::WriteResult as_replayed(v1::WriteResult first) {
+  first.set_replayed(true);
+  return first;
+}
+
 }  // namespace kv::programs

@@ -88,5 +88,6 @@ std::uint64_t revision_of(const v1::OperationResult& result);
 const v1::Entry* entry_of(const v1::OperationResult& result);
 // What a retry with the same request id must be answered.
 v1::OperationResult as_replayed(v1::OperationResult first);
+v1::WriteResult as_replayed(v1::WriteResult first);
 
 }  // namespace kv::programs
