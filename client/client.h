@@ -71,6 +71,8 @@ class Client {
   }
 
  private:
+  friend class Pipeline;
+
   const bool request_ids_;
   Transport transport_;
 };

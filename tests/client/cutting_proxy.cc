@@ -12,6 +12,7 @@ namespace kv {
 namespace {
 
 constexpr std::size_t kFrameHeaderBytes = 9;
+constexpr char kDataFrame = 0;
 constexpr char kHeadersFrame = 1;
 
 sockaddr_in loopback(std::uint16_t port) {
@@ -48,6 +49,8 @@ CuttingProxy::CuttingProxy(const std::string& server) : server_port_(port_of(ser
   port_ = ntohs(address.sin_port);
   accepting_ = std::thread([this] { accept_all(); });
 }
+
+void CuttingProxy::lead_to(const std::string& server) { server_port_ = port_of(server); }
 
 CuttingProxy::~CuttingProxy() {
   ::close(stop_[1]);
@@ -91,12 +94,21 @@ void CuttingProxy::pass(int client) {
   ::close(client);
 }
 
+bool CuttingProxy::shall_be_lost(char type, bool empty) noexcept {
+  if (type == kHeadersFrame) return armed_.exchange(false);
+  if (type != kDataFrame || empty) return false;
+  int left = data_left_;
+  while (left > 0 && !data_left_.compare_exchange_weak(left, left - 1)) {
+  }
+  return left == 1;
+}
+
 bool CuttingProxy::forward_frames(std::string& pending, int client) {
   while (pending.size() >= kFrameHeaderBytes) {
     const auto byte = [&](std::size_t at) { return static_cast<std::size_t>(static_cast<unsigned char>(pending[at])); };
     const std::size_t bytes = kFrameHeaderBytes + (byte(0) << 16 | byte(1) << 8 | byte(2));
     if (pending.size() < bytes) break;
-    if (pending[3] == kHeadersFrame && armed_.exchange(false)) {
+    if (shall_be_lost(pending[3], bytes == kFrameHeaderBytes)) {
       ++cuts_;
       return false;
     }

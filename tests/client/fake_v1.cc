@@ -1,5 +1,7 @@
 #include "tests/client/fake_v1.h"
 
+#include <thread>
+
 #include "tests/client/fake_server.h"
 
 namespace kv {
@@ -14,6 +16,11 @@ v1::WriteOptions FakeV1::last_options() {
 std::set<std::string> FakeV1::request_ids() {
   const std::scoped_lock lock(mutex_);
   return request_ids_;
+}
+
+std::vector<int> FakeV1::message_sizes() {
+  const std::scoped_lock lock(mutex_);
+  return message_sizes_;
 }
 
 grpc::Status FakeV1::begin(grpc::ServerContext* context) {
@@ -71,6 +78,41 @@ grpc::Status FakeV1::Delete(grpc::ServerContext* context, Ask<v1::DeleteRequest>
   if (response->deleted()) response->mutable_write()->set_revision(++revision_);
   versions_.erase(request->key());
   return end(request->options(), response->mutable_write());
+}
+
+grpc::Status FakeV1::carry_out(grpc::ServerContext* context, const v1::Operation& operation,
+                               v1::OperationResult& result) {
+  if (operation.has_get()) return Get(context, &operation.get(), result.mutable_get());
+  if (operation.has_set()) return Set(context, &operation.set(), result.mutable_set());
+  if (operation.has_delete_()) return Delete(context, &operation.delete_(), result.mutable_delete_());
+  return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "FIELD_INVALID: not of this fake");
+}
+
+grpc::Status FakeV1::Pipeline(grpc::ServerContext* context,
+                              grpc::ServerReaderWriter<v1::PipelineResponse, v1::PipelineRequest>* stream) {
+  if (absent) return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "");
+  for (v1::PipelineRequest request; stream->Read(&request);) {
+    {
+      const std::scoped_lock lock(mutex_);
+      message_sizes_.push_back(request.operations_size());
+    }
+    while (holds_messages && !context->IsCancelled()) std::this_thread::yield();
+    v1::PipelineResponse response;
+    response.set_id(request.id());
+    for (const v1::Operation& operation : request.operations()) {
+      v1::OperationResult& result = *response.add_results();
+      const grpc::Status status = carry_out(context, operation, result);
+      if (status.error_code() == grpc::StatusCode::UNAVAILABLE) return status;  // Of the stream.
+      if (status.ok()) continue;
+      const std::string text = status.error_message();
+      result.mutable_error()->set_code(status.error_code());
+      result.mutable_error()->set_reason(text.substr(0, text.find(':')));
+      result.mutable_error()->set_message(text);
+    }
+    if (spoils) spoils(response);
+    stream->Write(response);
+  }
+  return grpc::Status::OK;
 }
 
 }  // namespace kv

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "kvstore/v1/key_value_service.grpc.pb.h"
 
@@ -24,6 +26,11 @@ class FakeV1 final : public kvstore::v1::KeyValueService::Service {
   kvstore::v1::WriteOptions last_options();
   std::set<std::string> request_ids();
 
+  // Of Pipeline.
+  std::atomic<bool> holds_messages{false};  // What was read is not looked at, until it is false again.
+  std::function<void(kvstore::v1::PipelineResponse&)> spoils;  // Every answer, before it is sent; may be empty.
+  std::vector<int> message_sizes();                            // Operations of each message that came.
+
  private:
   template <class T>
   using Ask = const T*;
@@ -34,6 +41,12 @@ class FakeV1 final : public kvstore::v1::KeyValueService::Service {
   grpc::Status Delete(grpc::ServerContext* context, Ask<kvstore::v1::DeleteRequest> request,
                       kvstore::v1::DeleteResponse* response) override;
 
+  grpc::Status Pipeline(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<kvstore::v1::PipelineResponse, kvstore::v1::PipelineRequest>* stream) override;
+  grpc::Status carry_out(grpc::ServerContext* context, const kvstore::v1::Operation& operation,
+                         kvstore::v1::OperationResult& result);
+
   // Not OK: the answer instead of the real one.
   grpc::Status begin(grpc::ServerContext* context);
   grpc::Status end(const kvstore::v1::WriteOptions& options, kvstore::v1::WriteResult* write);
@@ -42,6 +55,7 @@ class FakeV1 final : public kvstore::v1::KeyValueService::Service {
   std::mutex mutex_;
   kvstore::v1::WriteOptions last_options_;
   std::set<std::string> request_ids_;
+  std::vector<int> message_sizes_;
   std::map<std::string, std::uint64_t> versions_;
   std::uint64_t revision_ = 6;
 };

@@ -1,0 +1,367 @@
+// What becomes of each operation of a pipeline, event by event, without a network.
+#include "client/pending_operations.h"
+
+#include <catch2/catch.hpp>
+
+#include "client/attempts.h"
+#include "core/absl_text.h"
+#include "core/error.h"
+
+using namespace kv;
+using namespace std::chrono_literals;
+namespace v1 = kvstore::v1;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+struct Submitted {
+  bool write = true;
+  bool repeatable = true;
+  std::size_t value_bytes = 1;
+};
+
+// Tells the ends as "KEY ok", or "KEY CODE", with a question mark where it may have been done.
+class Book {
+ public:
+  explicit Book(PipelineOptions options = {}) : pending(options) {}
+  ~Book() {
+    pending.end_all(absl::CancelledError("over"));
+    pending.deliver();
+  }
+
+  bool add(const std::string& key, Submitted how = {}) {
+    v1::PipelineRequest part;
+    v1::Operation& operation = *part.add_operations();
+    if (how.write) {
+      operation.mutable_set()->set_key(key);
+      operation.mutable_set()->set_value(std::string(how.value_bytes, 'v'));
+    } else {
+      operation.mutable_get()->set_key(key);
+    }
+    PendingOperations::Submission submission{.field = part.SerializeAsString(),
+                                             .kind = operation.op_case(),
+                                             .write = how.write,
+                                             .repeatable = how.repeatable,
+                                             .done = [this, key](Pipeline::Result result) { note(key, result); }};
+    Completion* woken = nullptr;
+    return pending.add(submission, now, woken);
+  }
+
+  // The keys of the next message.
+  Names send() {
+    const auto bytes = pending.next_message();
+    if (!bytes) return {};
+    v1::PipelineRequest& message = messages.emplace_back();
+    REQUIRE(message.ParseFromString(*bytes));
+    Names keys;
+    for (const auto& operation : message.operations()) {
+      keys.push_back(operation.has_get() ? operation.get().key() : operation.set().key());
+    }
+    return keys;
+  }
+
+  // To the i-th message that was sent. `without_room`: these results found no room.
+  v1::PipelineResponse answer_to(std::size_t i, const std::vector<int>& without_room = {}) {
+    v1::PipelineResponse response;
+    response.set_id(messages[i].id());
+    for (const auto& operation : messages[i].operations()) {
+      v1::OperationResult& result = *response.add_results();
+      if (operation.has_get()) result.mutable_get()->set_revision(1);
+      if (operation.has_set()) result.mutable_set()->set_applied(true);
+    }
+    for (const int at : without_room) {
+      v1::OperationError& error = *response.mutable_results(at)->mutable_error();
+      error.set_code(static_cast<int>(absl::StatusCode::kResourceExhausted));
+      error.set_reason("RESPONSE_TOO_LARGE");
+      error.set_message("RESPONSE_TOO_LARGE: x");
+    }
+    return response;
+  }
+  absl::Status answer(v1::PipelineResponse response) {
+    absl::Status taken = pending.take_answer(response);
+    pending.deliver();
+    return taken;
+  }
+  absl::Status answer(std::size_t i) { return answer(answer_to(i)); }
+
+  void stream_ends(const PendingOperations::StreamEnd& end) {
+    pending.stream_ended(end);
+    pending.deliver();
+  }
+  bool expire() {
+    const bool silent = pending.expire(now, {absl::DeadlineExceededError("sent"), absl::UnavailableError("unsent")});
+    pending.deliver();
+    return silent;
+  }
+
+  Names ends() { return std::exchange(ends_, {}); }
+
+  PendingOperations pending;
+  PendingOperations::Clock::time_point now{};
+  std::vector<v1::PipelineRequest> messages;
+
+ private:
+  void note(const std::string& key, const Pipeline::Result& result) {
+    std::string end = result.ok() ? "ok" : absl::StatusCodeToString(result.status().code());
+    if (!result.ok() && outcome_unknown(result.status())) end += "?";
+    ends_.push_back(key + " " + end);
+  }
+  Names ends_;
+};
+
+PendingOperations::StreamEnd broken(bool again = true) {
+  return {.why = absl::UnavailableError("lost the connection"), .again = again};
+}
+
+}  // namespace
+
+TEST_CASE("pending: the first two messages go at once, later ones when they are full") {
+  Book book({.message_operations_max = 3});
+  book.add("a");
+  CHECK(book.send() == Names{"a"});
+  book.add("b");
+  CHECK(book.send() == Names{"b"});
+  book.add("c");
+  book.add("d");
+  CHECK(book.send().empty());
+  book.add("e");
+  book.add("f");
+  CHECK(book.send() == Names{"c", "d", "e"});
+  CHECK(book.send().empty());
+  CHECK(book.answer(0).ok());
+  CHECK(book.send().empty());
+  CHECK(book.answer(1).ok());
+  CHECK(book.send() == Names{"f"});
+  CHECK(book.ends() == Names{"a ok", "b ok"});
+}
+
+TEST_CASE("pending: messages under way are bounded, by number and each by its bytes") {
+  Book book({.message_operations_max = 2, .message_bytes_max = 1000, .messages_in_flight_max = 3});
+  for (const char* key : {"a", "b", "c", "d", "e", "f", "g", "h"}) book.add(key, {.value_bytes = 450});
+  CHECK(book.send() == Names{"a", "b"});
+  CHECK(book.send() == Names{"c", "d"});
+  CHECK(book.send() == Names{"e", "f"});
+  CHECK(book.send().empty());
+  CHECK(book.answer(2).ok());
+  CHECK(book.send() == Names{"g", "h"});
+  Book other({.message_bytes_max = 1000});
+  for (const char* key : {"a", "b", "c"}) other.add(key, {.value_bytes = 600});
+  CHECK(other.send() == Names{"a"});
+  CHECK(other.send() == Names{"b"});
+  Book large({.message_bytes_max = 1000});
+  large.add("larger than a message", {.value_bytes = 5000});
+  large.add("b");
+  CHECK(large.send() == Names{"larger than a message"});
+}
+
+TEST_CASE("pending: an operation that a server may refuse by ending the stream is under way alone") {
+  constexpr std::size_t kLarge = std::size_t{5} << 20;
+  Book book;
+  book.add("a");
+  CHECK(book.send() == Names{"a"});
+  book.add("large", {.value_bytes = kLarge});
+  book.add("b");
+  CHECK(book.send().empty());
+  CHECK(book.answer(0).ok());
+  CHECK(book.send() == Names{"large"});
+  CHECK(book.send().empty());
+  book.stream_ends({.why = absl::ResourceExhaustedError("larger than max")});
+  CHECK(book.ends() == Names{"a ok", "large RESOURCE_EXHAUSTED?"});
+  CHECK(book.send() == Names{"b"});
+}
+
+TEST_CASE("pending: callbacks come in the order of submission, whatever the order of the answers") {
+  Book book({.message_operations_max = 2});
+  for (const char* key : {"a", "b", "c", "d", "e"}) book.add(key);
+  book.send();
+  book.send();
+  CHECK(book.answer(1).ok());
+  CHECK(book.ends().empty());
+  CHECK(book.answer(0).ok());
+  CHECK(book.ends() == Names{"a ok", "b ok", "c ok", "d ok"});
+}
+
+TEST_CASE("pending: what was sent and not answered goes first over the next stream, in its order") {
+  Book book({.message_operations_max = 2});
+  for (const char* key : {"a", "b", "c", "d", "e", "f", "g"}) book.add(key, {.write = *key != 'c'});
+  book.send();
+  book.send();
+  book.send();
+  CHECK(book.answer(1).ok());  // c, d
+  book.stream_ends(broken());
+  CHECK(book.send() == Names{"a", "b"});
+  CHECK(book.send() == Names{"e", "f"});
+  CHECK(book.send().empty());
+  CHECK(book.answer(3).ok());
+  CHECK(book.send() == Names{"g"});
+  CHECK(book.answer(4).ok());
+  CHECK(book.answer(5).ok());
+  CHECK(book.ends() == Names{"a ok", "b ok", "c ok", "d ok", "e ok", "f ok", "g ok"});
+}
+
+TEST_CASE("pending: a late answer of the broken stream is an answer to nothing") {
+  Book book;
+  book.add("a");
+  book.send();
+  book.stream_ends(broken());
+  book.send();
+  CHECK(absl::IsInternal(book.answer(0)));
+  CHECK(book.answer(1).ok());
+  CHECK(book.ends() == Names{"a ok"});
+}
+
+TEST_CASE("pending: a write without an id is not sent twice, a read is, and what was not sent is still to be") {
+  Book book({.message_operations_max = 2});
+  book.add("write", {.repeatable = false});
+  book.add("read", {.write = false});
+  book.send();
+  book.add("later", {.repeatable = false});
+  book.stream_ends(broken());
+  CHECK(book.ends() == Names{"write UNAVAILABLE?"});
+  CHECK(book.send() == Names{"read", "later"});
+}
+
+TEST_CASE("pending: an operation has as many attempts as the policy gives, each stream one") {
+  Book book({.call = {.retry = {.attempts = 3}}});
+  book.add("a");
+  for (int i = 0; i < 2; ++i) {
+    CHECK(book.send() == Names{"a"});
+    book.stream_ends(broken());
+    CHECK(book.ends().empty());
+  }
+  book.send();
+  book.add("b");  // Its first attempt is still to come.
+  book.stream_ends(broken());
+  CHECK(book.ends() == Names{"a UNAVAILABLE?"});
+  for (int i = 0; i < 3; ++i) book.stream_ends(broken());  // Streams that did not come to stand.
+  CHECK(book.ends() == Names{"b UNAVAILABLE"});
+}
+
+TEST_CASE("pending: a doubt of the first attempt outlives streams that surely did nothing") {
+  Book book({.call = {.retry = {.attempts = 2}}});
+  book.add("a");
+  book.send();
+  book.stream_ends(broken());
+  book.send();
+  book.stream_ends({.why = error(Reason::kLoading, "3 %"), .again = true, .doubt = false});
+  CHECK(book.ends() == Names{"a UNAVAILABLE?"});
+  book.add("b");
+  book.send();
+  book.stream_ends({.why = error(Reason::kLoading, "3 %"), .again = false, .doubt = false});
+  CHECK(book.ends() == Names{"b UNAVAILABLE"});
+}
+
+TEST_CASE("pending: an end that is no break is told to what was sent, and the rest goes on") {
+  Book book({.message_operations_max = 1});
+  book.add("a");
+  book.add("b");
+  book.add("c");
+  book.send();
+  book.send();
+  book.stream_ends({.why = absl::InternalError("a bug"), .again = false});
+  CHECK(book.ends() == Names{"a INTERNAL?", "b INTERNAL?"});
+  CHECK(book.send() == Names{"c"});
+}
+
+TEST_CASE("pending: time that runs out ends an operation wherever it is, and its late answer is passed over") {
+  Book book({.call = {.timeout = 5s}, .message_operations_max = 1, .messages_in_flight_max = 1});
+  book.add("sent");
+  book.add("read", {.write = false});
+  book.send();
+  book.now += 1s;
+  book.add("young");
+  CHECK(*book.pending.next_deadline() == PendingOperations::Clock::time_point{} + 5s);
+  book.now += 4s;
+  CHECK(book.expire());
+  CHECK(book.ends() == Names{"sent DEADLINE_EXCEEDED?", "read UNAVAILABLE"});
+  CHECK(book.answer(0).ok());
+  CHECK(book.send() == Names{"young"});
+  CHECK(book.answer(1).ok());
+  CHECK(book.ends() == Names{"young ok"});
+}
+
+TEST_CASE("pending: a stream is silent when nothing was answered since the operation was sent, else it is only slow") {
+  Book book({.call = {.timeout = 5s}, .message_operations_max = 1});
+  book.add("a");
+  book.send();
+  book.add("b");
+  book.send();
+  CHECK(book.answer(1).ok());
+  book.now += 5s;
+  CHECK_FALSE(book.expire());
+  CHECK(book.ends() == Names{"a DEADLINE_EXCEEDED?", "b ok"});
+}
+
+TEST_CASE("pending: a read that found no room in an answer is asked again, a write is told") {
+  Book book({.message_operations_max = 4});
+  book.add("a", {.write = false});
+  book.add("b", {.write = false});
+  book.add("c");
+  book.send();
+  CHECK(book.answer(book.answer_to(0, {0, 2})).ok());
+  CHECK(book.send() == Names{"a"});
+  // Alone, and still too large.
+  CHECK(book.answer(book.answer_to(1, {0})).ok());
+  CHECK(book.ends() == Names{"a RESOURCE_EXHAUSTED", "b ok", "c RESOURCE_EXHAUSTED"});
+}
+
+TEST_CASE("pending: what is no answer to what was asked is refused, and nothing of it taken") {
+  const auto spoiled = [](auto spoil) {
+    Book book;
+    book.add("a", {.write = false});
+    book.send();
+    v1::PipelineResponse response = book.answer_to(0);
+    spoil(response);
+    const absl::Status taken = book.answer(std::move(response));
+    return absl::IsInternal(taken) && book.ends().empty();
+  };
+  CHECK(spoiled([](auto& response) { response.set_id(77); }));
+  CHECK(spoiled([](auto& response) { response.clear_results(); }));
+  CHECK(spoiled([](auto& response) { *response.add_results() = response.results(0); }));
+  CHECK(spoiled([](auto& response) { response.mutable_results(0)->clear_result(); }));
+  CHECK(spoiled([](auto& response) { response.mutable_results(0)->mutable_set(); }));
+  CHECK(spoiled([](auto& response) { response.mutable_results(0)->mutable_error()->set_code(0); }));
+  CHECK(spoiled([](auto& response) { response.mutable_results(0)->mutable_error()->set_code(99); }));
+}
+
+TEST_CASE("pending: there is room for so many operations and so many bytes, and for one of any size") {
+  Book book({.operations_in_flight_max = 2, .bytes_in_flight_max = 1000});
+  CHECK(book.add("of any size", {.value_bytes = 5000}));
+  CHECK_FALSE(book.add("x"));
+  book.send();
+  CHECK(book.answer(0).ok());
+  CHECK(book.add("a", {.value_bytes = 600}));
+  CHECK_FALSE(book.add("b", {.value_bytes = 600}));
+  CHECK(book.add("b"));
+  CHECK_FALSE(book.add("c"));
+  CHECK(book.pending.next_deadline().has_value());
+}
+
+TEST_CASE("pending: while answers wait for one before them, no more than their bound is asked for") {
+  Book book({.message_operations_max = 1, .bytes_in_flight_max = 1000});
+  for (const char* key : {"first", "a", "b", "c"}) book.add(key, {.write = false});
+  book.send();
+  for (std::size_t i = 1; i <= 2; ++i) {
+    book.send();
+    v1::PipelineResponse response = book.answer_to(i);
+    response.mutable_results(0)->mutable_get()->mutable_entry()->set_value(std::string(600, 'v'));
+    CHECK(book.answer(std::move(response)).ok());
+  }
+  CHECK(book.send().empty());
+  CHECK(book.answer(0).ok());
+  CHECK(book.ends() == Names{"first ok", "a ok", "b ok"});
+  CHECK(book.send() == Names{"c"});
+}
+
+TEST_CASE("pending: closed, it ends what it has and what comes") {
+  Book book;
+  book.add("sent");
+  book.send();
+  book.add("waits");
+  book.pending.close(absl::CancelledError("closing"));
+  book.add("late");
+  book.pending.deliver();
+  CHECK(book.ends() == Names{"sent CANCELLED?", "waits CANCELLED", "late CANCELLED"});
+  CHECK(book.pending.empty());
+}

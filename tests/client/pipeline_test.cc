@@ -1,0 +1,387 @@
+// The pipeline of the library: with a real server behind connections that break, and with one that misbehaves.
+#include "client/pipeline.h"
+
+#include <future>
+#include <thread>
+
+#include <catch2/catch.hpp>
+
+#include "client/client.h"
+#include "core/absl_text.h"
+#include "core/error.h"
+#include "tests/client/cutting_proxy.h"
+#include "tests/client/fake_server.h"
+#include "tests/support/running_server.h"
+#include "tests/support/temp_directory.h"
+
+using namespace kv;
+using namespace std::chrono_literals;
+namespace v1 = kvstore::v1;
+
+namespace {
+
+v1::Operation set_of(const std::string& key, const std::string& value) {
+  v1::Operation operation;
+  operation.mutable_set()->set_key(key);
+  operation.mutable_set()->set_value(value);
+  return operation;
+}
+
+v1::Operation get_of(const std::string& key) {
+  v1::Operation operation;
+  operation.mutable_get()->set_key(key);
+  return operation;
+}
+
+v1::Operation one_more() {
+  v1::Operation operation;
+  operation.mutable_increment()->set_key("counter");
+  operation.mutable_increment()->set_delta(1);
+  return operation;
+}
+
+v1::Operation append_of(const std::string& key, const std::string& suffix) {
+  v1::Operation operation;
+  operation.mutable_append()->set_key(key);
+  operation.mutable_append()->set_suffix(suffix);
+  return operation;
+}
+
+CallOptions patient() { return {.timeout = 60s, .retry = {.attempts = 4, .delay = 1ms, .delay_max = 4ms}}; }
+
+// Results in the order in which they came.
+class Results {
+ public:
+  Pipeline::Callback next() {
+    return [this](Pipeline::Result result) {
+      const std::scoped_lock lock(mutex_);
+      results_.push_back(std::move(result));
+      changed_.notify_all();
+    };
+  }
+  std::vector<Pipeline::Result> take(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return results_.size() >= count; });
+    return std::exchange(results_, {});
+  }
+  std::size_t size() {
+    const std::scoped_lock lock(mutex_);
+    return results_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Pipeline::Result> results_;
+};
+
+struct LossyFixture {
+  TempDirectory directory;
+  RunningServer server{{directory.file("data"), {"--mode", "aof", "--fsync", "never"}, {}, {}}};
+  CuttingProxy proxy{server.address()};
+};
+
+ClientOptions options_for(const FakeServer& server) {
+  return {.target = server.target(), .answer_bytes_max = 64 << 20};
+}
+
+Task<std::int64_t> count_up(Pipeline& pipeline, int times) {
+  std::int64_t last = 0;
+  for (int i = 0; i < times; ++i) {
+    const auto counted = co_await pipeline.call(one_more());
+    if (!counted.ok()) co_return -1;
+    last = counted->increment().value();
+  }
+  co_return last;
+}
+
+}  // namespace
+
+TEST_CASE("pipeline: operations share messages, and each callback gets its own answer, in the order of submission") {
+  FakeServer server;
+  server.v1.holds_messages = true;
+  Client client(options_for(server));
+  Pipeline pipeline(client);
+  Results results;
+  constexpr int kCount = 1000;
+  for (int i = 0; i < kCount; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    pipeline.submit(i % 2 == 0 ? set_of(key, "v") : get_of("k" + std::to_string(i - 1)), results.next());
+  }
+  server.v1.holds_messages = false;
+  pipeline.drain();
+  const auto all = results.take(kCount);
+  REQUIRE(all.size() == kCount);
+  for (int i = 0; i < kCount; ++i) {
+    REQUIRE(all[i].ok());
+    CHECK((i % 2 == 0 ? all[i]->set().applied() : all[i]->get().entry().value() == "v"));
+  }
+  const std::vector<int> sizes = server.v1.message_sizes();
+  int sum = 0;
+  for (const int size : sizes) {
+    CHECK(size <= 128);
+    sum += size;
+  }
+  CHECK(sum == kCount);
+  CHECK(sizes.size() <= 2 + kCount / 128 + 1);  // Two that did not wait, full ones, and the rest.
+}
+
+TEST_CASE("pipeline: an error of one operation is its own") {
+  const TempDirectory directory;
+  RunningServer server({directory.file("data"), {"--mode", "NON_PERSISTENT"}, {}, {}});
+  Client client({.target = server.address()});
+  Pipeline pipeline(client);
+  Results results;
+  v1::Operation count_text = one_more();
+  count_text.mutable_increment()->set_key("text");
+  pipeline.submit(set_of("text", "no number"), results.next());
+  pipeline.submit(count_text, results.next());
+  pipeline.submit(set_of("", "v"), results.next());
+  pipeline.submit(v1::Operation(), results.next());
+  pipeline.submit(get_of("text"), results.next());
+  pipeline.submit(get_of("nothing"), results.next());
+  const auto all = results.take(6);
+  CHECK(all[0]->set().applied());
+  CHECK(has_reason(all[1].status(), Reason::kNotAnInteger));
+  CHECK(has_reason(all[2].status(), Reason::kEmptyKey));
+  CHECK(absl::IsInvalidArgument(all[3].status()));
+  CHECK(all[4]->get().entry().value() == "no number");
+  CHECK_FALSE(all[5]->get().has_entry());
+}
+
+TEST_CASE("pipeline: over streams that are cut each increment counts once, and a key's operations keep their order") {
+  LossyFixture f;
+  Client client({.target = f.proxy.target()});
+  Pipeline pipeline(client, {.call = patient(), .message_operations_max = 8});
+  Results results;
+  std::string written;
+  constexpr int kRounds = 12;
+  constexpr int kEach = 400;
+  for (int round = 0; round < kRounds; ++round) {
+    const bool cuts = round % 2 == 1;  // A client whose streams break too often stops trying.
+    if (cuts) f.proxy.cut_at_data(1 + round);
+    for (int i = 0; i < kEach; ++i) {
+      const std::string letter(1, static_cast<char>('a' + i % 26));
+      written += letter;
+      pipeline.submit(one_more(), results.next());
+      pipeline.submit(append_of("text", letter), results.next());
+    }
+    pipeline.drain();
+    CHECK_FALSE(f.proxy.armed());
+  }
+  CHECK(f.proxy.cuts() == kRounds / 2);
+  const auto all = results.take(2 * kRounds * kEach);
+  bool replayed = false;
+  for (std::size_t i = 0; i < all.size(); i += 2) {
+    REQUIRE(all[i].ok());
+    REQUIRE(all[i]->increment().value() == static_cast<std::int64_t>(i / 2 + 1));
+    REQUIRE(all[i + 1]->append().length() == i / 2 + 1);
+    replayed = replayed || all[i]->increment().write().replayed();
+  }
+  CHECK(replayed);  // Some were done by a stream whose answer was lost.
+  CHECK(wait(client.get("text"))->entry().value() == written);
+}
+
+TEST_CASE("pipeline: what is under way goes on over a kill and a restart of the server, each increment once") {
+  LossyFixture f;
+  Client client({.target = f.proxy.target()});
+  Pipeline pipeline(client, {.call = {.timeout = 60s, .retry = {.attempts = 5, .delay = 2s, .delay_max = 2s}}});
+  Results results;
+  constexpr int kBefore = 5000;
+  constexpr int kAll = 10000;
+  for (int i = 0; i < kBefore; ++i) pipeline.submit(one_more(), results.next());
+  f.server.kill();
+  std::thread starting([&] {
+    f.server.start();
+    f.proxy.lead_to(f.server.address());
+  });
+  for (int i = kBefore; i < kAll; ++i) pipeline.submit(one_more(), results.next());
+  pipeline.drain();
+  starting.join();
+  const auto all = results.take(kAll);
+  for (int i = 0; i < kAll; ++i) {
+    INFO(all[i].status());
+    REQUIRE(all[i].ok());
+    REQUIRE(all[i]->increment().value() == i + 1);
+  }
+}
+
+TEST_CASE("pipeline: without ids a write whose answer is lost is not sent again, and says what that means") {
+  LossyFixture f;
+  Client client({.target = f.proxy.target(), .request_ids = false});
+  Pipeline pipeline(client, {.call = patient()});
+  REQUIRE(wait(pipeline.call(get_of("warm up"))).ok());
+  Results results;
+  f.proxy.cut_at_data(1);
+  const auto counted = wait(pipeline.call(one_more()));
+  CHECK(absl::IsUnavailable(counted.status()));
+  CHECK(outcome_unknown(counted.status()));
+  CHECK(wait(pipeline.call(get_of("counter")))->get().entry().value() == "1");
+  f.proxy.cut_at_data(1);
+  CHECK(wait(pipeline.call(get_of("counter")))->get().entry().value() == "1");
+  CHECK_FALSE(f.proxy.armed());
+}
+
+TEST_CASE("pipeline: a server that does not answer costs each operation its timeout, and not the pipeline") {
+  FakeServer server;
+  Client client(options_for(server));
+  Pipeline pipeline(client, {.call = {.timeout = 300ms}});
+  server.hangs = true;
+  Results results;
+  pipeline.submit(set_of("k", "v"), results.next());
+  pipeline.submit(get_of("k"), results.next());
+  const auto late = results.take(2);
+  CHECK(absl::IsDeadlineExceeded(late[0].status()));
+  CHECK(message_of(late[0].status()) == "no answer within 300ms; whether the write took effect is not known");
+  CHECK(outcome_unknown(late[0].status()));
+  CHECK(absl::IsDeadlineExceeded(late[1].status()));
+  CHECK_FALSE(outcome_unknown(late[1].status()));
+  server.hangs = false;
+  Pipeline::Result result = wait(pipeline.call(set_of("k", "w")));
+  CAPTURE(result.status().ToString());
+  CHECK(result.ok());
+}
+
+TEST_CASE("pipeline: a server that is not there is told as such, without a doubt") {
+  FakeServer server;
+  server.stop();
+  Client client(options_for(server));
+  Pipeline pipeline(client, {.call = patient()});
+  const Pipeline::Result away = wait(pipeline.call(set_of("k", "v")));
+  CHECK(absl::IsUnavailable(away.status()));
+  CHECK(message_of(away.status()).starts_with("cannot reach 127.0.0.1:"));
+  CHECK_FALSE(outcome_unknown(away.status()));
+  server.start();
+  CHECK(wait(pipeline.call(set_of("k", "v"))).ok());
+}
+
+TEST_CASE("pipeline: a server without the call, or one that answers nonsense, is an error and not a wait") {
+  FakeServer server;
+  Client client(options_for(server));
+  Pipeline pipeline(client, {.call = patient()});
+  server.v1.absent = true;
+  const Pipeline::Result absent = wait(pipeline.call(set_of("k", "v")));
+  CHECK(absl::IsUnimplemented(absent.status()));
+  CHECK_FALSE(outcome_unknown(absent.status()));
+  server.v1.absent = false;
+  server.v1.spoils = [](v1::PipelineResponse& response) { response.set_id(response.id() + 1); };
+  const Pipeline::Result nonsense = wait(pipeline.call(set_of("k", "v")));
+  CHECK(absl::IsInternal(nonsense.status()));
+  CHECK(outcome_unknown(nonsense.status()));
+}
+
+TEST_CASE("pipeline: writes carry ids and the level that was asked for, and keep what they say themselves") {
+  FakeServer server;
+  Client client(options_for(server));
+  Pipeline pipeline(client, {.call = {.durability = v1::DURABILITY_OS}});
+  server.v1.lost_answers = 1;
+  REQUIRE(wait(pipeline.call(set_of("k", "v"))).ok());
+  CHECK(server.v1.request_ids().size() == 1);
+  CHECK(server.v1.last_options().durability() == v1::DURABILITY_OS);
+  v1::Operation own = set_of("k", "v");
+  own.mutable_set()->mutable_options()->set_request_id("chosen by caller");
+  own.mutable_set()->mutable_options()->set_durability(v1::DURABILITY_MEMORY);
+  REQUIRE(wait(pipeline.call(own)).ok());
+  CHECK(server.v1.request_ids().count("chosen by caller") == 1);
+  CHECK(server.v1.last_options().durability() == v1::DURABILITY_MEMORY);
+}
+
+TEST_CASE("pipeline: where there is no room try_submit says so, submit and call wait") {
+  FakeServer server;
+  server.v1.holds_messages = true;
+  Client client(options_for(server));
+  Pipeline pipeline(client, {.call = patient(), .operations_in_flight_max = 4});
+  Results results;
+  for (int i = 0; i < 4; ++i) pipeline.submit(set_of("k", "v"), results.next());
+  bool kept = false;
+  Pipeline::Callback done = [&](const Pipeline::Result&) { kept = true; };
+  CHECK_FALSE(pipeline.try_submit(set_of("full", "v"), done));
+  done(absl::UnknownError("still ours"));
+  CHECK(kept);
+  std::atomic<bool> let_in{false};
+  std::thread blocked([&] {
+    pipeline.submit(set_of("blocked", "v"), results.next());
+    let_in = true;
+  });
+  std::vector<std::promise<bool>> called(20);
+  for (auto& each : called) {
+    start(pipeline.call(set_of("called", "v")), [&](const Pipeline::Result& result) { each.set_value(result.ok()); });
+  }
+  CHECK_FALSE(let_in);
+  CHECK(results.size() == 0);
+  server.v1.holds_messages = false;
+  for (auto& each : called) CHECK(each.get_future().get());
+  blocked.join();
+  pipeline.drain();
+  CHECK(results.size() == 5);
+  CHECK(server.data().count("full") == 0);
+}
+
+TEST_CASE("pipeline: coroutines and callbacks go on with the next operation") {
+  const TempDirectory directory;
+  RunningServer server({directory.file("data"), {"--mode", "NON_PERSISTENT"}, {}, {}});
+  Client client({.target = server.address()});
+  Pipeline pipeline(client, {.operations_in_flight_max = 16});
+  std::vector<std::promise<std::int64_t>> ends(64);
+  for (auto& end : ends) start(count_up(pipeline, 50), [&](std::int64_t last) { end.set_value(last); });
+  std::int64_t most = 0;
+  for (auto& end : ends) most = std::max(most, end.get_future().get());
+  CHECK(most == 64 * 50);
+  std::atomic<int> left{1000};
+  std::function<void(Pipeline::Result)> go_on = [&](const Pipeline::Result&) {
+    Pipeline::Callback next = go_on;
+    if (--left > 0) CHECK(pipeline.try_submit(one_more(), next));
+  };
+  pipeline.submit(one_more(), go_on);
+  pipeline.drain();
+  CHECK(left == 0);
+  CHECK(wait(client.get("counter"))->entry().value() == std::to_string(64 * 50 + 1000));
+}
+
+TEST_CASE("pipeline: its end gives up what is not answered, and every callback has run then") {
+  FakeServer server;
+  server.v1.holds_messages = true;
+  Client client(options_for(server));
+  Results results;
+  std::promise<absl::Status> called;
+  {
+    Pipeline pipeline(client, {.call = {.timeout = 1h}, .message_operations_max = 10, .operations_in_flight_max = 500});
+    for (int i = 0; i < 500; ++i) pipeline.submit(set_of("k", "v"), results.next());
+    start(pipeline.call(get_of("k")), [&](const Pipeline::Result& result) { called.set_value(result.status()); });
+    while (server.v1.message_sizes().empty()) std::this_thread::yield();
+  }
+  REQUIRE(results.size() == 500);
+  for (const auto& result : results.take(500)) CHECK(absl::IsCancelled(result.status()));
+  CHECK(absl::IsCancelled(called.get_future().get()));
+  server.v1.holds_messages = false;
+  CHECK(wait(client.set("k", "v")).ok());
+  const Pipeline unused(client);
+}
+
+TEST_CASE("pipeline: a stop gives up all of it, and what is submitted later") {
+  FakeServer server;
+  server.v1.holds_messages = true;
+  Client client(options_for(server));
+  std::stop_source stop;
+  Pipeline pipeline(client, {.call = {.timeout = 1h, .stop = stop.get_token()}});
+  Results results;
+  for (int i = 0; i < 10; ++i) pipeline.submit(set_of("k", "v"), results.next());
+  while (server.v1.message_sizes().empty()) std::this_thread::yield();
+  stop.request_stop();
+  for (const auto& result : results.take(10)) CHECK(reason_of(result.status()) == kInterruptedWord);
+  CHECK(reason_of(wait(pipeline.call(get_of("k"))).status()) == kInterruptedWord);
+}
+
+TEST_CASE("pipeline: a stop while the server is away does not wait for the next attempt") {
+  FakeServer server;
+  server.stop();
+  Client client(options_for(server));
+  std::stop_source stop;
+  Pipeline pipeline(client,
+                    {.call = {.timeout = 1h, .retry = {.delay = 1h, .delay_max = 1h}, .stop = stop.get_token()}});
+  Results results;
+  pipeline.submit(set_of("k", "v"), results.next());
+  std::this_thread::yield();
+  stop.request_stop();
+  CHECK(reason_of(results.take(1).front().status()) == kInterruptedWord);
+}
