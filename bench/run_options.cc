@@ -62,7 +62,7 @@ absl::Status read_workload(const RunTexts& texts, Workload& workload) {
   workload.keys = texts.keys;
   workload.key_bytes = texts.key_bytes;
   if (texts.keys > keys_of(texts.key_bytes)) return wrong("--keys", "more than there are names of --key-bytes");
-  return read("--value-bytes", parse_size_range(texts.value_bytes), workload.value_bytes);
+  return read("--value-bytes", parse_value_sizes(texts.value_bytes), workload.value_bytes);
 }
 
 absl::Status read_caller(const RunTexts& texts, CallerOptions& caller) {
@@ -161,7 +161,8 @@ void RunTexts::add_to(CLI::App& command, bool with_load) {
   command.add_option("--key-bytes", key_bytes, "length of a key")
       ->check(CLI::Range(std::uint64_t{2}, std::uint64_t{1024}))
       ->capture_default_str();
-  command.add_option("--value-bytes", value_bytes, "64, 1KiB, or a range 16-1024")->capture_default_str();
+  command.add_option("--value-bytes", value_bytes, "64, 1KiB, a range 16-1024, or a file with a size a line")
+      ->capture_default_str();
   command.add_option("--distribution", distribution, "uniform, zipf:0.99, latest:0.99, hot:0.2,0.8; the preset's own");
   command.add_option("--durability", durability, "level that writes ask for: default, memory, os, disk")
       ->capture_default_str();

@@ -78,8 +78,7 @@ class Sweep final : public ShotSink {
 
   LoadOperation operation(std::uint64_t key) {
     LoadOperation made{plan_.kind, key, 0, kSequence + key};
-    const SizeRange& range = plan_.value_bytes;
-    if (plan_.kind != LoadKind::kRead) made.size = range.least + random_.below(range.most - range.least + 1);
+    if (plan_.kind != LoadKind::kRead) made.size = plan_.value_bytes.draw(random_);
     return made;
   }
 

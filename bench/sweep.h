@@ -10,13 +10,14 @@
 #include "bench/caller.h"
 #include "bench/ledger.h"
 #include "bench/record.h"
+#include "bench/value_sizes.h"
 #include "core/progress.h"
 
 namespace kv {
 
 struct SweepPlan {
   CallerOptions caller;  // kv.v1 APIs go through Pipeline whatever it says
-  SizeRange value_bytes;
+  ValueSizes value_bytes;
   LoadKind kind = LoadKind::kUpdate;  // or kRead
   std::uint64_t keys = 0;
   std::uint64_t seed = 1;

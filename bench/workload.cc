@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "core/absl_text.h"
-#include "core/units.h"
-
 namespace kv {
 namespace {
 
@@ -38,20 +35,6 @@ std::string_view name_of(LoadKind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
-absl::StatusOr<SizeRange> parse_size_range(std::string_view text) {
-  const std::size_t dash = text.find('-');
-  const auto least = parse_size(text.substr(0, dash));
-  const auto most = dash == std::string_view::npos ? least : parse_size(text.substr(dash + 1));
-  if (!least.ok() || !most.ok() || *least > *most) {
-    return absl::InvalidArgumentError(fmt::format("'{}' is no size: 64, 1KiB, or a range such as 16-1024", text));
-  }
-  return SizeRange{*least, *most};
-}
-
-std::string to_text(const SizeRange& range) {
-  return range.least == range.most ? fmt::format("{}", range.least) : fmt::format("{}-{}", range.least, range.most);
-}
-
 absl::StatusOr<Workload> preset(std::string_view name) {
   for (const Preset& each : kPresets) {
     if (each.name != name) continue;
@@ -78,11 +61,6 @@ LoadKind Planner::next_kind() {
   return static_cast<LoadKind>(last);
 }
 
-std::uint64_t Planner::next_size() {
-  const SizeRange& range = workload_.value_bytes;
-  return range.least == range.most ? range.least : range.least + random_.below(range.most - range.least + 1);
-}
-
 LoadOperation Planner::next() {
   LoadOperation operation;
   operation.kind = next_kind();
@@ -98,7 +76,7 @@ LoadOperation Planner::next() {
     default:
       operation.key = choice_.draw(random_, keys_.count());
   }
-  if (writes(operation.kind)) operation.size = next_size();
+  if (writes(operation.kind)) operation.size = workload_.value_bytes.draw(random_);
   return operation;
 }
 

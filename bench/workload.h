@@ -1,7 +1,7 @@
 // What the load does: the mix of operations, the keys, the values; and the presets that people know.
 //
 // Threads: plain data; a Planner is for one thread at a time. KeySpace is shared by all.
-// Errors:  a text that is no preset, size or range is INVALID_ARGUMENT saying what is.
+// Errors:  a text that is no preset is INVALID_ARGUMENT saying what is.
 #pragma once
 
 #include <array>
@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "bench/key_choice.h"
 #include "bench/random.h"
+#include "bench/value_sizes.h"
 
 namespace kv {
 
@@ -24,21 +25,13 @@ inline bool writes(LoadKind kind) { return kind != LoadKind::kRead && kind != Lo
 // Shares of the kinds, which add up to 1.
 using Mix = std::array<double, kLoadKinds>;
 
-struct SizeRange {
-  std::size_t least = 64;
-  std::size_t most = 64;
-};
-// "64", "1KiB", "16-1024".
-absl::StatusOr<SizeRange> parse_size_range(std::string_view text);
-std::string to_text(const SizeRange& range);
-
 struct Workload {
   std::string preset = "b";
   Mix mix{};
   Distribution distribution;
   std::uint64_t keys = 100'000;  // that the load phase sets
   std::size_t key_bytes = 16;
-  SizeRange value_bytes;
+  ValueSizes value_bytes;
   std::uint64_t scan_entries_max = 100;  // of one scan; from 1 up, evenly
 };
 
@@ -84,7 +77,6 @@ class Planner {
 
  private:
   LoadKind next_kind();
-  std::uint64_t next_size();
 
   const Workload& workload_;
   KeySpace& keys_;

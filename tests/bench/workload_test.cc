@@ -1,12 +1,15 @@
 #include "bench/workload.h"
 
 #include <cmath>
+#include <fstream>
 #include <map>
 
 #include <catch2/catch.hpp>
 
 #include "bench/arrivals.h"
 #include "bench/load_value.h"
+#include "core/absl_text.h"
+#include "tests/support/temp_directory.h"
 
 namespace kv {
 namespace {
@@ -72,10 +75,12 @@ TEST_CASE("workload: inserts take new keys, and reads come to them once they are
 }
 
 TEST_CASE("workload: sizes are read as sizes or ranges, and drawn from all of the range") {
-  CHECK(parse_size_range("64")->least == 64);
-  CHECK(parse_size_range("1KiB")->most == 1024);
-  CHECK(to_text(*parse_size_range("16-1KiB")) == "16-1024");
-  for (const char* text : {"", "x", "-5", "10-", "20-10", "10-20-30"}) CHECK_FALSE(parse_size_range(text).ok());
+  CHECK(parse_value_sizes("64")->least == 64);
+  CHECK(parse_value_sizes("1KiB")->most == 1024);
+  CHECK(to_text(*parse_value_sizes("16-1KiB")) == "16-1024");
+  for (const char* text : {"", "x", "-5", "10-", "20-10", "10-20-30", "1-1GiB"}) {
+    CHECK_FALSE(parse_value_sizes(text).ok());
+  }
   Workload sets = workload("set");
   sets.value_bytes = {10, 13};
   KeySpace keys(sets.keys);
@@ -85,6 +90,28 @@ TEST_CASE("workload: sizes are read as sizes or ranges, and drawn from all of th
   CHECK(drawn.size() == 4);
   CHECK(drawn.begin()->first == 10);
   CHECK(drawn.rbegin()->first == 13);
+}
+
+TEST_CASE("workload: sizes that a file lists are drawn as often as they stand there; a line that is no size is named") {
+  const TempDirectory directory;
+  const std::string path = directory.path() + "/sizes";
+  std::ofstream(path) << "# of our values\n100\n1KiB\n\n100\n100\n";
+  Workload sets = workload("set");
+  const auto sizes = parse_value_sizes(path);
+  REQUIRE(sizes.ok());
+  CHECK(sizes->least == 100);
+  CHECK(sizes->most == 1024);
+  sets.value_bytes = *sizes;
+  KeySpace keys(sets.keys);
+  Planner planner(sets, keys, 1, 0, 1);
+  std::map<std::uint64_t, int> drawn;
+  for (int i = 0; i < 10'000; ++i) ++drawn[planner.next().size];
+  CHECK(drawn.size() == 2);
+  CHECK(drawn[100] == Approx(7500).margin(200));
+  std::ofstream(path) << "100\nlarge\n";
+  CHECK(message_of(parse_value_sizes(path).status()).find("sizes:2: 'large'") != std::string_view::npos);
+  std::ofstream(path) << "# nothing\n";
+  CHECK_FALSE(parse_value_sizes(path).ok());
 }
 
 TEST_CASE("workload: planners of one load never give the same sequence, and repeat themselves with their seed") {
