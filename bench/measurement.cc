@@ -56,6 +56,7 @@ bool Measurement::saturated() const {
 Measurement measure(const LoadPlan& plan, KeySpace& keys, Ledger* ledger, std::optional<pid_t> server,
                     Progress& progress) {
   const Filler filler(plan.workload.value_bytes.most);
+  ServerLog log(plan.caller);
   Workers workers;
   for (int i = 0; i < plan.threads; ++i) {
     workers.push_back(std::make_unique<LoadWorker>(plan, keys, ledger, filler, i));
@@ -69,6 +70,8 @@ Measurement measure(const LoadPlan& plan, KeySpace& keys, Ledger* ledger, std::o
   result.duration = plan.duration;
   const pid_t nobody = 0;
   show_until(begin + plan.warm_up, begin, workers, progress);
+  const auto log_before =
+      log.ask();  // outside of the time in which the process is looked at: asking costs it something
   const auto before = use_of(server.value_or(nobody));
   const auto own_before = process_cpu(getpid());
   const std::uint64_t answered_before = answered(workers);
@@ -76,6 +79,7 @@ Measurement measure(const LoadPlan& plan, KeySpace& keys, Ledger* ledger, std::o
   const auto after = use_of(server.value_or(nobody));
   const auto own_after = process_cpu(getpid());
   const std::uint64_t answered_after = answered(workers);
+  const auto log_after = log.ask();
   for (const auto& worker : workers) worker->join();
   progress.clear();
 
@@ -83,6 +87,7 @@ Measurement measure(const LoadPlan& plan, KeySpace& keys, Ledger* ledger, std::o
   if (server && before.ok() && after.ok()) {
     result.server = ServerUse{*before, *after, answered_after - answered_before};
   }
+  if (log_before && log_after) result.log = between(*log_before, *log_after);
   if (own_before.ok() && own_after.ok()) result.client_cpu = *own_after - *own_before;
   return result;
 }

@@ -1,4 +1,5 @@
-// One measured run: workers sent off together, the server's process looked at when the measured time begins and ends.
+// One measured run: workers sent off together, the server's process and log looked at when the measured time begins and
+// ends.
 //
 // Threads: measure() blocks; it makes a thread and a queue for each worker.
 // Errors:  a server process that goes away in between: then there are no figures of it. Failed operations are results.
@@ -10,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "bench/load_worker.h"
+#include "bench/server_log.h"
 #include "bench/server_process.h"
 #include "core/progress.h"
 
@@ -29,6 +31,7 @@ struct Measurement {
   std::chrono::nanoseconds duration{};
   bool open = true;
   std::optional<ServerUse> server;
+  std::optional<LogFigures> log;           // what the server did to it meanwhile
   std::chrono::microseconds client_cpu{};  // of this process, in the same time
 
   double intended_rate() const;

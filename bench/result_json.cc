@@ -63,17 +63,26 @@ Json series_json(const Record& record) {
   return series;
 }
 
+// Of the process when it is here, of the log when the server tells.
 Json server_delta_json(const Measurement& run) {
-  if (!run.server) return nullptr;
-  const ServerUse& use = *run.server;
+  if (!run.server && !run.log) return nullptr;
   Json delta;
-  delta["operations"] = use.operations;
-  delta["cpu_seconds"] = std::chrono::duration<double>(use.after.cpu - use.before.cpu).count();
-  delta["cpu_us_per_operation"] = use.cpu_each();
-  delta["memory_bytes"] = use.after.memory_bytes;
-  delta["memory_peak_bytes"] = use.after.memory_peak_bytes;
-  delta["written_bytes"] = use.after.written_bytes - use.before.written_bytes;
-  delta["disk_bytes"] = use.after.disk_bytes - use.before.disk_bytes;
+  if (run.server) {
+    const ServerUse& use = *run.server;
+    delta["operations"] = use.operations;
+    delta["cpu_seconds"] = std::chrono::duration<double>(use.after.cpu - use.before.cpu).count();
+    delta["cpu_us_per_operation"] = use.cpu_each();
+    delta["memory_bytes"] = use.after.memory_bytes;
+    delta["memory_peak_bytes"] = use.after.memory_peak_bytes;
+    delta["written_bytes"] = use.after.written_bytes - use.before.written_bytes;
+    delta["disk_bytes"] = use.after.disk_bytes - use.before.disk_bytes;
+  }
+  if (run.log) {
+    delta["fsyncs"] = run.log->fsyncs;
+    delta["log_writes"] = run.log->writes;
+    delta["mean_group"] = run.log->mean_group();
+    delta["log_bytes"] = run.log->bytes;
+  }
   return delta;
 }
 

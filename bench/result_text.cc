@@ -87,6 +87,9 @@ std::string verdict(const Measurement& run) {
     text += fmt::format("server: {:.2f} us of CPU an operation, {:.2f} cores; {:.1f} MiB resident\n",
                         run.server->cpu_each(), cores, static_cast<double>(after.memory_bytes) / 1048576);
   }
+  if (run.log && run.log->writes != 0) {
+    text += fmt::format("log: {} syncs, {:.1f} records a write\n", run.log->fsyncs, run.log->mean_group());
+  }
   return text;
 }
 

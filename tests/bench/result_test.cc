@@ -55,6 +55,20 @@ TEST_CASE("result: a saturated run says so, and shows no percentiles") {
   CHECK(to_json(result).at("saturated") == true);
 }
 
+TEST_CASE("result: what the server did to its log stands beside what its process used, or alone") {
+  Measurement run = run_of();
+  run.log =
+      between({.fsyncs = 10, .writes = 20, .records = 30}, {.fsyncs = 15, .writes = 30, .records = 110, .bytes = 7});
+  const Json delta = to_json(result_of({run})).at("server_delta");
+  CHECK(delta.at("fsyncs") == 5);
+  CHECK(delta.at("log_writes") == 10);
+  CHECK(delta.at("mean_group") == 8.0);
+  CHECK(delta.at("log_bytes") == 7);
+  CHECK_FALSE(delta.contains("cpu_seconds"));
+  CHECK(table_of(result_of({run})).find("log: 5 syncs, 8.0 records a write") != std::string::npos);
+  CHECK(to_json(result_of({run_of()})).at("server_delta").is_null());
+}
+
 TEST_CASE("result: the JSON holds what the run needs to be repeated, its latencies in microseconds, and its buckets") {
   const Json json = to_json(result_of({run_of()}));
   for (const char* name : {"schema", "label", "time", "command", "client", "server", "workload", "intended_rate",

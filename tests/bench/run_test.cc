@@ -83,6 +83,16 @@ TEST_CASE("run: every API carries out every mix that it can, and finds the keys 
   }
 }
 
+TEST_CASE("run: the syncs of a durable server, and the writes that shared them, are counted") {
+  ServerOfKeys store("aof");
+  const Measurement run = measured(short_plan(store.server.address(), "set"));
+  REQUIRE(run.log.has_value());
+  CHECK(run.log->fsyncs > 0);
+  CHECK(run.log->records > 0);
+  CHECK(run.log->records <= run.record.total().answered + 8);  // as many are under way
+  CHECK(run.log->mean_group() >= 1);
+}
+
 TEST_CASE("run: an open loop sends what its schedule says, whatever becomes of it") {
   NullKeyValueService service;
   RpcServer server({}, {&service});

@@ -1,0 +1,50 @@
+#include "bench/server_log.h"
+
+#include <chrono>
+
+#include "client/client.h"
+
+namespace kv {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{1000};
+constexpr std::size_t kAnswerBytesMax = 4 << 20;
+
+template <class Figures>
+std::uint64_t figure(const Figures& figures, const char* name) {
+  const auto found = figures.find(name);
+  return found == figures.end() ? 0 : static_cast<std::uint64_t>(found->second);
+}
+
+}  // namespace
+
+double LogFigures::mean_group() const {
+  return writes == 0 ? 0 : static_cast<double>(records) / static_cast<double>(writes);
+}
+
+LogFigures between(const LogFigures& before, const LogFigures& after) {
+  return {after.fsyncs - before.fsyncs, after.writes - before.writes, after.records - before.records, after.bytes};
+}
+
+ServerLog::ServerLog(const CallerOptions& options) {
+  if (options.api == Api::kEtcd) return;
+  ClientOptions connection;
+  connection.target = options.target;
+  connection.answer_bytes_max = kAnswerBytesMax;
+  client_ = std::make_unique<Client>(connection);
+}
+
+ServerLog::~ServerLog() = default;
+
+std::optional<LogFigures> ServerLog::ask() {
+  if (!client_) return std::nullopt;
+  CallOptions options;
+  options.timeout = kPatience;
+  const auto stats = wait(client_->call(methods::kGetStats, kvstore::v1::GetStatsRequest(), options));
+  if (!stats.ok() || !stats->counters().contains("kvstore_log_fsyncs_total")) return std::nullopt;
+  return LogFigures{
+      figure(stats->counters(), "kvstore_log_fsyncs_total"), figure(stats->counters(), "kvstore_log_group_size_count"),
+      figure(stats->gauges(), "kvstore_log_group_size_sum"), figure(stats->gauges(), "kvstore_log_bytes")};
+}
+
+}  // namespace kv

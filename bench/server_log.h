@@ -1,0 +1,40 @@
+// What the server has done to its log so far, as it says itself: how often it synced, and how many changes shared a
+// write.
+//
+// Threads:  ask() blocks for a call, from one thread at a time.
+// Errors:   a server that does not tell (another kind, one without a log, one that is gone) gives nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "bench/caller.h"
+
+namespace kv {
+
+class Client;
+
+struct LogFigures {
+  std::uint64_t fsyncs = 0;
+  std::uint64_t writes = 0;   // of the file
+  std::uint64_t records = 0;  // in them: changes and transactions
+  std::uint64_t bytes = 0;    // that a restart would read
+
+  // Records of a write; 0 when there was none.
+  double mean_group() const;
+};
+// What happened between the two. `bytes` are those at the end.
+LogFigures between(const LogFigures& before, const LogFigures& after);
+
+class ServerLog {
+ public:
+  explicit ServerLog(const CallerOptions& options);
+  ~ServerLog();
+  std::optional<LogFigures> ask();
+
+ private:
+  std::unique_ptr<Client> client_;  // null: nobody to ask
+};
+
+}  // namespace kv
