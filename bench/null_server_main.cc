@@ -1,4 +1,4 @@
-// kvstore_null_server: the reactor and the old service without a store. Ends on SIGINT or SIGTERM.
+// kvstore_null_server: the reactor and the services without a store. Ends on SIGINT or SIGTERM.
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -11,7 +11,8 @@
 
 int main(int argc, char** argv) {
   kv::RpcServerOptions options;
-  CLI::App app("Answers Get with a fixed value and Set with nothing: what a call costs before any work is done.");
+  CLI::App app(
+      "Answers Get and Pipeline with fixed values and Set with nothing: what a call costs before any work is done.");
   app.add_option("--listen", options.listen, "HOST:PORT or unix:PATH")->capture_default_str();
   app.add_option("--completion-queues", options.queues, "0: from the core count")->capture_default_str();
   app.add_option("--threads-per-queue", options.threads_per_queue, "pollers of each queue")->capture_default_str();

@@ -1,6 +1,7 @@
 // The services with nothing behind them: what a call costs before any work is done. The measure for the real ones.
 #pragma once
 
+#include "bench/null_pipeline.h"
 #include "kvstore/kvstore.grpc.pb.h"
 #include "kvstore/v1/key_value_service.grpc.pb.h"
 #include "rpc/rpc_service.h"
@@ -21,17 +22,22 @@ class NullService final : public RpcService {
   Raw raw_;
 };
 
-// Get and Set of kvstore.v1.
+// What Get and Set of kvstore.v1 answer, filled in as the real server does.
+kvstore::v1::GetResponse null_get_response();
+kvstore::v1::SetResponse null_set_response();
+
+// Get, Set and Pipeline of kvstore.v1.
 class NullKeyValueService final : public RpcService {
  public:
   grpc::Service& grpc_service() noexcept override { return raw_; }
   void listen(Reactor& reactor) override;
 
  private:
-  using Raw = kvstore::v1::KeyValueService::WithRawMethod_Get<
-      kvstore::v1::KeyValueService::WithRawMethod_Set<kvstore::v1::KeyValueService::Service>>;
+  using Raw = kvstore::v1::KeyValueService::WithRawMethod_Get<kvstore::v1::KeyValueService::WithRawMethod_Set<
+      kvstore::v1::KeyValueService::WithRawMethod_Pipeline<kvstore::v1::KeyValueService::Service>>>;
 
   Raw raw_;
+  const NullPipeline pipeline_;
 };
 
 }  // namespace kv

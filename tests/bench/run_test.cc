@@ -83,6 +83,19 @@ TEST_CASE("run: every API carries out every mix that it can, and finds the keys 
   }
 }
 
+TEST_CASE("run: the empty server answers each operation of a pipeline with what it asks for") {
+  NullKeyValueService service;
+  RpcServer server({}, {&service});
+  REQUIRE(server.start().ok());
+  LoadPlan plan = short_plan(server.addresses().front(), "mixed");
+  plan.caller.api = Api::kPipeline;
+  plan.depth = 7;
+  const KindRecord all = measured(plan).record.total();
+  CHECK(all.answered > 0);
+  CHECK(all.failed == 0);
+  CHECK(all.missing == 0);
+}
+
 TEST_CASE("run: the syncs of a durable server, and the writes that shared them, are counted") {
   ServerOfKeys store("aof");
   const Measurement run = measured(short_plan(store.server.address(), "set"));

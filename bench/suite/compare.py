@@ -1,0 +1,111 @@
+"""Ours beside an empty server, and beside itself without a disk."""
+from . import figures
+from .loads import GET, SET
+
+UNARY = ("--closed", 64, "--channels", 4)
+
+
+def null(run, part):
+    part.section("What a call costs beside an empty server", "Closed loop, 64 calls in flight over 4 connections, one "
+                 "completion queue, nothing on disk. The empty server has the same reactor and messages and no store: the ratio "
+                 "is what the store, its checks and its answers add. Microseconds of server CPU an operation.")
+    rows = []
+    queues = ("--completion-queues", "1")
+    with run.machine.null(queues) as empty, run.machine.ours(flags=queues) as ours:
+        run.bench.load(ours, run.size.unary_keys)
+        for api, name, preset, target in (("unary", "Get", GET, "get"), ("unary", "Set", SET, "set"),
+                                          ("legacy", "Get", GET, "old get"), ("legacy", "Set", SET, "old set")):
+            cpu = {empty: [], ours: []}
+            for _ in range(run.size.rounds):
+                for server in (empty, ours):
+                    found = run.bench.run(server, *preset, *UNARY, "--api", api, "--keys", run.size.unary_keys, "--load", "no")
+                    cpu[server].append(found["cpu"])
+            ratio = figures.ratio(cpu[ours], cpu[empty])
+            part.keep(f"{api} {name}", {"empty": cpu[empty], "ours": cpu[ours]})
+            rows.append((f"{name}, {'the old service' if api == 'legacy' else 'kvstore.v1'}",
+                         figures.text(figures.spread(cpu[empty])), figures.text(figures.spread(cpu[ours])), figures.text(ratio)))
+            part.target(target, ratio, f"empty server: {figures.median(cpu[empty]):.2f} us")
+    part.table(("call", "empty server, us", "ours, us", "ratio"), rows)
+
+
+KINDS = (("nothing on disk", "non_persistent", ()), ("SNAPSHOT", "snapshot", ()),
+         ("AOF, fsync never", "aof", ("--fsync", "never")), ("AOF, fsync interval", "aof", ("--fsync", "interval")),
+         ("AOF, fsync always", "aof", ("--fsync", "always")), ("HYBRID, fsync always", "hybrid", ("--fsync", "always")))
+
+
+def durable(run, part):
+    part.section("What durability costs", "Set, unary, 256 in flight over 4 connections. The ratio is of the durable server's rate "
+                 "to that of the one that writes nothing, round by round. The last two lines are the limit of this machine: the "
+                 "empty server, alone and beside a process that only writes 4 KiB and waits for the disk, over and over.")
+    load = (*SET, "--closed", 256, "--channels", 4, "--keys", run.size.unary_keys)
+    rates, cpus = {}, {}
+
+    def once(name, server, *words):
+        found = run.bench.run(server, *load, *words)
+        rates.setdefault(name, []).append(found["rate"])
+        cpus.setdefault(name, []).append(found["cpu"])
+
+    for _ in range(run.size.rounds):
+        for name, mode, flags in KINDS:
+            with run.machine.ours(mode, flags=flags) as server:
+                once(name, server)
+        with run.machine.null() as server:
+            once("empty server", server, "--load", "no")
+            with run.machine.syncing():
+                once("empty server beside a disk at work", server, "--load", "no")
+    rows = []
+    for name in rates:
+        below = rates["empty server" if name.startswith("empty") else "nothing on disk"]
+        rows.append((name, figures.count(figures.median(rates[name])), f"{figures.median(cpus[name]):.2f}",
+                     figures.text(figures.ratio(rates[name], below))))
+    part.keep("rates", rates)
+    part.keep("cpu", cpus)
+    part.table(("mode", "Set/s", "CPU, us", "of that without a disk"), rows)
+    limit = figures.ratio(rates["empty server beside a disk at work"], rates["empty server"])
+    part.target("always", figures.ratio(rates["AOF, fsync always"], rates["nothing on disk"]),
+                f"empty server beside a bare disk at work, of it alone: {figures.text(limit)}")
+    part.bars("durability", "Set, 256 in flight: operations a second in each mode", "operations/s",
+              [(name.replace(", fsync ", "\\n"), (round(figures.median(rates[name])),)) for name, *_ in KINDS], ("unary Set",))
+
+
+def alone(run, part):
+    part.section("One durable write, alone", "A Set with fsync always and nobody else about, beside what it is made of: a write of "
+                 "4 KiB and its fdatasync in a preallocated file on the same disk (`kvstore_tool disk-check`: no server about), and a "
+                 "Set that writes nothing. Medians, in microseconds.")
+    one = (*SET, "--closed", 1, "--channels", 1, "--keys", min(1000, run.size.unary_keys))
+    bare, call, write = [], [], []
+    with run.machine.ours("aof", flags=("--fsync", "always")) as durable_, run.machine.ours() as memory:
+        for _ in range(run.size.rounds):
+            bare.append(run.machine.bare_sync_micros())
+            call.append(run.bench.run(memory, *one)["p50"])
+            write.append(run.bench.run(durable_, *one)["p50"])
+    ratio = figures.ratio(write, [b + c for b, c in zip(bare, call)])
+    part.keep("alone", {"bare": bare, "call": call, "write": write})
+    part.table(("bare write and fdatasync", "a Set without them", "a durable Set", "of the sum"),
+               [(*(figures.text(figures.spread(each), 0) for each in (bare, call, write)), figures.text(ratio))])
+    part.target("alone", ratio, f"disk {figures.median(bare):.0f} us and call {figures.median(call):.0f} us")
+
+
+def etcd(run, part):
+    part.section("Beside etcd", "etcd of Debian 12, one member, Put and Range over gRPC by the same load generator; ours in AOF with "
+                 "fsync always, which is what etcd does. Closed loop. Operations a second.")
+    rows, groups = [], []
+    with run.machine.etcd() as theirs, run.machine.ours("aof", flags=("--fsync", "always")) as ours:
+        keys = min(1000, run.size.unary_keys)
+        for server, api in ((theirs, "etcd"), (ours, "unary")):
+            run.bench.run(server, *GET, "--api", api, "--closed", 64, "--keys", keys, seconds=0.01)  # loads the keys
+        for name, preset in (("write", SET), ("read", GET)):
+            for in_flight in (1, 64, 256):
+                found = {theirs: [], ours: []}
+                for _ in range(run.size.rounds):
+                    for server, api in ((theirs, "etcd"), (ours, "unary")):
+                        found[server].append(run.bench.run(server, *preset, "--api", api, "--closed", in_flight, "--channels",
+                                                           min(4, in_flight), "--keys", keys, "--load", "no")["rate"])
+                ratio = figures.ratio(found[ours], found[theirs])
+                part.keep(f"{name} {in_flight}", {"etcd": found[theirs], "ours": found[ours]})
+                rows.append((name, in_flight, figures.count(figures.median(found[theirs])),
+                             figures.count(figures.median(found[ours])), figures.text(ratio)))
+                groups.append((f"{name} {in_flight}", (round(figures.median(found[theirs])), round(figures.median(found[ours])))))
+    part.table(("operation", "in flight", "etcd/s", "ours/s", "ratio"), rows)
+    part.bars("etcd", "Beside etcd, every write on disk: operations a second, by calls in flight", "operations/s", groups,
+              ("etcd", "kvstore"))

@@ -1,0 +1,149 @@
+"""What keys cost in memory, to load and to copy at a snapshot; what an operation costs against what it works on."""
+import re
+import time
+
+from . import figures
+from .loads import GET, MIXED, SET, fill_redis, redis_cli
+
+GIB = 1 << 30
+
+
+def memory(run, part):
+    part.section("Memory, the time to load, and the pause of a snapshot", "Keys of 16 bytes, values of 64. Memory is resident memory "
+                 "beyond that of the server without keys, for each key; of Redis what it says it uses. With an expiry: the store alone "
+                 "(`kvstore_store_bench`), with the server's allocator. Loading is the time from the start of the process until it "
+                 "serves, from a snapshot after a clean stop (Redis: from its RDB file), with the file in the page cache. The pause "
+                 "is how long writers wait at a fork: the first one, then the later ones, with writes between them (Redis: "
+                 "latest_fork_usec), for each GiB of resident memory.")
+    sizes, loads, pauses = [], [], []
+    for keys in run.size.memory_keys:
+        ours, theirs = ours_at(run, keys), redis_at(run, keys)
+        bare, expiring, seconds = store_at(run, keys)
+        name = figures.count(keys)
+        part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "expiring": expiring, "bare seconds": seconds})
+        sizes.append((name, f"{ours['bytes']:.0f}", f"{bare:.0f}", f"{expiring:.0f}", f"{theirs['bytes']:.0f}"))
+        load = figures.ratio(ours["load"], theirs["load"])
+        loads.append((name, *(f"{figures.text(figures.spread(each['load']))} s" for each in (ours, theirs)), figures.text(load)))
+        later = figures.spread(ours["pauses"][1:])
+        pauses.append((name, f"{ours['gib']:.2f}", f"{ours['pauses'][0]:.2f}", figures.text(later),
+                       figures.text(figures.spread(theirs["pauses"]))))
+        part.target(f"bytes {name}", figures.spread([ours["bytes"]]), f"bare store: {bare:.0f} bytes; Redis: {theirs['bytes']:.0f}")
+        part.target(f"expiring {name}", figures.spread([expiring]), "")
+        if keys == max(run.size.memory_keys):
+            part.target(f"load {name}", load, f"filling a bare map with one thread, of Redis' time: "
+                                              f"{seconds / figures.median(theirs['load']):.2f}")
+            each = figures.spread([pause / ours["gib"] for pause in ours["pauses"][1:]])
+            part.target("pause", each, f"Redis at the same keys: {figures.median(theirs['pauses']) / theirs['gib']:.1f} ms a GiB")
+    part.table(("keys", "our bytes a key", "bare store", "bare store, with expiries", "Redis' bytes a key"), sizes)
+    part.table(("keys", "our load", "Redis' load", "ratio"), loads)
+    part.table(("keys", "our GiB", "first pause, ms", "later pauses, ms", "Redis' pauses, ms"), pauses)
+    part.bars("memory", "Bytes a key, 16 bytes of key and 64 of value", "bytes",
+              [(f"{row[0]} keys", (row[1], row[4])) for row in sizes], ("kvstore", "Redis"))
+
+
+def ours_at(run, keys):
+    data = run.machine.folder()
+    flags = ("--snapshot-interval", "1d")
+    with run.machine.ours("snapshot", data, flags) as server:
+        empty = server.resident_bytes()
+        run.bench.load(server, keys)
+        full = server.resident_bytes()
+        for _ in range(run.size.snapshots):
+            # Writes in between, so that the next fork finds pages that were copied.
+            run.bench.run(server, *SET, "--closed", 16, "--keys", keys, "--load", "no")
+            run.machine.client(server, "snapshot")
+        micros = [int(each) for each in re.findall(r"writers paused (\d+) us", server.said())]
+        gib = server.resident_bytes() / GIB
+    if len(micros) < run.size.snapshots:
+        raise RuntimeError(f"{run.size.snapshots} snapshots, and the log tells of {len(micros)} pauses")
+    times = []
+    for _ in range(run.size.loads):
+        with run.machine.ours("snapshot", data, flags) as server:
+            times.append(server.seconds_to_serve)
+    return {"bytes": (full - empty) / keys, "load": times, "pauses": [each / 1000 for each in micros[:run.size.snapshots]],
+            "gib": gib}
+
+
+def redis_at(run, keys):
+    data = run.machine.folder()
+
+    def info(server, name):
+        return int(re.search(rf"^{name}:(\d+)", redis_cli(run.machine, server, "INFO"), re.M).group(1))
+
+    pauses = []
+    with run.machine.redis(data=data) as server:
+        empty = info(server, "used_memory")
+        fill_redis(run.machine, server, keys)
+        used = info(server, "used_memory")
+        for _ in range(2):
+            redis_cli(run.machine, server, "BGSAVE")
+            while info(server, "rdb_bgsave_in_progress"):
+                time.sleep(0.02)  # It tells nobody.
+            pauses.append(info(server, "latest_fork_usec") / 1000)
+        gib = server.resident_bytes() / GIB
+    times = []
+    for _ in range(run.size.loads):
+        with run.machine.redis(data=data) as server:
+            times.append(server.seconds_to_serve)
+    return {"bytes": (used - empty) / keys, "load": times, "pauses": pauses, "gib": gib}
+
+
+def store_at(run, keys):
+    """The store alone: bytes a key without and with expiries, and seconds to fill it by one thread."""
+    program = run.machine.program("bench/kvstore_store_bench")
+    plain = run.machine.output(program, "--keys", str(keys), "memory")
+    expiring = run.machine.output(program, "--keys", str(keys), "--expiry", "memory")
+    each = [float(re.search(r"resident=([\d.]+)", text).group(1)) for text in (plain, expiring)]
+    return *each, float(re.search(r"seconds=([\d.]+)", plain).group(1))
+
+
+def against(run, part):
+    part.section("What an operation costs, against what it works on", "Server CPU of an operation in microseconds, nothing on disk, half "
+                 "Get and half Set. One thing changes at a time; the rest is values of 64 bytes, 4 connections, 64 calls in flight "
+                 "(pipeline: 16 messages of 128).")
+    pipeline = ("--api", "pipeline", "--pipeline-depth", 128, "--closed", 16)
+    unary = ("--api", "unary", "--closed", 64)
+    log = ("set logscale x", "set yrange [0:*]")
+
+    single, many, rows = [], [], []
+    for keys in run.size.curve_keys:
+        with run.machine.ours() as server:
+            run.bench.load(server, keys)
+            single.append((keys, cost(run, server, *MIXED, *unary, "--keys", keys)))
+            many.append((keys, cost(run, server, *MIXED, *pipeline, "--keys", keys)))
+        rows.append((figures.count(keys), f"{single[-1][1]:.2f}", f"{many[-1][1]:.3f}"))
+    part.keep("keys", {"unary": single, "pipeline": many})
+    part.table(("keys", "unary, us", "pipeline, us"), rows)
+    part.chart("cost_keys", "CPU of an operation against the number of keys", "keys", "microseconds",
+               (("unary", single), ("pipeline, 128 a message", many)), log)
+
+    gets, sets, rows = [], [], []
+    for value in run.size.curve_values:
+        # Together at most 64 MiB.
+        keys = max(16, min(1000, (64 << 20) // value))
+        with run.machine.ours() as server:
+            run.bench.load(server, keys, value)
+            words = (*unary, "--keys", keys, "--value-bytes", value)
+            gets.append((value, cost(run, server, *GET, *words)))
+            sets.append((value, cost(run, server, *SET, *words)))
+        rows.append((f"{value:,} B", f"{gets[-1][1]:.2f}", f"{sets[-1][1]:.2f}"))
+    part.keep("values", {"Get": gets, "Set": sets})
+    part.table(("value", "Get, us", "Set, us"), rows)
+    part.chart("cost_values", "CPU of an operation against the size of the value", "bytes", "microseconds",
+               (("Get", gets), ("Set", sets)), ("set logscale xy",))
+
+    points, rows = [], []
+    for connections in run.size.curve_connections:
+        with run.machine.ours() as server:
+            run.bench.load(server, run.size.unary_keys)
+            points.append((connections, cost(run, server, *MIXED, "--closed", max(64, connections), "--channels", connections,
+                                             "--keys", run.size.unary_keys)))
+        rows.append((connections, f"{points[-1][1]:.2f}"))
+    part.keep("connections", points)
+    part.table(("connections", "unary, us"), rows)
+    part.chart("cost_connections", "CPU of an operation against connections", "connections", "microseconds",
+               (("unary", points),), log)
+
+
+def cost(run, server, *words):
+    return figures.median([run.bench.run(server, *words, "--load", "no")["cpu"] for _ in range(run.size.curve_rounds)])

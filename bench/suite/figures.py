@@ -1,0 +1,31 @@
+"""Medians, spreads and ratios of runs that alternated; figures as people write them."""
+import statistics
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def spread(values):
+    return {"median": median(values), "least": min(values), "most": max(values)}
+
+
+def ratio(above, below):
+    """Of each round's two runs, so that what hit both cancels: median, least, most."""
+    return spread([a / b for a, b in zip(above, below, strict=True)])
+
+
+def text(found, digits=2):
+    return f"{found['median']:.{digits}f} ({found['least']:.{digits}f} to {found['most']:.{digits}f})"
+
+
+def count(value):
+    """Three digits that count."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def micros(value):
+    return f"{value / 1000:.2f} ms" if value >= 1000 else f"{value:.0f} us"

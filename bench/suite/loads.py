@@ -1,0 +1,104 @@
+"""Loads, and what came of them: kvstore_bench, redis-benchmark and kvstore_redis_load, one run each."""
+import csv
+import io
+import json
+import subprocess
+
+from .processes import die_with_parent, plain_environment
+
+SET, GET, MIXED = ("--preset", "set"), ("--preset", "get"), ("--preset", "mixed")
+
+
+class Bench:
+    def __init__(self, machine, size):
+        self.machine, self.seconds, self.warm_up = machine, size.seconds, size.warm_up
+        self.count = 0
+
+    def command(self, server, words, seconds):
+        self.count += 1
+        result = self.machine.work / f"run{self.count}.json"
+        command = [self.machine.program("bench/kvstore_bench"), "run", "--target", server.target, "--server-pid",
+                   str(server.pid), "--duration", f"{max(10, round(1000 * (seconds or self.seconds)))}ms", "--warmup",
+                   f"{round(1000 * self.warm_up)}ms", "--json", str(result), *map(str, words)]
+        return command, result
+
+    def run(self, server, *words, seconds=None):
+        """The JSON of `kvstore_bench run`, with the figures that are used most at its top."""
+        return self.finish(self.start(server, *words, seconds=seconds))
+
+    def start(self, server, *words, seconds=None):
+        """The same in the background; finish() gives the JSON."""
+        command, path = self.command(server, words, seconds)
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                 env=plain_environment(), preexec_fn=die_with_parent)
+        return child, path
+
+    def finish(self, started):
+        child, path = started
+        try:
+            errors = child.communicate()[1]
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        if child.returncode not in (0, 3):  # 3: saturated, which is a result
+            raise RuntimeError(f"{' '.join(child.args)}: exit {child.returncode}: {errors.strip()}")
+        result = json.loads(path.read_text())
+        path.unlink()
+        repeats = result["repeats"]
+        if failed := repeats["failed"]["median"]:
+            errors = [operation["errors"] for operation in result["operations"]]
+            raise RuntimeError(f"{' '.join(child.args)}: {failed:.0f} operations failed: {errors}")
+        result["rate"] = repeats["achieved_rate"]["median"]
+        result["cpu"] = repeats["server_cpu_us"]["median"]
+        result["p50"], result["p99"] = repeats["p50_us"]["median"], repeats["p99_us"]["median"]
+        result["max"] = max(each["latency_us"].get("max", 0) for each in result["operations"])
+        return result
+
+    def load(self, server, keys, value_bytes=64):
+        """Sets every key once."""
+        self.run(server, *GET, "--closed", 1, "--channels", 1, "--keys", keys, "--value-bytes", value_bytes, seconds=0.01)
+
+
+class RedisBenchmark:
+    """redis-benchmark, half of the time SET and half GET, each for about so long."""
+
+    def __init__(self, machine, server, keys, depth, clients, seconds):
+        self.machine, self.server, self.keys, self.depth, self.clients = machine, server, keys, depth, clients
+        # How many requests that are is known from a short run.
+        self.requests = {}
+        for test in ("set", "get"):
+            rate = self.once(test, 100 * depth + 2000)
+            self.requests[test] = max(2000, round(rate * seconds))
+
+    def once(self, test, requests):
+        out = self.machine.output("redis-benchmark", "-h", "127.0.0.1", "-p", str(self.server.port), "-t", test, "-r",
+                                  str(self.keys), "-d", "64", "-n", str(requests), "-P", str(self.depth), "-c",
+                                  str(self.clients), "--csv")
+        for row in csv.reader(io.StringIO(out)):
+            if row and row[0].upper().startswith(test.upper()):
+                return float(row[1])
+        raise RuntimeError(f"redis-benchmark -t {test} says nothing of {test}: {out}")
+
+    def run(self):
+        """Operations a second, and microseconds of server CPU each."""
+        before = self.server.cpu_seconds()
+        rates = [self.once(test, requests) for test, requests in self.requests.items()]
+        cpu = self.server.cpu_seconds() - before
+        return 2 / (1 / rates[0] + 1 / rates[1]), cpu / sum(self.requests.values()) * 1e6
+
+
+def redis_load(machine, server, command, *words):
+    """kvstore_redis_load: what it prints, and microseconds of server CPU an operation."""
+    before = server.cpu_seconds()
+    found = json.loads(machine.output(machine.program("bench/kvstore_redis_load"), command, "--port", str(server.port),
+                                      *map(str, words)))
+    return found["rate"], (server.cpu_seconds() - before) / max(1, found["operations"]) * 1e6
+
+
+def fill_redis(machine, server, keys):
+    redis_load(machine, server, "fill", "--keys", keys, "--depth", 128)
+
+
+def redis_cli(machine, server, *words):
+    return machine.output("redis-cli", "-h", "127.0.0.1", "-p", str(server.port), *words)

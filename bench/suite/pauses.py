@@ -1,0 +1,104 @@
+"""Latency: against the offered rate, and of writes while the server does other work."""
+import subprocess
+import time
+
+from . import figures
+from .loads import MIXED, SET
+
+DURABLE = ("--fsync", "always", "--snapshot-interval", "1d")
+
+
+def latency(run, part):
+    part.section("Latency against the offered rate", "Open loop, Poisson arrivals, unary, half Get, half Set. Rates are shares of what "
+                 "a closed loop of 64 reaches on the same server. A run that fell behind its schedule is marked and has no "
+                 "percentiles. Load generator and server share the machine.")
+    keys = 10 * run.size.unary_keys
+    rows, curves = [], []
+    for name, mode, flags in (("nothing on disk", "non_persistent", ()), ("AOF, fsync always", "aof", ("--fsync", "always"))):
+        points = []
+        with run.machine.ours(mode, flags=flags) as server:
+            most = run.bench.run(server, *MIXED, "--closed", 64, "--keys", keys)["rate"]
+            for share in run.size.shares:
+                found = run.bench.run(server, *MIXED, "--rate", f"{share * most:.0f}", "--keys", keys, "--load", "no")
+                good = not found["saturated"]
+                rows.append((name, figures.count(share * most), figures.micros(found["p50"]) if good else "saturated",
+                             figures.micros(found["p99"]) if good else ""))
+                if good:
+                    points.append((round(share * most), found["p50"] / 1000, found["p99"] / 1000))
+        part.keep(name, points)
+        if points:
+            curves.append((f"{name}, p99", [(rate, p99) for rate, _, p99 in points]))
+            curves.append((f"{name}, p50", [(rate, p50) for rate, p50, _ in points]))
+    part.table(("mode", "offered/s", "p50", "p99"), rows)
+    if curves:
+        part.chart("latency", "Latency against the offered rate (open loop)", "operations/s", "ms", curves, ("set logscale y",))
+
+
+def disturbed(run, part):
+    part.section("Writes during other work", "Set in an open loop at half of what a closed loop of 64 reaches, unary, HYBRID with fsync "
+                 "always, while the other work is done over and over for all of the measured time; runs alternate with undisturbed "
+                 "ones. Latencies of the writes, medians of the rounds; the longest one bounds every pause of the server. The last "
+                 "line is the limit of this machine: another process that only computes, at the lowest priority, which is "
+                 "what a snapshot's child is beside its fork.")
+    keys = run.size.disturbed_keys
+    machine = run.machine
+    works = {"nothing": None,
+             "snapshots": lambda server: machine.client(server, "snapshot"),
+             "compaction of the log": lambda server: machine.client(server, "rewrite-log"),
+             "mode switches, HYBRID and AOF": lambda server: switch(machine, server),
+             "full scans": lambda server: machine.client(server, "scan", "--limit", "100000000")}
+    found = {name: [] for name in (*works, "a computing process")}
+    with machine.ours("hybrid", flags=DURABLE) as server:
+        run.bench.load(server, keys)
+        most = run.bench.run(server, *SET, "--keys", keys, "--closed", 64, "--load", "no")["rate"]
+        words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
+        for _ in range(run.size.disturbed_rounds):
+            for name, work in works.items():
+                found[name].append(while_running(run, server, words, work))
+            with machine.computing():
+                found["a computing process"].append(while_running(run, server, words, None))
+    rows, bars, ratios = [], [], {}
+    for name, runs in found.items():
+        part.keep(name, runs)
+        times = sum(each["times"] for each in runs)
+        if any(each["saturated"] for each in runs):
+            rows.append((name, times, "saturated", "", ""))
+            continue
+        p99, longest = (figures.median([each[figure] for each in runs]) for figure in ("p99", "max"))
+        ratio = ""
+        if not any(each["saturated"] for each in found["nothing"]):
+            ratios[name] = figures.ratio([each["p99"] for each in runs], [each["p99"] for each in found["nothing"]])
+            ratio = figures.text(ratios[name])
+        rows.append((name, times, figures.micros(p99), ratio, figures.micros(longest)))
+        bars.append((name.replace("mode switches, HYBRID and AOF", "mode switches"), (p99 / 1000, longest / 1000)))
+    part.table(("other work", "times", "p99", "of p99 without", "longest"), rows)
+    if "snapshots" in ratios:
+        beside = ratios.get("a computing process")
+        part.target("p99", ratios["snapshots"], f"beside a process that only computes: {figures.text(beside)}" if beside else "")
+    if bars:
+        part.bars("disturbed", f"Set at half of saturation, {figures.count(keys)} keys, during other work", "ms", bars,
+                  ("p99", "longest"))
+
+
+def switch(machine, server):
+    machine.client(server, "config", "set", "mode=aof", "--wait")
+    machine.client(server, "config", "set", "mode=hybrid", "--wait")
+
+
+def while_running(run, server, words, work):
+    """A run of the load during which `work` is done over and over."""
+    started = run.bench.start(server, *words, seconds=run.size.disturbed_seconds)
+    times = 0
+    try:
+        try:
+            # The warm-up is a wait for nothing that could be awaited: the load says nothing when it ends.
+            started[0].wait(run.bench.warm_up)
+        except subprocess.TimeoutExpired:
+            pass
+        end = time.monotonic() + run.size.disturbed_seconds
+        while work and time.monotonic() < end and started[0].poll() is None:
+            work(server)
+            times += 1
+    finally:
+        result = run.bench.finish(started)
+    return {"times": times, **{figure: result[figure] for figure in ("p50", "p99", "max", "saturated", "rate")}}

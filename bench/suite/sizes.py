@@ -1,0 +1,33 @@
+"""How long and how large: the long run, the quick one, and one that only shows that everything still works."""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Size:
+    name: str
+    rounds: int
+    seconds: float  # of a measured run
+    warm_up: float
+    unary_keys: int
+    redis_keys: int
+    memory_keys: tuple
+    loads: int  # of each file
+    snapshots: int
+    curve_rounds: int
+    curve_keys: tuple
+    curve_values: tuple
+    curve_connections: tuple
+    shares: tuple  # of saturation
+    disturbed_keys: int
+    disturbed_rounds: int
+    disturbed_seconds: float
+
+
+VALUES = (16, 256, 4 << 10, 64 << 10, 1 << 20)
+SHARES = (0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+LONG = Size("long", 5, 3, 1, 10_000, 1_000_000, (1_000_000, 5_000_000), 5, 6, 3,
+            (10_000, 100_000, 1_000_000, 10_000_000), VALUES, (1, 10, 100, 1000), SHARES, 1_000_000, 5, 10)
+QUICK = Size("quick", 3, 0.8, 0.2, 10_000, 1_000_000, (1_000_000, 5_000_000), 3, 4, 1, (10_000, 100_000, 1_000_000), VALUES,
+             (1, 10, 100, 1000), (0.25, 0.5, 0.75, 0.9), 500_000, 3, 2)
+SMOKE = Size("smoke", 1, 0.05, 0.01, 200, 500, (1000,), 1, 2, 1, (200, 400), (16, 4096), (1, 10), (0.1,), 500, 1, 0.2)
