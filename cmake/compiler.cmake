@@ -27,7 +27,7 @@ else()
   check_cxx_compiler_flag(-fcf-protection KV_HAS_CF_PROTECTION)  # of x86 alone
   add_library(kv_hardening INTERFACE)
   target_compile_options(kv_hardening INTERFACE $<$<CONFIG:RelWithDebInfo>:-fstack-protector-strong
-    -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS $<$<BOOL:${KV_HAS_CF_PROTECTION}>:-fcf-protection>>)
+    $<$<NOT:$<BOOL:$<TARGET_PROPERTY:KV_NOT_OPTIMIZED>>>:-D_FORTIFY_SOURCE=2> -D_GLIBCXX_ASSERTIONS $<$<BOOL:${KV_HAS_CF_PROTECTION}>:-fcf-protection>>)
   target_link_options(kv_hardening INTERFACE $<$<CONFIG:RelWithDebInfo>:-Wl,-z,relro,-z,now>)
   target_link_libraries(kv_compile_options INTERFACE kv_hardening)
 endif()
