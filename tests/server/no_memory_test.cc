@@ -1,0 +1,70 @@
+// A request that there is no memory for is refused in words, and harms nobody: neither the lock that it held nor the
+// next caller.
+#include <catch2/catch.hpp>
+
+#include "tests/server/key_value_fixture.h"
+#include "tests/server/refused_memory.h"
+#include "tests/server/service_fixture.h"
+
+using namespace kv;
+using grpc::StatusCode;
+
+namespace {
+
+constexpr std::size_t kLarge = 300'000;
+
+std::string name_of(int number) { return "key " + std::to_string(number); }
+
+template <class Response>
+void check_no_memory(const Reply<Response>& refused) {
+  check_refused(refused.status, StatusCode::RESOURCE_EXHAUSTED, "MEMORY_LIMIT");
+}
+
+}  // namespace
+
+TEST_CASE("no memory: old get is refused when its value cannot be copied, and the key's shard goes on") {
+  ServiceFixture f;
+  REQUIRE(f.set("large", std::string(kLarge, 'v')).ok());
+  REQUIRE(f.set("small", "v").ok());
+  {
+    const RefusedMemory refused(kLarge, 2 * kLarge);
+    check_no_memory(f.get("large"));
+    CHECK(refused.times() == 1);
+    CHECK(f.get("small").response.value() == "v");
+  }
+  CHECK(f.set("large", "short now").ok());
+  CHECK(f.get("large").response.value() == "short now");
+}
+
+TEST_CASE("no memory: old set is refused when its value cannot be read from the message, and nothing is changed") {
+  ServiceFixture f;
+  REQUIRE(f.set("key", "before").ok());
+  kvstore::SetRequest request;
+  request.set_key("key");
+  request.set_value(std::string(kLarge, 'v'));
+  const std::string bytes = request.SerializeAsString();
+  {
+    // The whole message too is larger, but raw calls send it in pieces.
+    const RefusedMemory refused(kLarge, kLarge + 1);
+    const auto reply = f.raw("Set", bytes);
+    check_no_memory(reply);
+    CHECK(refused.times() == 1);
+  }
+  CHECK(f.get("key").response.value() == "before");
+}
+
+TEST_CASE("no memory: old keys is refused when the names do not fit, while they are gathered and as a message") {
+  ServiceFixture f;
+  constexpr int kKeys = 5000;
+  for (int i = 0; i < kKeys; ++i) REQUIRE(f.set(name_of(i), "v").ok());
+  // The list of strings doubles, so one of its steps lies in the first range; the message's array of pointers is in
+  // the second, where no step of the list is.
+  constexpr std::size_t kListStep = sizeof(std::string) << 12;
+  constexpr std::size_t kPointers = kKeys * sizeof(void*);
+  for (const auto& [from, to] : {std::pair(kListStep, kListStep), std::pair(kPointers, kPointers + 1000)}) {
+    const RefusedMemory refused(from, to);
+    check_no_memory(f.keys());
+    CHECK(refused.times() == 1);
+  }
+  CHECK(f.keys().response.keys_size() == kKeys);
+}

@@ -1,0 +1,26 @@
+// Lets `operator new` fail in this program, for blocks of the sizes a test names: what a machine without memory does to
+// whoever wants a large block, while small ones are still there.
+//
+// Hard part: gRPC and the store have allocators of their own (malloc, jemalloc's arenas), which stay as they are, so
+// that what fails is our use of the standard containers and protobuf's.
+//
+// Threads: all threads are refused alike, while the object lives; one at a time.
+#pragma once
+
+#include <cstddef>
+
+namespace kv {
+
+class RefusedMemory {
+ public:
+  // Blocks of `from` to `to` bytes, both included.
+  RefusedMemory(std::size_t from, std::size_t to) noexcept;
+  ~RefusedMemory();
+  RefusedMemory(const RefusedMemory&) = delete;
+  RefusedMemory& operator=(const RefusedMemory&) = delete;
+
+  // How often a block was refused.
+  std::size_t times() const noexcept;
+};
+
+}  // namespace kv
