@@ -17,9 +17,11 @@ constexpr std::size_t kAppendSlack = 4 << 10;
 void Batch::clear() noexcept {
   items_.clear();
   steps_.clear();
+  order_.clear();
   if (items_.capacity() <= kItemsKept) return;
   items_.shrink_to_fit();
   steps_.shrink_to_fit();
+  order_.shrink_to_fit();
 }
 
 void Batch::plan(const Store& store) {
@@ -29,15 +31,17 @@ void Batch::plan(const Store& store) {
     const HashedKey key(items_[i].operation.key);
     steps_.push_back({store.shard_of(key), i, key, HashedValue(items_[i].operation.value).hash});
   }
-  std::ranges::sort(
-      steps_, [](const Step& a, const Step& b) { return a.shard != b.shard ? a.shard < b.shard : a.item < b.item; });
+  // Numbers are sorted in place of the steps, which are long: the shard, and below it the step.
+  order_.reserve(steps_.size());
+  for (std::size_t i = 0; i < steps_.size(); ++i) order_.push_back(std::uint64_t{steps_[i].shard} << 32 | i);
+  std::ranges::sort(order_);
 }
 
 Batch::Window Batch::window(std::size_t begin, const Store& store, UnixMillis now,
                             std::size_t present_bytes_at_least) const {
   Window window{.begin = begin, .end = begin};
   while (window.end < steps_.size() && window.end - begin < kWindowSteps) {
-    const Step& step = steps_[window.end];
+    const Step& step = this->step(window.end);
     const Operation& operation = items_[step.item].operation;
     std::size_t bytes = 0;
     if (operation.writes()) {
@@ -58,9 +62,24 @@ Batch::Window Batch::window(std::size_t begin, const Store& store, UnixMillis no
   return window;
 }
 
+void Batch::prefetch(const Window& window, const Store& store) const noexcept {
+  const auto each = [&](auto ask) {
+    for (std::size_t at = window.begin; at < window.end;) {
+      const std::size_t end = group_end(at, window.end);
+      if (const std::optional<ReadLock> shard = store.try_read_shard(step(at).shard)) {
+        for (std::size_t i = at; i < end; ++i) ask(*shard, step(i).key);
+      }
+      at = end;
+    }
+  };
+  each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_group(key); });
+  each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_slot(key); });
+  each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_entry(key); });
+}
+
 std::size_t Batch::group_end(std::size_t begin, std::size_t limit) const noexcept {
   std::size_t end = begin + 1;
-  while (end < limit && steps_[end].shard == steps_[begin].shard) ++end;
+  while (end < limit && step(end).shard == step(begin).shard) ++end;
   return end;
 }
 

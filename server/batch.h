@@ -59,6 +59,9 @@ class Batch {
     std::size_t record_bytes = 0;  // of all of them together, at most
   };
   std::size_t steps() const noexcept { return steps_.size(); }
+  // Asks for the memory that the window's keys will touch, all of it at once instead of key after key: what a cache
+  // miss costs is then paid once, not for each. Shards that are being written to are left out; nothing depends on it.
+  void prefetch(const Window& window, const Store& store) const noexcept;
   Window window(std::size_t begin, const Store& store, UnixMillis now, std::size_t present_bytes_at_least) const;
 
   struct Step {
@@ -67,13 +70,15 @@ class Batch {
     HashedKey key;
     std::uint64_t value_hash;
   };
-  const Step& step(std::size_t number) const noexcept { return steps_[number]; }
+  // In the order of the plan.
+  const Step& step(std::size_t number) const noexcept { return steps_[order_[number] & 0xFFFF'FFFF]; }
   // Where the steps of this step's shard end.
   std::size_t group_end(std::size_t begin, std::size_t limit) const noexcept;
 
  private:
   std::vector<BatchItem> items_;
-  std::vector<Step> steps_;
+  std::vector<Step> steps_;  // in the order of the items
+  std::vector<std::uint64_t> order_;
 };
 
 }  // namespace kv

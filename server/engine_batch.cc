@@ -92,8 +92,8 @@ std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
     }
     return false;
   };
+  const UnixMillis now = clock_.now();  // Of all its steps: to them it is one moment, as to their caller.
   const auto all = [&](auto shard, std::size_t& at, std::size_t end) {
-    const UnixMillis now = clock_.now();
     while (at < end && carry_out(shard, run.batch.step(at), now, run)) ++at;
   };
   std::size_t at = window.begin;
@@ -126,6 +126,7 @@ Task<absl::Status> Engine::run(Batch& batch, Caller& caller, BatchSink& sink) {
     }
     // What has not begun when nobody waits any more is not applied.
     if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
+    if (window.end - window.begin > 1) batch.prefetch(window, store_);
     run.visible_before = visible();
     at = carry_out(window, run);
     // Somebody made the value longer meanwhile: enough for any, the next time.

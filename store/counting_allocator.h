@@ -49,6 +49,9 @@ class MemoryCount {
 
   void count_in(void* block) noexcept { bytes_ += malloc_usable_size(block); }
   void count_out(void* block) noexcept { bytes_ -= malloc_usable_size(block); }
+  // The same, of a block whose length is known as it was asked for.
+  void count_in(void* block, std::size_t bytes) noexcept { bytes_ += data_heap::taken_bytes(block, bytes); }
+  void count_out(void* block, std::size_t bytes) noexcept { bytes_ -= data_heap::taken_bytes(block, bytes); }
   std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:

@@ -4,12 +4,14 @@
 #include <new>
 
 #include <jemalloc/jemalloc.h>
+#include <malloc.h>
 
 // Null in a program that is not linked with jemalloc.
 #pragma weak mallocx
 #pragma weak dallocx
 #pragma weak sdallocx
 #pragma weak mallctl
+#pragma weak nallocx
 
 namespace kv::data_heap {
 namespace {
@@ -137,6 +139,10 @@ void* allocate(std::size_t bytes) {
 void reuse(void* block, std::size_t bytes) noexcept {
   if (!has_arena()) return ::operator delete(block, bytes);
   sdallocx(block, bytes, flags().reuse);
+}
+
+std::size_t taken_bytes(void* block, std::size_t bytes) noexcept {
+  return has_arena() ? nallocx(bytes, 0) : malloc_usable_size(block);
 }
 
 void free(void* block) noexcept {

@@ -26,6 +26,10 @@ void reuse(void* block, std::size_t bytes) noexcept;
 void free(void* block) noexcept;
 void free(void* block, std::size_t bytes) noexcept;
 
+// What a block takes that was asked for with `bytes`: malloc_usable_size(), but from the number alone where that can
+// be, so that no table of the allocator is looked into, which a cache has seldom.
+std::size_t taken_bytes(void* block, std::size_t bytes) noexcept;
+
 // Empty where there is no arena.
 HugePlaces& places() noexcept;
 

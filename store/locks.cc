@@ -10,6 +10,13 @@ ReadLock::~ReadLock() {
 }
 
 const Entry* ReadLock::find(const HashedKey& key, UnixMillis now) const noexcept { return shard_->find(key, now); }
+void ReadLock::prefetch_group(const HashedKey& key) const noexcept { shard_->table.prefetch(TableKey(key)); }
+void ReadLock::prefetch_slot(const HashedKey& key) const noexcept {
+  static_cast<void>(shard_->table.contains(SlotPrefetch{key.hash}));
+}
+void ReadLock::prefetch_entry(const HashedKey& key) const noexcept {
+  static_cast<void>(shard_->table.contains(EntryPrefetch{key.hash}));
+}
 Revision ReadLock::last_removal() const noexcept { return shard_->last_removal; }
 void ReadLock::for_each(UnixMillis now, const std::function<void(const Entry&)>& visit) const {
   for (const Slot& slot : shard_->table) {

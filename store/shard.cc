@@ -181,14 +181,14 @@ void Shard::collect_due(UnixMillis now, std::size_t keys_max, std::vector<std::s
 
 void Shard::count_in(const Entry& entry, std::uint64_t entry_sum) noexcept {
   digest += entry_sum;
-  memory.count_in(const_cast<Entry*>(&entry));
+  memory.count_in(const_cast<Entry*>(&entry), entry.block_bytes());
   data_bytes += entry.key().size() + entry.value().size();
   if (entry.expires()) ++expiring_keys;
 }
 
 void Shard::count_out(const Entry& entry) noexcept {
   digest -= entry.digest();
-  memory.count_out(const_cast<Entry*>(&entry));
+  memory.count_out(const_cast<Entry*>(&entry), entry.block_bytes());
   data_bytes -= entry.key().size() + entry.value().size();
   if (entry.expires()) --expiring_keys;
 }

@@ -43,11 +43,22 @@ struct KeyHash {
   std::uint64_t hash;
 };
 
+// Look where a key's entry would be and find nothing: all that they do is to ask the processor for the slot, and for
+// the entry that it names.
+struct SlotPrefetch {
+  std::uint64_t hash;
+};
+struct EntryPrefetch {
+  std::uint64_t hash;
+};
+
 struct SlotHash {
   using is_transparent = void;
   std::size_t operator()(const Slot& slot) const noexcept { return table_hash(slot.entry->key()); }
   std::size_t operator()(const TableKey& key) const noexcept { return key.hash; }
   std::size_t operator()(KeyHash key) const noexcept { return key.hash; }
+  std::size_t operator()(SlotPrefetch key) const noexcept { return key.hash; }
+  std::size_t operator()(EntryPrefetch key) const noexcept { return key.hash; }
 };
 
 struct SlotEqual {
@@ -55,6 +66,16 @@ struct SlotEqual {
   bool operator()(const Slot& a, const Slot& b) const noexcept { return a.entry->key() == b.entry->key(); }
   bool operator()(const Slot& slot, const TableKey& key) const noexcept { return slot.entry->key() == key.key; }
   bool operator()(const Slot& slot, KeyHash key) const noexcept { return table_hash(slot.entry->key()) == key.hash; }
+  bool operator()(const Slot& slot, SlotPrefetch) const noexcept {
+    __builtin_prefetch(&slot);
+    return false;
+  }
+  bool operator()(const Slot& slot, EntryPrefetch) const noexcept {
+    const auto* block = reinterpret_cast<const char*>(slot.entry.get());
+    __builtin_prefetch(block);
+    __builtin_prefetch(block + 64);  // where a value of ordinary length ends
+    return false;
+  }
 };
 
 // A revision that is at most 2^20 below the highest one in any shard: a bound for what a new entry must be able to

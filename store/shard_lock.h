@@ -27,6 +27,7 @@ class ShardLock {
   ShardLock& operator=(const ShardLock&) = delete;
 
   void lock_shared() noexcept { must(pthread_rwlock_rdlock(&lock_)); }
+  bool try_lock_shared() noexcept { return pthread_rwlock_tryrdlock(&lock_) == 0; }
   void lock() noexcept { must(pthread_rwlock_wrlock(&lock_)); }
   void unlock_shared() noexcept { unlock(); }
   void unlock() noexcept { must(pthread_rwlock_unlock(&lock_)); }

@@ -78,6 +78,11 @@ std::size_t Store::shard_of(const HashedKey& key) const noexcept {
 
 ReadLock Store::read(const HashedKey& key) const { return ReadLock(state_->shard_of(key)); }
 ReadLock Store::read_shard(std::size_t index) const { return ReadLock(state_->shards[index]); }
+std::optional<ReadLock> Store::try_read_shard(std::size_t index) const {
+  const Shard& shard = state_->shards[index];
+  if (!shard.lock.try_lock_shared()) return std::nullopt;
+  return ReadLock(shard, std::adopt_lock);
+}
 WriteLock Store::write(const HashedKey& key) { return WriteLock(state_->shard_of(key)); }
 WriteLock Store::write_shard(std::size_t index) { return WriteLock(state_->shards[index]); }
 LockedAll Store::lock_all() { return LockedAll(*this); }

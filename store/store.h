@@ -19,6 +19,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -89,6 +91,11 @@ class ReadLock {
   const Entry* find(const HashedKey& key, UnixMillis now) const noexcept;
   // The newest revision at which a key of this shard was removed: what a miss may reveal.
   Revision last_removal() const noexcept;
+  // Ask for the memory that finding the key will touch, and wait for none of it. Each needs what the one before asked
+  // for, so others' keys come in between: the group of the table, the slot in the group, the entry.
+  void prefetch_group(const HashedKey& key) const noexcept;
+  void prefetch_slot(const HashedKey& key) const noexcept;
+  void prefetch_entry(const HashedKey& key) const noexcept;
   // Every entry that is not due, in no order.
   void for_each(UnixMillis now, const std::function<void(const Entry&)>& visit) const;
 
@@ -99,6 +106,7 @@ class ReadLock {
  private:
   friend class Store;
   explicit ReadLock(const Shard& shard) noexcept;
+  ReadLock(const Shard& shard, std::adopt_lock_t) noexcept : shard_(&shard) {}
   const Shard* shard_;
 };
 
@@ -165,6 +173,8 @@ class Store {
 
   ReadLock read(const HashedKey& key) const;
   ReadLock read_shard(std::size_t index) const;
+  // Empty when a writer has the shard or waits for it.
+  std::optional<ReadLock> try_read_shard(std::size_t index) const;
   WriteLock write(const HashedKey& key);
   WriteLock write_shard(std::size_t index);
   LockedAll lock_all();

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -71,6 +72,45 @@ TEST_CASE("store: a shard's readers do not exclude each other, a writer excludes
   }
   writer.join();
   CHECK(written);
+}
+
+TEST_CASE("store: a reader that will not wait gets a shard that others read, and none that is written to") {
+  Store store(StoreOptions{2});
+  const auto others = [&](std::size_t shard) {
+    return std::async(std::launch::async, [&store, shard] { return store.try_read_shard(shard).has_value(); }).get();
+  };
+  {
+    const WriteLock written = store.write_shard(0);
+    CHECK_FALSE(others(0));
+    CHECK(others(1));
+  }
+  const ReadLock read = store.read_shard(0);
+  CHECK(others(0));
+}
+
+TEST_CASE("store: asking for a key's memory ahead finds nothing, changes nothing, whether the key is there or not") {
+  Store store(StoreOptions{1});
+  Revision revision = 0;
+  const auto ask = [&store](std::string_view text) {
+    const HashedKey key(text);
+    const std::optional<ReadLock> shard = store.try_read_shard(0);
+    REQUIRE(shard);
+    shard->prefetch_group(key);
+    shard->prefetch_slot(key);
+    shard->prefetch_entry(key);
+    return shard->find(key, kNow) != nullptr;
+  };
+  CHECK_FALSE(ask("a"));
+  for (int i = 0; i < 1000; ++i) {
+    const std::string name = std::to_string(i);
+    const HashedKey key(name);
+    WriteLock shard = store.write(key);
+    shard.publish(shard.prepare_put(key, HashedValue("v"), ValueType::kString, kNoExpiry), ++revision);
+  }
+  const StoreTotals before = store.totals();
+  for (int i = 0; i < 1000; ++i) CHECK(ask(std::to_string(i)));
+  CHECK_FALSE(ask("a"));
+  CHECK(store.totals() == before);
 }
 
 TEST_CASE("store: eight threads write, read, expire and take every lock, and the figures add up") {
