@@ -1,7 +1,6 @@
 // A write with a request id, sent again: applied once, answered as before.
 #include <atomic>
 #include <future>
-#include <thread>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -11,6 +10,7 @@
 #include "server/request_key.h"
 #include "tests/server/engine_fixture.h"
 #include "tests/server/held_disk.h"
+#include "tests/support/bounded_threads.h"
 #include "tests/support/faulty_file_system.h"
 
 using namespace kv;
@@ -169,9 +169,9 @@ TEST_CASE("exactly once: eight threads send the same increments, and each counts
   constexpr std::uint64_t kRequests = 2000;
   EngineFixture f(FsyncPolicy::kNever);
   std::atomic<std::uint64_t> replayed{0};
-  std::vector<std::thread> threads;
+  BoundedThreads threads("increments with request ids");
   for (int t = 0; t < 8; ++t) {
-    threads.emplace_back([&] {
+    threads.start([&] {
       for (std::uint64_t number = 0; number < kRequests; ++number) {
         const std::string key = "counter" + std::to_string(number % 3);
         const auto written = f.write(to_increment(key, 1, number));
@@ -180,7 +180,7 @@ TEST_CASE("exactly once: eight threads send the same increments, and each counts
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  threads.join();
   CHECK(replayed == 7 * kRequests);
   CHECK(f.journal.applied() == kRequests);
   CHECK(f.get("counter0") == "667");
@@ -193,9 +193,9 @@ TEST_CASE("exactly once: one id for different keys at once is applied to one of 
   std::atomic<int> applied{0};
   std::atomic<int> refused{0};
   for (std::uint64_t round = 1; round <= 500; ++round) {
-    std::vector<std::thread> threads;
+    BoundedThreads threads("one id for several keys");
     for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([&, t] {
+      threads.start([&, t] {
         const std::string key = std::to_string(round) + "/" + std::to_string(t);
         const auto written = f.write(to_set(key, "v", round));
         written.ok()                                             ? ++applied
@@ -203,7 +203,7 @@ TEST_CASE("exactly once: one id for different keys at once is applied to one of 
                                                                  : applied = -1'000'000;
       });
     }
-    for (std::thread& thread : threads) thread.join();
+    threads.join();
   }
   CHECK(applied == 500);
   CHECK(refused == 1500);
