@@ -5,6 +5,7 @@
 #include <grpc/support/time.h>
 
 #include "core/error.h"
+#include "rpc/overload.h"
 #include "rpc/status.h"
 
 namespace kv {
@@ -55,9 +56,11 @@ std::optional<std::string_view> Call::metadata(std::string_view name) const {
   return std::string_view(found->second.data(), found->second.size());
 }
 
-absl::Status Call::enter() noexcept {
+absl::Status Call::enter(WhenFull when_full) noexcept {
   accepted_at_ = std::chrono::steady_clock::now();
   if (!visit_.enter()) return error(Reason::kOverloaded, "too many calls are being served");
+  if (when_full == WhenFull::kRefuse && reactor_.bytes().full()) return bytes_overloaded(reactor_.bytes().bytes_max());
+  held_.add(bytes_.Length());
   return still_wanted();
 }
 
@@ -84,6 +87,7 @@ void UnaryCall::Finish::await_suspend(std::coroutine_handle<> waiter) {
   call.resume_at_end(waiter);
   void* tag = static_cast<Completion*>(&call.sent());
   if (status.ok()) {
+    call.holds_answer(answer.Length());
     call.writer_.Finish(answer, grpc::Status::OK, tag);
   } else {
     call.writer_.FinishWithError(to_grpc(status), tag);

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_unary_call.h>
@@ -26,6 +27,9 @@
 #include "rpc/reactor.h"
 
 namespace kv {
+
+// Whether a call is taken on when the server holds as many bytes as it may. Those that say how the server is are.
+enum class WhenFull { kRefuse, kServe };
 
 // Wants to know that a call is over although nobody has answered it: its peer has left, or its deadline has passed.
 class CallWatcher {
@@ -62,14 +66,18 @@ class Call {
 
   // Sent with the answer, also with an error. Names in lower case; a name ending in "-bin" takes any bytes.
   void add_trailer(const std::string& name, const std::string& value) { context_.AddTrailingMetadata(name, value); }
+  // The answer is there, or will be, and has so many bytes: they count from here on, not only when it is sent.
+  void holds_answer(std::size_t bytes) noexcept {
+    if (bytes > answer_bytes_) held_.add(bytes - std::exchange(answer_bytes_, bytes));
+  }
 
   // To be asked first, when the call was accepted: OVERLOADED, EXPIRED_IN_QUEUE, or OK.
-  absl::Status enter() noexcept;
+  absl::Status enter(WhenFull when_full = WhenFull::kRefuse) noexcept;
   grpc::ByteBuffer& bytes() noexcept { return bytes_; }
   std::chrono::steady_clock::time_point accepted_at() const noexcept { return accepted_at_; }
 
  protected:
-  explicit Call(Reactor& reactor) : reactor_(reactor), visit_(reactor.gate()) {
+  explicit Call(Reactor& reactor) : reactor_(reactor), visit_(reactor.gate()), held_(reactor.bytes()) {
     context_.AsyncNotifyWhenDone(static_cast<Completion*>(&over_));
   }
   ~Call() = default;
@@ -86,9 +94,11 @@ class Call {
     if (events_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) waiter_.resume();
   }
   bool over() const noexcept { return over_.seen.load(std::memory_order_acquire); }
+  void tell_watcher() noexcept;
 
   Reactor& reactor_;
   Gate::Visit visit_;  // the first to come and the last to go
+  ByteBudget::Share held_;
   grpc::ServerContext context_;
   grpc::ByteBuffer bytes_;
   std::chrono::nanoseconds queue_wait_{0};
@@ -115,7 +125,6 @@ class Call {
   struct Nobody final : CallWatcher {
     void call_over() noexcept override {}
   };
-  void tell_watcher() noexcept;
 
   Sent sent_{*this};
   Over over_{*this};
@@ -126,6 +135,7 @@ class Call {
   static Nobody nobody;
   std::coroutine_handle<> waiter_;
   std::chrono::steady_clock::time_point accepted_at_;
+  std::size_t answer_bytes_ = 0;
 };
 
 // The events of a unary call: accepted, then (answer sent, call over) in any order.

@@ -143,7 +143,7 @@ Detached HealthService::serve_watch(Reactor& reactor, HealthService& board) {
   if (!accepted) co_return;  // The server is stopping.
   serve_watch(reactor, board);
 
-  absl::Status status = watch.enter();
+  absl::Status status = watch.enter(WhenFull::kServe);
   HealthRequest request;
   if (status.ok() && !parse(watch.bytes(), request)) status = unparsable(request);
   if (status.ok()) {
@@ -163,8 +163,7 @@ Detached HealthService::serve_watch(Reactor& reactor, HealthService& board) {
 }
 
 void HealthService::listen(Reactor& reactor) {
-  serve_unary<HealthRequest, Health>(reactor, &kCheckName[1], methods_, &Methods::request_check,
-                                     [this](Call&, HealthRequest& request) { return check(request); });
+  serve_unary<HealthRequest, Health>(reactor, &kCheckName[1], methods_, &Methods::request_check, CheckHandler{this});
   serve_watch(reactor, *this);
 }
 

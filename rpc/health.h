@@ -52,6 +52,11 @@ class HealthService final : public RpcService {
                        grpc::ServerCompletionQueue* queue, void* tag);
   };
 
+  struct CheckHandler {
+    static constexpr WhenFull kWhenFull = WhenFull::kServe;
+    const HealthService* board;
+    Answer<Health> operator()(Call&, const HealthRequest& request) const { return board->check(request); }
+  };
   static Detached serve_watch(Reactor& reactor, HealthService& board);
   Answer<Health> check(const HealthRequest& request) const;
   Health find(const std::string& name) const;  // mutex_ held

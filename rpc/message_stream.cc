@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "rpc/overload.h"
 #include "rpc/status.h"
 
 namespace kv {
@@ -18,6 +19,7 @@ bool MessageStream::Read::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
   {
     const std::lock_guard lock(stream_.mutex_);
+    stream_.held_.give_back(std::exchange(stream_.message_bytes_, 0));
     if (stream_.stopping() || stream_.ending_ || stream_.broken_) return false;
     stream_.waiting_ = this;
     stream_.reader_ = stream_.has_room() ? Reader::kReading : Reader::kWantsRoom;
@@ -41,8 +43,29 @@ bool MessageStream::Read::await_resume() {
     stream_.waiting_ = nullptr;
     if (stream_.stopping() || stream_.ending_ || stream_.broken_ || stream_.status_sent_) return false;
     stream_.peer_done_ = !ok_;
+    if (ok_ && !stream_.take_on_message()) return false;
   }
   return ok_ && parse(stream_.bytes_, message_);
+}
+
+bool MessageStream::take_on_message() noexcept {
+  if (reactor_.bytes().full()) {
+    refused_ = bytes_overloaded(reactor_.bytes().bytes_max());
+    return false;
+  }
+  message_bytes_ = bytes_.Length();
+  held_.add(message_bytes_);
+  return true;
+}
+
+void MessageStream::queue_bytes(std::size_t bytes) noexcept {
+  queued_bytes_ += bytes;
+  held_.add(bytes);
+}
+
+void MessageStream::unqueue_bytes(std::size_t bytes) noexcept {
+  queued_bytes_ -= bytes;
+  held_.give_back(bytes);
 }
 
 // ---- Answering
@@ -54,18 +77,18 @@ void MessageStream::promise() noexcept {
 
 void MessageStream::hold(std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
-  queued_bytes_ += bytes;
+  queue_bytes(bytes);
 }
 
 void MessageStream::send(grpc::ByteBuffer answer, std::size_t held_bytes) noexcept {
   Todo todo;
   {
     const std::lock_guard lock(mutex_);
-    queued_bytes_ -= held_bytes;
+    unqueue_bytes(held_bytes);
     if (broken_) {
       --promised_;
     } else {
-      queued_bytes_ += answer.Length();
+      queue_bytes(answer.Length());
       queue_.push_back(std::move(answer));
     }
     todo = next_steps();
@@ -89,7 +112,7 @@ void MessageStream::written(bool ok) noexcept {
     const std::lock_guard lock(mutex_);
     writing_ = sending_ = false;
     --promised_;
-    queued_bytes_ -= queue_.front().Length();
+    unqueue_bytes(queue_.front().Length());
     queue_.pop_front();
     if (!ok) {
       broken_ = true;
@@ -102,7 +125,7 @@ void MessageStream::written(bool ok) noexcept {
 
 void MessageStream::clear_queue() noexcept {
   promised_ -= queue_.size();
-  for (const grpc::ByteBuffer& answer : queue_) queued_bytes_ -= answer.Length();
+  for (const grpc::ByteBuffer& answer : queue_) unqueue_bytes(answer.Length());
   queue_.clear();
 }
 

@@ -7,7 +7,9 @@
 //
 // Hard part: the bound on what a stream costs. The library lets one answer be written at a time, and completes it only
 // when the peer has room. So answers queue here, read() waits while too many are promised or too many bytes are queued,
-// and a client that does not read is not read from either: its own sends stop.
+// and a client that does not read is not read from either: its own sends stop. What all streams hold together is
+// bounded by the server's ByteBudget: a message that comes when it is full is not carried out, and ends the stream with
+// OVERLOADED behind the answers to those before it.
 // And the end: a stop must end a stream that is parked in a read, after its promised answers were sent. The library
 // allows the last status to be sent while a read is pending, which then fails; so whoever finds that nothing is
 // promised and nobody works sends the status, once.
@@ -69,6 +71,9 @@ class MessageStream final : public StreamCall {
   void send(grpc::ByteBuffer answer, std::size_t held_bytes = 0) noexcept;
   void drop() noexcept;
 
+  // Why read() gave false although the client has sent more: OVERLOADED. OK: it was for another reason.
+  const absl::Status& refusal() const noexcept { return refused_; }
+
   // When everything that was promised is sent, or refused, the status too, and nothing of the call is left.
   auto finish(absl::Status status) { return Finish{*this, std::move(status)}; }
 
@@ -120,6 +125,10 @@ class MessageStream final : public StreamCall {
   }
   // Locked.
   Todo next_steps() noexcept;
+  // Locked. The message that was just read is counted, or refused.
+  bool take_on_message() noexcept;
+  void queue_bytes(std::size_t bytes) noexcept;
+  void unqueue_bytes(std::size_t bytes) noexcept;
   // Unlocked.
   void carry_out(Todo todo) noexcept;
   void written(bool ok) noexcept;
@@ -128,6 +137,7 @@ class MessageStream final : public StreamCall {
   const StreamBounds bounds_;
   grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> stream_;
   Written written_{*this};
+  absl::Status refused_;  // the coroutine's
 
   std::mutex mutex_;  // guards the rest
   Reader reader_ = Reader::kWorking;
@@ -135,6 +145,7 @@ class MessageStream final : public StreamCall {
   std::size_t promised_ = 0;
   std::deque<grpc::ByteBuffer> queue_;  // the first is being written when writing_
   std::size_t queued_bytes_ = 0;        // what is held included
+  std::size_t message_bytes_ = 0;       // of the message being carried out
   bool writing_ = false;
   bool broken_ = false;       // the peer takes nothing any more
   bool peer_done_ = false;    // it sends nothing more
@@ -169,6 +180,7 @@ Detached serve_message_stream(MessagesRoute<Service, Handler> route) {
   absl::Status status = stream.enter();
   try {
     if (status.ok()) status = co_await route.handler(stream);
+    if (status.ok()) status = stream.refusal();
   } catch (...) {
     status = incident(route.counts.method());
   }

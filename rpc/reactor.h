@@ -24,6 +24,7 @@
 #include <grpcpp/completion_queue.h>
 
 #include "core/completion.h"
+#include "rpc/byte_budget.h"
 #include "rpc/call_counts.h"
 #include "rpc/gate.h"
 #include "rpc/open_streams.h"
@@ -45,7 +46,8 @@ class Reactor final : public Scheduler {
     std::size_t calls_max = 65536;
   };
 
-  Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds);
+  // `bytes` is shared by all reactors of a server.
+  Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds, ByteBudget& bytes);
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
   ~Reactor();
@@ -66,6 +68,7 @@ class Reactor final : public Scheduler {
 
   grpc::ServerCompletionQueue* queue() noexcept { return queue_.get(); }
   Gate& gate() noexcept { return gate_; }
+  ByteBudget& bytes() noexcept { return bytes_; }
   CallCounts& counts() noexcept { return counts_; }
   // Null: nobody wants to know. Set before start().
   void tell_slow_calls_to(SlowCalls* slow_calls) noexcept { slow_calls_ = slow_calls; }
@@ -86,6 +89,7 @@ class Reactor final : public Scheduler {
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   const Bounds bounds_;
+  ByteBudget& bytes_;
   Gate gate_;
   CallCounts counts_;
   SlowCalls* slow_calls_ = nullptr;

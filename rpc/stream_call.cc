@@ -30,9 +30,9 @@ void OpenStreams::cut_off_stuck() noexcept {
   }
 }
 
-absl::Status StreamCall::enter() {
+absl::Status StreamCall::enter(WhenFull when_full) {
   reactor_.streams().add(*this);
-  return Call::enter();
+  return Call::enter(when_full);
 }
 
 void ServerStream::Write::await_suspend(std::coroutine_handle<> resumed) {
@@ -56,7 +56,9 @@ Task<absl::Status> ServerStream::send(const google::protobuf::MessageLite& messa
     sending_ = false;
     co_return error(Reason::kShuttingDown, "the server is stopping");
   }
+  held_.add(bytes.Length());
   const bool written = co_await write(bytes);
+  held_.give_back(bytes.Length());
   if (written) co_return absl::OkStatus();
   const absl::Status wanted = still_wanted();
   co_return wanted.ok() ? error(Reason::kCancelledInQueue, "the caller left before the last message") : wanted;

@@ -26,7 +26,7 @@ namespace kv {
 class StreamCall : public Call {
  public:
   // As Call::enter(), and from here on a stop reaches the stream.
-  absl::Status enter();
+  absl::Status enter(WhenFull when_full = WhenFull::kRefuse);
   // The server stops: the stream is to end where nothing is half done.
   bool stopping() noexcept { return reactor_.streams().stopping(); }
 

@@ -4,7 +4,8 @@
 // knows the answer at once it returns it (a Response or an absl::Status) and no second coroutine is made; when it has
 // to wait it returns a Task, which must resume on call.home(). It may take what it likes out of the request. It is
 // copied into every frame: let it be a pointer or two. One that throws has an incident (rpc/incident.h). A handler that
-// has a member `absl::Status unparsable(const Request& up_to_the_bad_place)` words that error itself.
+// has a member `absl::Status unparsable(const Request& up_to_the_bad_place)` words that error itself; one with a
+// constant kWhenFull says whether it is served even when the server holds as many bytes as it may.
 //
 // Hard part: a call is listened for again before its handler runs, so a parked handler keeps nobody out; the bound on
 // parked calls is the gate's.
@@ -66,6 +67,12 @@ absl::Status write_answer(const absl::StatusOr<Response>& result, grpc::ByteBuff
   return result.ok() ? serialize(*result, bytes) : result.status();
 }
 
+template <class Handler>
+constexpr WhenFull when_full() noexcept {
+  if constexpr (requires { Handler::kWhenFull; }) return Handler::kWhenFull;
+  return WhenFull::kRefuse;
+}
+
 template <class Request, class Response, class Service, class Handler>
 Detached serve_call(UnaryRoute<Service, Handler> route) {
   UnaryCall call(route.reactor);
@@ -75,7 +82,7 @@ Detached serve_call(UnaryRoute<Service, Handler> route) {
 
   Request request;
   grpc::ByteBuffer answer;
-  absl::Status status = call.enter();
+  absl::Status status = call.enter(when_full<Handler>());
   if (status.ok()) status = read_request(call.bytes(), request, route.handler);
   try {
     if (status.ok()) {

@@ -69,6 +69,7 @@ v1::UpdateConfigResponse to_response(const AskedChange& asked) {
 // Of every method: LOADING and SHUTTING_DOWN first, then fields that do not exist.
 template <class Request, class Response>
 struct AdminService::Handler {
+  static constexpr WhenFull kWhenFull = WhenFull::kServe;
   AdminService* service;
   Answer<Response> (AdminService::*answer)(Call&, const Request&);
 

@@ -29,7 +29,14 @@ constexpr milliseconds kEndPatience{2000};
 constexpr std::array kServedNames = {"", "kvstore.KeyValueStore", "kvstore.v1.KeyValueService"};
 constexpr std::array kPromiseNames = {"kvstore.writes", "kvstore.persistence"};
 
-RpcServerOptions rpc_options(const Options& options, std::size_t connections_max, SlowLog& slow_log) {
+// Beside the three quarters of the memory that the data may have by default: half of what is left.
+std::size_t automatic_bytes_in_flight(std::uint64_t automatic_data_bytes) {
+  constexpr std::uint64_t kLeast = 16 << 20;
+  return static_cast<std::size_t>(std::max(automatic_data_bytes / 6, kLeast));
+}
+
+RpcServerOptions rpc_options(const Options& options, std::size_t connections_max, std::uint64_t automatic_data_bytes,
+                             SlowLog& slow_log) {
   RpcServerOptions result;
   result.listen = options.listen;
   result.queues = static_cast<unsigned>(options.completion_queues);
@@ -37,6 +44,8 @@ RpcServerOptions rpc_options(const Options& options, std::size_t connections_max
   result.message_bytes_max = options.message_bytes_max;
   result.connections_max = connections_max;
   result.streams_per_connection_max = static_cast<int>(options.streams_max);
+  result.bytes_in_flight_max =
+      options.bytes_in_flight_max != 0 ? options.bytes_in_flight_max : automatic_bytes_in_flight(automatic_data_bytes);
   result.reflection = options.reflection;
   result.slow_calls = &slow_log;
   return result;
@@ -75,11 +84,13 @@ Application::Application(CommandLine line)
              {&slow_log_, [this] { return metrics_.Collect(); }}),
       connections_max_(connections_that_fit(options_.connections_max, descriptor_limit())),
       connection_log_(connections_max_),
-      rpc_(rpc_options(options_, connections_max_, slow_log_), {&legacy_, &key_values_, &admin_}),
+      rpc_(rpc_options(options_, connections_max_, memory_watch_.automatic_limit(), slow_log_),
+           {&legacy_, &key_values_, &admin_}),
       expirer_(engine_),
       rpc_metrics_(rpc_),
       metrics_(
-          store_, engine_.memory(), [this] { return rpc_.totals(); }, [this] { return rpc_.connections(); }) {
+          store_, engine_.memory(), rpc_.bytes_in_flight(), [this] { return rpc_.totals(); },
+          [this] { return rpc_.connections(); }) {
   metrics_.add([this](MetricFamilies& families) { rpc_metrics_.collect(families); });
   metrics_.add([this](MetricFamilies& families) { log_meter_.collect(families); });
   metrics_.add([this](MetricFamilies& families) {
@@ -191,7 +202,8 @@ absl::Status Application::load(std::function<absl::Status()> when_locked) {
   phase_ = Phase::kServing;  // A signal from here on is a stop with all its steps.
   log_decisions(storage_->decisions());
   log_recovery(storage_->recovery(), store_);
-  log_info("data may have {} of memory", format_size(engine_.memory().limit()));
+  log_info("data may have {} of memory, requests and answers {}", format_size(engine_.memory().limit()),
+           format_size(rpc_.bytes_in_flight().bytes_max()));
   return absl::OkStatus();
 }
 
@@ -240,7 +252,8 @@ void Application::watch_health() {
 }
 
 std::uint64_t Application::bytes_beside_data() const {
-  return storage_->journal().figures().queued_bytes + store_.requests().figures(0).memory_bytes;
+  return storage_->journal().figures().queued_bytes + store_.requests().figures(0).memory_bytes +
+         store_.bytes_kept_for_walks() + rpc_.bytes_in_flight().held();
 }
 
 void Application::on_signal(int number) {

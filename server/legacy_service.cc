@@ -176,6 +176,7 @@ Task<absl::StatusOr<kvstore::GetResponse>> LegacyService::answer_when_readable(C
                                                                                kvstore::GetResponse response,
                                                                                Revision shown, bool found,
                                                                                CallOptions options) {
+  call.holds_answer(response.value().size());
   const auto begin = std::chrono::steady_clock::now();
   const absl::Status readable = co_await engine_.until_readable(shown, call.home());
   if (!readable.ok()) co_return readable;

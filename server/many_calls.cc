@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <numeric>
 #include <vector>
 
 #include <fmt/format.h>
@@ -150,7 +151,9 @@ Task<absl::Status> ManyCalls::get_at_once(ServerStream& stream, const v1::MultiG
   } catch (const std::bad_alloc&) {
     co_return no_memory_for_answer();
   }
-  // 3. In chunks.
+  // 3. In chunks. All of it is held until the last one has left.
+  stream.holds_answer(std::accumulate(results.begin(), results.end(), std::size_t{0},
+                                      [](std::size_t sum, const auto& result) { return sum + bytes_of(result); }));
   std::size_t next = 0;
   while (next < results.size()) {
     v1::MultiGetResponse chunk;

@@ -49,15 +49,21 @@ void collect_connections(const AcceptorFigures& figures, std::vector<MetricFamil
                                {"reason", "descriptors", static_cast<double>(figures.refused_without_descriptor)}}));
 }
 
-void collect_store(const StoreTotals& totals, std::uint64_t request_bytes, std::vector<MetricFamily>& families) {
+void collect_store(const Store& store, const ByteBudget& in_flight, std::vector<MetricFamily>& families) {
+  const StoreTotals totals = store.totals();
   families.push_back(single("keys", "Keys, those due but not yet removed included.", MetricType::Gauge,
                             static_cast<double>(totals.keys)));
   families.push_back(
       single("expiring_keys", "Keys with an expiry.", MetricType::Gauge, static_cast<double>(totals.expiring_keys)));
-  families.push_back(labelled("memory_bytes", "Memory of the data and of what holds it.", MetricType::Gauge,
+  families.push_back(labelled("memory_bytes", "Memory of the data, of what holds it, and of calls in progress.",
+                              MetricType::Gauge,
                               {{"kind", "data", static_cast<double>(totals.data_bytes)},
                                {"kind", "overhead", static_cast<double>(totals.memory_bytes - totals.data_bytes)},
-                               {"kind", "requests", static_cast<double>(request_bytes)}}));
+                               {"kind", "requests", static_cast<double>(store.requests().figures(0).memory_bytes)},
+                               {"kind", "in_flight", static_cast<double>(in_flight.held())},
+                               {"kind", "scans", static_cast<double>(store.bytes_kept_for_walks())}}));
+  families.push_back(single("in_flight_limit_bytes", "What requests and answers may have of memory.", MetricType::Gauge,
+                            static_cast<double>(in_flight.bytes_max())));
   families.push_back(single("heap_held_bytes", "Memory that the data heap has from the system.", MetricType::Gauge,
                             static_cast<double>(data_heap::places().bytes_held())));
 }
@@ -188,11 +194,11 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
   families.push_back(labelled("build_info", "Always 1.", MetricType::Gauge, {{"version", kVersion, 1}}));
   collect_calls(call_totals_(), families);
   collect_connections(connections_(), families);
-  collect_store(store_.totals(), store_.requests().figures(0).memory_bytes, families);
+  collect_store(store_, in_flight_, families);
   const std::lock_guard lock(mutex_);
   add_memory_of_process(storage_, families);
-  families.push_back(single("memory_limit_bytes", "What data and overhead may have of memory.", MetricType::Gauge,
-                            static_cast<double>(memory_.limit())));
+  families.push_back(single("memory_limit_bytes", "What all of memory_bytes but the allocator's may have together.",
+                            MetricType::Gauge, static_cast<double>(memory_.limit())));
   for (const Source& source : sources_) source(families);
   if (storage_ != nullptr) {
     collect_storage(*storage_, memory_, families);

@@ -14,6 +14,7 @@
 
 #include "persistence/storage.h"
 #include "rpc/acceptor/acceptor.h"
+#include "rpc/byte_budget.h"
 #include "rpc/call_counts.h"
 #include "server/expirer.h"
 #include "server/memory_budget.h"
@@ -26,8 +27,13 @@ class Metrics final : public prometheus::Collectable {
  public:
   using CallTotals = std::function<std::vector<MethodTotals>()>;
   using Connections = std::function<AcceptorFigures()>;
-  Metrics(const Store& store, const MemoryBudget& memory, CallTotals call_totals, Connections connections)
-      : store_(store), memory_(memory), call_totals_(std::move(call_totals)), connections_(std::move(connections)) {}
+  Metrics(const Store& store, const MemoryBudget& memory, const ByteBudget& in_flight, CallTotals call_totals,
+          Connections connections)
+      : store_(store),
+        memory_(memory),
+        in_flight_(in_flight),
+        call_totals_(std::move(call_totals)),
+        connections_(std::move(connections)) {}
 
   // Asked with every scrape, one at a time. Before the first one.
   using Source = std::function<void(MetricFamilies&)>;
@@ -43,6 +49,7 @@ class Metrics final : public prometheus::Collectable {
  private:
   const Store& store_;
   const MemoryBudget& memory_;
+  const ByteBudget& in_flight_;
   const CallTotals call_totals_;
   const Connections connections_;
   std::vector<Source> sources_;

@@ -76,6 +76,7 @@ class ScanCalls::Chunk {
     message_.set_examined(examined);
     if (place != nullptr) message_.set_resume_token(write_scan_token(plan_.identity, *place));
   }
+  std::size_t bytes() const noexcept { return bytes_; }
   const v1::ScanResponse& message() const noexcept { return message_; }
   void begin_next() {
     message_.Clear();
@@ -186,6 +187,7 @@ Task<absl::Status> ScanCalls::walk_and_send(ServerStream& stream, const Plan& pl
 }
 
 Task<absl::Status> ScanCalls::send(ServerStream& stream, Chunk& chunk, Revision shown) {
+  stream.holds_answer(chunk.bytes());
   if (engine_.must_wait(shown)) {
     const absl::Status readable = co_await engine_.until_readable(shown, stream.home());
     if (!readable.ok()) co_return readable;

@@ -21,7 +21,8 @@ constexpr std::array<std::string_view, 7> kRequestTypes = {
 // The outcome as a message of its own.
 class MessageSink final : public OutcomeSink {
  public:
-  explicit MessageSink(WireMessage& message) : message_(message) {}
+  // `call`, when there is one, is told how much its answer holds while it waits.
+  explicit MessageSink(WireMessage& message, Call* call = nullptr) : message_(message), call_(call) {}
 
   absl::Status reserve(const Outcome& outcome) override {
     room_ = answer_bytes_at_most(outcome);
@@ -32,10 +33,12 @@ class MessageSink final : public OutcomeSink {
     WireWriter writer(end_, room_);
     write_answer(outcome, writer);
     message_.keep_last(writer.size());
+    if (call_ != nullptr) call_->holds_answer(writer.size());
   }
 
  private:
   WireMessage& message_;
+  Call* const call_;
   char* end_ = nullptr;
   std::size_t room_ = 0;
 };
@@ -65,6 +68,7 @@ Answer<WireMessage> SingleCalls::read(Call& call, const Operation& operation) {
 
 Task<absl::StatusOr<WireMessage>> SingleCalls::answer_when_readable(Call& call, WireMessage message, absl::Status error,
                                                                     Revision shown) {
+  call.holds_answer(message.bytes().size());
   const auto begin = std::chrono::steady_clock::now();
   const absl::Status readable = co_await engine_.until_readable(shown, call.home());
   call.waited(CallStage::kDisk, std::chrono::steady_clock::now() - begin);
@@ -77,7 +81,7 @@ Task<absl::StatusOr<WireMessage>> SingleCalls::answer_when_readable(Call& call, 
 Task<absl::StatusOr<WireMessage>> SingleCalls::write(Call& call, Operation operation) {
   CallingClient client(call);
   WireMessage message;
-  MessageSink sink(message);
+  MessageSink sink(message, &call);
   operation.options.timed = true;
   const absl::StatusOr<Written> written = co_await engine_.write(operation, client, &sink);
   if (!written.ok()) co_return written.status();

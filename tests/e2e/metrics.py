@@ -166,6 +166,18 @@ def hanging_disk(server):
     expect(server, 'memory_bytes{kind="log_queue"}', is_(0), "the queue is empty")
 
 
+def calls_in_progress(server):
+    before = server.metrics()
+    expect(server, "in_flight_limit_bytes", is_(1 << 20), "as --max-bytes-in-flight says")
+    server.fault("sync_hangs", True)
+    writer = threading.Thread(target=server.set, args=("waits", b"w" * 20_000))
+    writer.start()
+    expect(server, 'memory_bytes{kind="in_flight"}', more_than(20_000), "a request whose write waits")
+    server.fault("sync_hangs", False)
+    writer.join()
+    expect(server, 'memory_bytes{kind="in_flight"}', is_(before['memory_bytes{kind="in_flight"}']), "it is answered")
+
+
 def recovery(server):
     server.kill()
     for segment in sorted(glob.glob(os.path.join(server.data, "aof", "*.aof")), reverse=True):
@@ -263,13 +275,14 @@ def pages():
 
 def main():
     with Server(server_binary, work, faults_library, "--slow-threshold", "1ms", "--completion-queues", "1",
-                "--log-segment-size", "1MiB", "--request-id-window", "2m") as server:
+                "--log-segment-size", "1MiB", "--request-id-window", "2m", "--max-bytes-in-flight", "1MiB") as server:
         server.start()
         calls_and_writes(server)
         expiries(server)
         snapshots(server)
         memory(server)
         request_ids(server)
+        calls_in_progress(server)
         hanging_disk(server)
         look(server)
         recovery(server)
