@@ -1,5 +1,7 @@
 #include "rpc/call.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <thread>
 
 #include <grpc/support/time.h>
@@ -11,15 +13,27 @@
 namespace kv {
 namespace {
 
+// The usual case.
+bool is_none(gpr_timespec deadline) noexcept { return deadline.tv_sec == gpr_inf_future(deadline.clock_type).tv_sec; }
+
 bool passed(gpr_timespec deadline) noexcept {
-  if (deadline.tv_sec == gpr_inf_future(deadline.clock_type).tv_sec) return false;  // none: the usual case
+  if (is_none(deadline)) return false;
   return gpr_time_cmp(gpr_now(deadline.clock_type), deadline) >= 0;
+}
+
+bool passed(std::chrono::steady_clock::time_point deadline) noexcept {
+  if (deadline == std::chrono::steady_clock::time_point::max()) return false;
+  return std::chrono::steady_clock::now() >= deadline;
+}
+
+absl::Status own_deadline_passed() {
+  return absl::DeadlineExceededError("the server's own deadline passed; the outcome is unknown");
 }
 
 }  // namespace
 
 absl::Status Call::still_wanted() noexcept {
-  if (passed(context_.raw_deadline())) {
+  if (passed(context_.raw_deadline()) || passed(own_deadline_)) {
     return error(Reason::kExpiredInQueue, "the deadline passed before the call was applied");
   }
   if (over()) {
@@ -44,7 +58,8 @@ void Call::unwatch(CallWatcher& watcher) noexcept {
 
 void Call::tell_watcher() noexcept {
   CallWatcher* watcher = watcher_.exchange(&nobody);
-  if (watcher == nullptr) return;
+  // Another one may be telling it at this moment: only that one knows when it has been told.
+  if (watcher == nullptr || watcher == &nobody) return;
   watcher->call_over();
   watcher_told_.store(true, std::memory_order_release);
 }
@@ -64,10 +79,48 @@ absl::Status Call::enter(WhenFull when_full) noexcept {
   return still_wanted();
 }
 
+absl::Status UnaryCall::enter(WhenFull when_full) noexcept {
+  const absl::Status entered = Call::enter(when_full);
+  const std::chrono::milliseconds own = reactor_.default_deadline();
+  if (own.count() != 0 && is_none(context_.raw_deadline())) own_deadline_ = accepted_at() + own;
+  return entered;
+}
+
+// From here to the end there is one event more, and the coroutine itself counts as another: the timer may have answered
+// long before it comes to its end.
+void UnaryCall::begin_wait() {
+  if (own_deadline_ == kNever) return;
+  timer_.emplace();  // First: whatever counts from here on, comes.
+  expect_one_more();
+  expect_one_more();
+  const auto left = std::chrono::nanoseconds(own_deadline_ - std::chrono::steady_clock::now()).count();
+  const gpr_timespec deadline =
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(std::max<std::int64_t>(left, 0), GPR_TIMESPAN));
+  timer_->Set(reactor_.queue(), deadline, static_cast<Completion*>(&expiry_));
+}
+
+void UnaryCall::expire(bool passed) noexcept {
+  if (passed) {
+    expired_at_ = std::chrono::steady_clock::now();
+    if (claim_answer()) {
+      const std::lock_guard lock(trailers_mutex_);
+      writer_.FinishWithError(to_grpc(own_deadline_passed()), static_cast<Completion*>(&sent()));
+    }
+    tell_watcher();
+  }
+  arrive();
+}
+
 void UnaryCall::handled(MethodCounts& counts, const absl::Status& status, const grpc::ByteBuffer& answer) noexcept {
-  handled_at_ = std::chrono::steady_clock::now();
+  answered_late_ = timer_.has_value() && !claim_answer();
+  handled_at_ = answered_late_ ? expired_at_ : std::chrono::steady_clock::now();
   const std::chrono::nanoseconds took = handled_at_ - accepted_at();
-  counts.count(status.raw_code(), took);
+  if (answered_late_) {  // A handler that nobody hears has waited on; these are parts of what its caller has seen.
+    queue_wait_ = std::min(queue_wait_, took);
+    disk_wait_ = std::min(disk_wait_, took - queue_wait_);
+  }
+  const int code = answered_late_ ? static_cast<int>(absl::StatusCode::kDeadlineExceeded) : status.raw_code();
+  counts.count(code, took);
   StageCounts& stages = reactor_.counts().stages();
   if (queue_wait_.count() != 0) stages.count(CallStage::kQueue, queue_wait_);
   if (disk_wait_.count() != 0) stages.count(CallStage::kDisk, disk_wait_);
@@ -75,8 +128,8 @@ void UnaryCall::handled(MethodCounts& counts, const absl::Status& status, const 
   SlowCalls* slow_calls = reactor_.slow_calls();
   if (slow_calls == nullptr || !slow_calls->slow(took)) [[likely]]
     return;
-  slow_calls->note({counts.method(), status.raw_code(), context_.peer(), bytes_, status.ok() ? answer.Length() : 0,
-                    took, queue_wait_, disk_wait_});
+  const std::size_t answer_bytes = status.ok() && !answered_late_ ? answer.Length() : 0;
+  slow_calls->note({counts.method(), code, context_.peer(), bytes_, answer_bytes, took, queue_wait_, disk_wait_});
 }
 
 void UnaryCall::ended() noexcept {
@@ -84,14 +137,20 @@ void UnaryCall::ended() noexcept {
 }
 
 void UnaryCall::Finish::await_suspend(std::coroutine_handle<> waiter) {
-  call.resume_at_end(waiter);
-  void* tag = static_cast<Completion*>(&call.sent());
-  if (status.ok()) {
-    call.holds_answer(answer.Length());
-    call.writer_.Finish(answer, grpc::Status::OK, tag);
-  } else {
-    call.writer_.FinishWithError(to_grpc(status), tag);
+  UnaryCall& all = call;  // this object lies in the coroutine, which goes with the last event
+  const bool timed = all.timer_.has_value();
+  all.resume_at_end(waiter);
+  if (timed) all.timer_->Cancel();
+  if (!all.answered_late_) {
+    void* tag = static_cast<Completion*>(&all.sent());
+    if (status.ok()) {
+      all.holds_answer(answer.Length());
+      all.writer_.Finish(answer, grpc::Status::OK, tag);
+    } else {
+      all.writer_.FinishWithError(to_grpc(status), tag);
+    }
   }
+  if (timed) all.arrive();
 }
 
 }  // namespace kv

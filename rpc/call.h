@@ -5,6 +5,10 @@
 // it applies. The peer's leaving is known from an event of the queue that the library makes for every call anyway:
 // being told costs no more than the event's way through the loop.
 //
+// A caller that sets no deadline gets the server's own, where it has one. The library knows nothing of that one: so a
+// call that waits is answered by a timer of ours, and what its handler says later is not heard. Handler and timer may
+// come at the same moment: whoever claims the answer first sends it.
+//
 // Threads:  as the coroutine it belongs to; cancellation may be seen by another poller of the same queue.
 // Lifetime: from acceptance until the answer was handed over; a handler's coroutine may hold it while it runs.
 #pragma once
@@ -13,11 +17,13 @@
 #include <chrono>
 #include <coroutine>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/async_unary_call.h>
 #include <grpcpp/support/byte_buffer.h>
@@ -65,7 +71,10 @@ class Call {
   }
 
   // Sent with the answer, also with an error. Names in lower case; a name ending in "-bin" takes any bytes.
-  void add_trailer(const std::string& name, const std::string& value) { context_.AddTrailingMetadata(name, value); }
+  void add_trailer(const std::string& name, const std::string& value) {
+    const std::lock_guard lock(trailers_mutex_);
+    context_.AddTrailingMetadata(name, value);
+  }
   // The answer is there, or will be, and has so many bytes: they count from here on, not only when it is sent.
   void holds_answer(std::size_t bytes) noexcept {
     if (bytes > answer_bytes_) held_.add(bytes - std::exchange(answer_bytes_, bytes));
@@ -94,6 +103,7 @@ class Call {
     if (events_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) waiter_.resume();
   }
   bool over() const noexcept { return over_.seen.load(std::memory_order_acquire); }
+  // From any poller, more than once: the first time counts.
   void tell_watcher() noexcept;
 
   Reactor& reactor_;
@@ -103,6 +113,10 @@ class Call {
   grpc::ByteBuffer bytes_;
   std::chrono::nanoseconds queue_wait_{0};
   std::chrono::nanoseconds disk_wait_{0};
+  std::mutex trailers_mutex_;  // a handler may add one while a timer sends them
+  // The server's own, where the caller has none.
+  static constexpr std::chrono::steady_clock::time_point kNever = std::chrono::steady_clock::time_point::max();
+  std::chrono::steady_clock::time_point own_deadline_ = kNever;
 
  private:
   struct Sent final : Completion {
@@ -138,7 +152,8 @@ class Call {
   std::size_t answer_bytes_ = 0;
 };
 
-// The events of a unary call: accepted, then (answer sent, call over) in any order.
+// The events of a unary call: accepted, then (answer sent, call over) in any order, and where the server's own deadline
+// is kept by a timer, that and the end of the coroutine too.
 class UnaryCall final : public Call {
  public:
   explicit UnaryCall(Reactor& reactor) : Call(reactor), writer_(&context_) {}
@@ -152,12 +167,19 @@ class UnaryCall final : public Call {
     });
   }
 
-  // The handler is done: counts the call, its method's and its stages', and tells of it when it was slow.
+  // As Call::enter(), and the server's own deadline begins for a caller that set none.
+  absl::Status enter(WhenFull when_full) noexcept;
+  // Its handler is about to wait: from here on the server's own deadline is kept by a timer. Throws std::bad_alloc, and
+  // then it is not.
+  void begin_wait();
+  // The handler is done: from here on only its answer may be sent, unless the timer's was. Counts the call, its
+  // method's and its stages', and tells of it when it was slow.
   void handled(MethodCounts& counts, const absl::Status& status, const grpc::ByteBuffer& answer) noexcept;
   // Nothing of it is left.
   void ended() noexcept;
 
-  // Sends the answer, or the error when `status` is one. Resumes on a poller when nothing of the call is left.
+  // Sends the answer, or the error when `status` is one, unless the timer was first. Resumes on a poller when nothing
+  // of the call is left. After handled().
   auto finish(const absl::Status& status, const grpc::ByteBuffer& answer) { return Finish{*this, status, answer}; }
 
  private:
@@ -170,8 +192,22 @@ class UnaryCall final : public Call {
     const grpc::ByteBuffer& answer;
   };
 
+  struct Expiry final : Completion {
+    explicit Expiry(UnaryCall& call) : call(call) {}
+    void complete(bool passed) noexcept override { call.expire(passed); }
+    UnaryCall& call;
+  };
+  // True for the first who asks: it is the one to answer.
+  bool claim_answer() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
+  void expire(bool passed) noexcept;
+
   grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
   std::chrono::steady_clock::time_point handled_at_;
+  std::optional<grpc::Alarm> timer_;
+  Expiry expiry_{*this};
+  std::atomic<bool> claimed_{false};                  // where there is a timer
+  std::chrono::steady_clock::time_point expired_at_;  // written before the claim, read by who finds it claimed
+  bool answered_late_ = false;                        // the timer has answered for the handler
 };
 
 }  // namespace kv

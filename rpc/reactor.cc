@@ -8,8 +8,8 @@
 
 namespace kv {
 
-Reactor::Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds, ByteBudget& bytes)
-    : queue_(std::move(queue)), bounds_(bounds), bytes_(bytes), gate_(bounds.calls_max) {}
+Reactor::Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds, CallTerms& terms)
+    : queue_(std::move(queue)), bounds_(bounds), terms_(terms), gate_(bounds.calls_max) {}
 
 Reactor::~Reactor() {
   stop();

@@ -24,8 +24,8 @@
 #include <grpcpp/completion_queue.h>
 
 #include "core/completion.h"
-#include "rpc/byte_budget.h"
 #include "rpc/call_counts.h"
+#include "rpc/call_terms.h"
 #include "rpc/gate.h"
 #include "rpc/open_streams.h"
 #include "rpc/poller_round.h"
@@ -46,8 +46,8 @@ class Reactor final : public Scheduler {
     std::size_t calls_max = 65536;
   };
 
-  // `bytes` is shared by all reactors of a server.
-  Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds, ByteBudget& bytes);
+  // `terms` are those of all reactors of a server.
+  Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds, CallTerms& terms);
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
   ~Reactor();
@@ -68,7 +68,10 @@ class Reactor final : public Scheduler {
 
   grpc::ServerCompletionQueue* queue() noexcept { return queue_.get(); }
   Gate& gate() noexcept { return gate_; }
-  ByteBudget& bytes() noexcept { return bytes_; }
+  ByteBudget& bytes() noexcept { return terms_.bytes; }
+  std::chrono::milliseconds default_deadline() const noexcept {
+    return terms_.default_deadline.load(std::memory_order_relaxed);
+  }
   CallCounts& counts() noexcept { return counts_; }
   // Null: nobody wants to know. Set before start().
   void tell_slow_calls_to(SlowCalls* slow_calls) noexcept { slow_calls_ = slow_calls; }
@@ -89,7 +92,7 @@ class Reactor final : public Scheduler {
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   const Bounds bounds_;
-  ByteBudget& bytes_;
+  CallTerms& terms_;
   Gate gate_;
   CallCounts counts_;
   SlowCalls* slow_calls_ = nullptr;

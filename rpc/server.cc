@@ -37,7 +37,7 @@ void skip_lock_cycle_search() { absl::SetMutexDeadlockDetectionMode(absl::OnDead
 RpcServer::RpcServer(RpcServerOptions options, std::vector<RpcService*> services)
     : options_(std::move(options)),
       services_(std::move(services)),
-      bytes_(options_.bytes_in_flight_max),
+      terms_(options_.bytes_in_flight_max, options_.default_deadline),
       acceptor_(options_.connections_max) {}
 
 RpcServer::~RpcServer() { close(); }
@@ -70,7 +70,7 @@ absl::Status RpcServer::build() {
   for (unsigned i = 0; i < queues_for(options_.queues); ++i) queues.push_back(builder.AddCompletionQueue());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::UnavailableError("the server could not be built");
-  for (auto& queue : queues) reactors_.push_back(std::make_unique<Reactor>(std::move(queue), options_.bounds, bytes_));
+  for (auto& queue : queues) reactors_.push_back(std::make_unique<Reactor>(std::move(queue), options_.bounds, terms_));
   return absl::OkStatus();
 }
 

@@ -28,8 +28,8 @@
 
 #include "absl/status/status.h"
 #include "rpc/acceptor/acceptor.h"
-#include "rpc/byte_budget.h"
 #include "rpc/call_counts.h"
+#include "rpc/call_terms.h"
 #include "rpc/health.h"
 #include "rpc/reactor.h"
 #include "rpc/rpc_service.h"
@@ -42,7 +42,8 @@ struct RpcServerOptions {
   unsigned threads_per_queue = 1;
   Reactor::Bounds bounds;  // of each queue
   std::size_t message_bytes_max = 8u << 20;
-  std::size_t bytes_in_flight_max = 256u << 20;  // of requests and answers that are held
+  std::size_t bytes_in_flight_max = 256u << 20;   // of requests and answers that are held
+  std::chrono::milliseconds default_deadline{0};  // of a unary call whose caller set none; 0: none
   std::size_t connections_max = 10000;
   int streams_per_connection_max = 1000;
   // A client that pings more often, calls or none, is sent away.
@@ -69,7 +70,7 @@ class RpcServer {
   StageCounts::Totals stage_totals() const;      // of the unary calls
   std::vector<PollerTime> poller_times() const;  // of each queue; after start(), before close()
   std::size_t calls_in_flight() const;
-  const ByteBudget& bytes_in_flight() const noexcept { return bytes_; }
+  const ByteBudget& bytes_in_flight() const noexcept { return terms_.bytes; }
 
   // The state that grpc.health.v1 tells of a name; a name never set is unknown to it.
   void set_health(const std::string& name, bool serving) { health_.set(name, serving); }
@@ -92,7 +93,7 @@ class RpcServer {
   const RpcServerOptions options_;
   const std::vector<RpcService*> services_;
   HealthService health_;
-  ByteBudget bytes_;
+  CallTerms terms_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
   std::unique_ptr<grpc::Server> server_;

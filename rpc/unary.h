@@ -88,6 +88,7 @@ Detached serve_call(UnaryRoute<Service, Handler> route) {
     if (status.ok()) {
       Answer<Response> result = route.handler(call, request);
       if (auto* task = std::get_if<Task<absl::StatusOr<Response>>>(&result)) {
+        call.begin_wait();
         status = write_answer<Response>(co_await *task, answer);
       } else {
         status = write_answer<Response>(*std::get_if<absl::StatusOr<Response>>(&result), answer);

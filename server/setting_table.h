@@ -18,6 +18,7 @@ enum class SettingType {
   kSize,
   kSizeOrAuto,
   kDuration,
+  kDurationOrNone,
   kCount,
   kCountOrAuto,
   kPowerOfTwoOrAuto,

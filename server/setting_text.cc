@@ -39,14 +39,15 @@ bool is_choice(std::string_view choices, std::string_view text) {
 
 std::string in_unit(SettingType type, std::uint64_t value) {
   if (type == SettingType::kSize || type == SettingType::kSizeOrAuto) return format_size(value);
-  if (type == SettingType::kDuration) return format_duration(std::chrono::milliseconds(value));
+  if (type == SettingType::kDuration || type == SettingType::kDurationOrNone)
+    return format_duration(std::chrono::milliseconds(value));
   return std::to_string(value);
 }
 
 absl::StatusOr<std::uint64_t> parse_as(SettingType type, std::string_view text) {
   if (type == SettingType::kSize || type == SettingType::kSizeOrAuto) return parse_size(text);
   if (type == SettingType::kPercent && text.ends_with('%')) text.remove_suffix(1);
-  if (type != SettingType::kDuration) return parse_number(text);
+  if (type != SettingType::kDuration && type != SettingType::kDurationOrNone) return parse_number(text);
   const auto duration = parse_duration(text);
   if (!duration.ok()) return duration.status();
   return static_cast<std::uint64_t>(duration->count());
@@ -97,6 +98,8 @@ std::string accepted(const SettingRow& row) {
     case SettingType::kSizeOrAuto:
     case SettingType::kCountOrAuto:
       return "auto, or " + range();
+    case SettingType::kDurationOrNone:
+      return "none, or " + range();
     case SettingType::kPowerOfTwoOrAuto:
       return fmt::format("auto, or a power of two from {}", range());
     case SettingType::kPercent:
@@ -137,6 +140,9 @@ absl::StatusOr<std::string> checked_value(const SettingRow& row, std::string_vie
     case SettingType::kTokenOrNone:
       if (text != "none" && !is_token(text)) return refuse();
       return std::string(text);
+    case SettingType::kDurationOrNone:
+      if (text == "none") return std::string(text);
+      return checked_number(row, text);
     case SettingType::kSizeOrAuto:
     case SettingType::kCountOrAuto:
     case SettingType::kPowerOfTwoOrAuto:

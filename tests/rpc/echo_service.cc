@@ -1,5 +1,7 @@
 #include "echo_service.h"
 
+#include <thread>
+
 #include "core/error.h"
 
 namespace kv {
@@ -35,12 +37,20 @@ namespace {
 // Completed when the call is over, by way of home.
 class EndOfCall final : public CallWatcher {
  public:
-  EndOfCall(Call& call, Completion& told) : call_(call), told_(told) {}
-  void call_over() noexcept override { call_.home().post(told_); }
+  EndOfCall(Call& call, Completion& told, const std::function<void()>& while_told)
+      : call_(call), told_(told), while_told_(while_told) {}
+  void call_over() noexcept override {
+    call_.home().post(told_);
+    while_told_();
+    done = true;
+  }
+
+  std::atomic<bool> done{false};
 
  private:
   Call& call_;
   Completion& told_;
+  const std::function<void()>& while_told_;
 };
 
 }  // namespace
@@ -49,11 +59,17 @@ Task<absl::StatusOr<google::protobuf::Empty>> EchoService::watch(Call& call) {
   ++handled;
   std::optional<EndOfCall> end;
   co_await OnCompletion([&](Completion& told) {
-    end.emplace(call, told);
-    if (!call.watch(*end)) return call.home().post(told);
-    ++watching;
+    end.emplace(call, told, while_told);
+    if (call.watch(*end)) {
+      ++watching;
+      return;
+    }
+    end->done = true;
+    call.home().post(told);
   });
   call.unwatch(*end);
+  if (!end->done) forgotten_while_told = true;
+  while (!end->done) std::this_thread::yield();  // it lies in this frame
   const absl::Status wanted = call.still_wanted();
   const std::lock_guard lock(mutex_);
   set_wanted_ = reason_of(wanted);

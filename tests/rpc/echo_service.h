@@ -24,7 +24,9 @@ class EchoService final : public RpcService {
   std::atomic<int> handled{0};   // calls that reached a handler
   std::atomic<int> watching{0};  // handlers that wait for the end of their call
   std::function<void()> during_get = [] {};
-  std::function<void()> during_set = [] {};  // after it was resumed
+  std::function<void()> during_set = [] {};       // after it was resumed
+  std::function<void()> while_told = [] {};       // in the watcher that learns of the end of its call
+  std::atomic<bool> forgotten_while_told{false};  // unwatch() came back before the watcher was told
   // What still_wanted() said after the last Set was resumed; "" for OK.
   std::string set_wanted() const;
 

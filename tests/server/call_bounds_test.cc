@@ -1,4 +1,4 @@
-// --max-bytes-in-flight, of the real server.
+// --max-bytes-in-flight and --default-deadline, of the real server.
 #include <chrono>
 #include <memory>
 #include <string>
@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <grpcpp/grpcpp.h>
 
+#include "kvstore/v1/admin_service.grpc.pb.h"
 #include "kvstore/v1/key_value_service.grpc.pb.h"
 #include "tests/support/running_server.h"
 #include "tests/support/temp_directory.h"
@@ -73,4 +74,22 @@ TEST_CASE(
   CHECK(answered >= 3);
   CHECK(answered < kMessages);
   CHECK(value_of(*stub, "count") == std::to_string(answered));  // and there is room again
+}
+
+TEST_CASE("call bounds: --default-deadline ends a call that set none, and no other") {
+  TempDirectory directory;
+  RunningServer server({directory.file("data"), {"--default-deadline", "1ms"}, {}, {}});
+  const auto stub = v1::AdminService::NewStub(connect(server));
+  const auto snapshot = [&](bool patient) {
+    grpc::ClientContext context;
+    if (patient) context.set_deadline(std::chrono::system_clock::now() + 60s);
+    v1::CreateSnapshotRequest request;
+    request.set_wait(true);  // for a child process and several syncs: more than a millisecond
+    v1::CreateSnapshotResponse response;
+    return stub->CreateSnapshot(&context, request, &response).error_code();
+  };
+  CHECK(snapshot(true) == grpc::StatusCode::OK);
+  CHECK(snapshot(false) == grpc::StatusCode::DEADLINE_EXCEEDED);
+  CHECK(snapshot(true) == grpc::StatusCode::OK);
+  CHECK(server.stop() == 0);
 }
