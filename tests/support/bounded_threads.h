@@ -1,7 +1,7 @@
 // Threads that are expected to end: join() waits for all of them, but not for ever.
 //
-// Hard part: a thread that hangs cannot be stopped, and nothing it uses may be taken from under it. So when the bound is
-// over the program says what hung and aborts, which Catch2 reports as a failure of the case.
+// Hard part: a thread that hangs cannot be stopped, and nothing it uses may be taken from under it. So when the bound
+// is over the program says what hung and aborts, which Catch2 reports as a failure of the case.
 //
 // Threads:  one, that of the test. Lifetime: the destructor joins with the bound.
 #pragma once
