@@ -2,6 +2,8 @@
 
 #include <cerrno>
 
+#include <fmt/format.h>
+
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "core/file_system.h"
@@ -26,6 +28,13 @@ absl::Status unreadable(absl::Status status, const std::string& path) {
 
 bool is_damage(const absl::Status& status) {
   return status.code() == absl::StatusCode::kDataLoss || is_unreadable(status);
+}
+
+absl::Status other_format(const std::string& path, std::uint64_t found, std::uint64_t known) {
+  const std::string text =
+      fmt::format("{}: written in format {}, and this version reads format {}; start the version that wrote it", path,
+                  found, known);
+  return with_fact(with_fact(absl::FailedPreconditionError(text), "file", path), "exit", "3");
 }
 
 DamagedPlace place_of(const absl::Status& status, std::string_view directory) {

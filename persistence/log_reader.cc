@@ -47,7 +47,7 @@ absl::Status SegmentReader::load_header(const StoreId& store_id, std::uint64_t n
   if (header->size() < kSegmentHeaderBytes) return log_corruption(path(), file_bytes_, "the file ends in its header");
   if (!decode(header->first<kIdentityBytes>(), identity_)) return log_corruption(path(), 0, "no segment header");
   if (identity_.version != kLogFormatVersion) {
-    return log_corruption(path(), 0, fmt::format("log format {} is not known to this version", identity_.version));
+    return other_format(path(), identity_.version, kLogFormatVersion);
   }
   if (identity_.store_id != store_id) return log_corruption(path(), 0, "the segment belongs to another store");
   if (identity_.number != number) {

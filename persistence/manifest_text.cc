@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "persistence/damage.h"
 #include "persistence/manifest.h"
 
 namespace kv {
@@ -89,6 +90,9 @@ json to_json(const Manifest& m) {
 // Ends the reading at the first fault. Thrown and caught in this file only: forty fields would otherwise be forty ifs.
 struct Fault {
   std::string what;
+};
+struct OtherFormat {
+  std::uint64_t found;
 };
 
 [[noreturn]] void fault(std::string_view where, std::string_view what) {
@@ -274,7 +278,7 @@ Manifest read_manifest(const json& value) {
   Fields fields(value, "");
   Manifest m;
   if (const std::uint64_t format = fields.number("format"); format != kManifestFormat) {
-    throw Fault{fmt::format("it is of format version {}, this program reads version {}", format, kManifestFormat)};
+    throw OtherFormat{format};
   }
   const auto store_id = parse_store_id(fields.text("store_id"));
   if (!store_id) fault("store_id", "is not 32 hexadecimal digits");
@@ -331,6 +335,8 @@ absl::StatusOr<Manifest> parse_manifest(std::string_view text, std::string_view 
     return read_manifest(value);
   } catch (const Fault& found) {
     return damaged(path, found.what);
+  } catch (const OtherFormat& other) {
+    return other_format(std::string(path), other.found, kManifestFormat);
   }
 }
 

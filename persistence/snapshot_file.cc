@@ -62,6 +62,9 @@ absl::StatusOr<SnapshotInfo> read_ends(File& file, const SnapshotExpected& expec
   SnapshotInfo info;
   std::string_view why;
   if (absl::Status read = read_exactly(file, header_bytes, 0); !read.ok()) return read;
+  if (const std::uint32_t version = other_version(header_bytes); version != 0) {
+    return other_format(file.path(), version, kVersion);
+  }
   if (!decode(header_bytes, info.header, why)) return damaged_file(file, why, 0);
   if (absl::Status right = check_header(file, info.header, expected); !right.ok()) return right;
 

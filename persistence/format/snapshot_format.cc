@@ -69,6 +69,15 @@ FileHeaderBytes encode(const FileHeader& header) noexcept {
 
 Seed seed_of(const FileHeaderBytes& encoded) noexcept { return Seed(last_number(encoded)); }
 
+// A damaged version number is damage, not a newer format.
+std::uint32_t other_version(const FileHeaderBytes& encoded) noexcept {
+  ByteReader reader(encoded);
+  if (reader.text(kFileMagic.size()) != text_of(kFileMagic)) return 0;
+  if (last_number(encoded) != checksum64(without_checksum(encoded), 0)) return 0;
+  const auto version = reader.number<std::uint32_t>();
+  return version == kVersion ? 0 : version;
+}
+
 bool decode(const FileHeaderBytes& encoded, FileHeader& header, std::string_view& why) noexcept {
   ByteReader reader(encoded);
   if (reader.text(kFileMagic.size()) != text_of(kFileMagic)) return fail(why, "this is no snapshot (magic)");

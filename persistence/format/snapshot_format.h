@@ -124,6 +124,8 @@ std::optional<std::uint64_t> number_of(std::string_view name) noexcept;
 
 FileHeaderBytes encode(const FileHeader& header) noexcept;
 Seed seed_of(const FileHeaderBytes& encoded) noexcept;
+// The format version of a whole header that is not ours; 0: it is ours, or no header at all.
+std::uint32_t other_version(const FileHeaderBytes& encoded) noexcept;
 // On failure `why` says what is wrong, in a few words; it is never null.
 bool decode(const FileHeaderBytes& encoded, FileHeader& header, std::string_view& why) noexcept;
 

@@ -100,7 +100,7 @@ TEST_CASE("manifest: any flipped bit and any missing byte is refused") {
 
 TEST_CASE("manifest: another format version is refused, naming both") {
   CHECK(message(parse_manifest(edited("\"format\": 1", "\"format\": 2"), "M")) ==
-        "CHECKSUM: M: it is of format version 2, this program reads version 1");
+        "M: written in format 2, and this version reads format 1; start the version that wrote it");
 }
 
 TEST_CASE("manifest: unknown, missing, mistyped and impossible fields are refused by name") {

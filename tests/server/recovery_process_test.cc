@@ -1,11 +1,21 @@
 // The built server on damaged data: exit codes, the report, the token, --recover-only.
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <map>
+#include <span>
 
 #include <catch2/catch.hpp>
 #include <grpcpp/grpcpp.h>
 
+#include "core/checksum.h"
 #include "kvstore/kvstore.grpc.pb.h"
+#include "kvstore/v1/admin_service.grpc.pb.h"
+#include "persistence/format/log_format.h"
+#include "persistence/format/manifest_format.h"
+#include "persistence/format/snapshot_format.h"
+#include "persistence/manifest.h"
 #include "tests/support/file_watch.h"
 #include "tests/support/running_server.h"
 #include "tests/support/temp_directory.h"
@@ -13,6 +23,7 @@
 namespace kv {
 namespace {
 
+namespace v1 = kvstore::v1;
 using Catch::Matchers::Contains;
 
 std::unique_ptr<kvstore::KeyValueStore::Stub> stub_of(const RunningServer& server) {
@@ -37,6 +48,14 @@ std::string get(const RunningServer& server, const std::string& key) {
   return status.ok() ? answer.value() : status.error_message();
 }
 
+bool take_snapshot(const RunningServer& server) {
+  grpc::ClientContext context;
+  v1::CreateSnapshotResponse answer;
+  return v1::AdminService::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()))
+      ->CreateSnapshot(&context, {}, &answer)
+      .ok();
+}
+
 std::string token_in(const std::string& log) {
   const std::string before = "; --accept-data-loss ";
   const std::size_t at = log.rfind(before);
@@ -52,7 +71,74 @@ void flip_a_byte(const std::string& path) {
   REQUIRE(file.good());
 }
 
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+void write_contents(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  REQUIRE(file.good());
+}
+// All but LOCK, which says who has the directory.
+std::map<std::string, std::string> files_below(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file() && entry.path().filename() != "LOCK")
+      files[entry.path().string()] = contents(entry.path());
+  }
+  return files;
+}
+
+// The same file, whole, as a later version would write it: the number of its format is 2, and its checksum right.
+std::string of_next_format(const std::filesystem::path& path, std::string text) {
+  if (path.filename() == "MANIFEST") {
+    std::string body = text.substr(0, text.size() - kManifestChecksumLineBytes);
+    const std::string from = "\"format\": 1";
+    body.replace(body.find(from), from.size(), "\"format\": 2");
+    return body + std::string(kManifestChecksumWord) + manifest_checksum(body) + "\n";
+  }
+  const auto bytes = std::as_writable_bytes(std::span(text));
+  if (path.extension() == ".snap") {
+    bytes[8] = std::byte{2};
+    const auto header = bytes.first(snapshot_format::kFileHeaderBytes - 8);
+    const std::uint64_t sum = checksum64(header, 0);
+    std::memcpy(bytes.data() + header.size(), &sum, sizeof sum);
+    return text;
+  }
+  SegmentIdentity identity;
+  REQUIRE(decode(bytes.first<kIdentityBytes>(), identity));
+  identity.version = 2;
+  encode(identity, bytes.first<kIdentityBytes>());
+  return text;
+}
+
 }  // namespace
+
+TEST_CASE("process: a file of a later format ends the start with both numbers, and nothing is changed") {
+  TempDirectory directory;
+  const std::filesystem::path data = directory.file("data");
+  RunningServer server({data, {"--mode", "HYBRID"}, {}, {}});
+  REQUIRE(set(server, "k", "in a snapshot"));
+  REQUIRE(take_snapshot(server));
+  REQUIRE(set(server, "k", "x"));
+  server.kill();
+  const std::string newest = names_in((data / "snapshots").string(), ".snap").back();
+  const std::string oldest = names_in((data / "aof").string(), ".aof").front();  // one that has records
+  for (const std::filesystem::path& path : {data / "MANIFEST", data / "snapshots" / newest, data / "aof" / oldest}) {
+    INFO(path);
+    const std::string whole = contents(path);
+    write_contents(path, of_next_format(path, whole));
+    const auto before = files_below(data);
+    server.start_only();
+    CHECK(server.exit_code() == 3);
+    CHECK_THAT(server.log(), Contains("written in format 2, and this version reads format 1") && !Contains("token:"));
+    CHECK(files_below(data) == before);
+    write_contents(path, whole);
+  }
+  server.start();
+  CHECK(get(server, "k") == "x");
+}
 
 TEST_CASE("process: --recover-only loads, prints the report, and leaves a clean stop behind") {
   TempDirectory directory;
