@@ -171,6 +171,7 @@ void Client::send(Request& request) {
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
     throw std::runtime_error("a call hangs: " + describe(operation));
   if (!status.ok() && !is_refusal(status)) {
+    why_ = fmt::format("{} {}", static_cast<int>(status.error_code()), status.error_message());
     operation.results.clear();
     operation.revision.reset();
     return;

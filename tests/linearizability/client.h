@@ -40,6 +40,8 @@ class Client {
   // After the crash that ended at `crash`, on the next server: what was left open, as it is known now. `replayed` is
   // raised when the first attempt turns out to have been applied.
   void send_again(Instant crash, std::vector<Operation>& noted, std::uint64_t& sent, std::uint64_t& replayed);
+  // Of the last call that was not answered.
+  const std::string& why() const { return why_; }
   // What was left open stays so.
   void forget() { open_.reset(); }
 
@@ -75,6 +77,7 @@ class Client {
   std::optional<unsigned> compare_next_;  // a key that was just looked at
   std::optional<Request> open_;
   std::uint64_t values_ = 0;
+  std::string why_;
 };
 
 }  // namespace kv::linearizability

@@ -74,7 +74,8 @@ class Load {
       try {
         operation = client.next();
         answered = operation.fate == Operation::Fate::kAnswered;
-        if (!answered) wrong = "a call failed with the server alive: " + describe(operation);
+        if (!answered)
+          wrong = fmt::format("a call failed with the server alive ({}): {}", client.why(), describe(operation));
       } catch (const std::exception& failure) {
         answered = false;
         wrong = failure.what();
@@ -138,8 +139,10 @@ class Loop {
 
   ServerOptions server_options() const {
     return {.data_directory = directory_,
+            // Several queues on any machine: with one, every call is carried out by one thread, and nothing overlaps.
             .flags = {"--mode", options_.mode, "--fsync", options_.fsync, "--fsync-interval", "100ms",
-                      "--snapshot-interval", "1s", "--log-segment-size", "1MiB", "--log-rewrite-min-size", "1MiB"},
+                      "--snapshot-interval", "1s", "--log-segment-size", "1MiB", "--log-rewrite-min-size", "1MiB",
+                      "--completion-queues", "4"},
             .environment = {},
             .wrapper = {}};
   }
