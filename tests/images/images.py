@@ -3,15 +3,17 @@
 
 `./dev docker test` brings the engine. The steps are in order and each stands on those before it: the images are built,
 looked at, started, killed, upgraded and stopped, as a user would. The names are those that a user has, so it refuses to
-begin where one of them is taken, and removes all that bear them at its end, whatever came before.
+begin where one of them is taken, and removes all that bear them at its end, whatever came before. On an engine of its own
+(KV_ENGINE=own, which scripts/with_engine says) images are nobody's: they stay, for the next time.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 
-from engine import (NETWORK, Failed, check, client, compose, docker, exists, healthy, inspect, log_line, moment, on_terminal,
+from engine import (NETWORK, ROOT, Failed, check, client, compose, docker, exists, healthy, inspect, log_line, moment, on_terminal,
                     run, wait_until)
 import readme
 
@@ -20,6 +22,10 @@ USER = "10001"
 CONTAINERS = ["kvstore_server", "kvstore_client", "kvstore_test"]
 VOLUMES = ["kvstore_data", "kvstore_test"]
 BASE_OF_SECOND = "kvstore_test:base"
+VERSION = re.search(r"^project\(kvstore VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE).group(1)
+LEFT_OVER = [BASE_OF_SECOND, "kvstore_server:other", "kvstore_client:other", "kvstore_tests:latest"]
+IMAGES = [*LEFT_OVER, *(f"kvstore_{image}:{tag}" for image in ("server", "client") for tag in ("latest", VERSION))]
+OWN_ENGINE = os.environ.get("KV_ENGINE") == "own"
 REVISION = run("git", "rev-parse", "HEAD").strip()  # when it begins: the tree may go on while images are made
 
 
@@ -69,6 +75,10 @@ def images_are_small_and_say_where_they_come_from():
         check(inspect(image, "Config.User") == f"{USER}:{USER}", f"{image} runs as another user")
         notices = docker("run", "--rm", "--entrypoint", "cat", image, "/usr/share/doc/kvstore/THIRD_PARTY_NOTICES")
         check("==== libgrpc++-dev ====" in notices, f"{image} has no notices of what is compiled in")
+        check(inspect(f"{image}:{VERSION}", "Id") == inspect(f"{image}:latest", "Id"), f"{image}:{VERSION} is another image")
+    manifest = (ROOT / "packaging/kubernetes.yaml").read_text(encoding="utf-8")
+    for image in re.findall(r"^ *image: (\S+)$", manifest, re.MULTILINE):
+        check(exists("image", image), f"nothing here makes the image {image} of packaging/kubernetes.yaml")
     for tool in ("kvstore_tool", "kvstore_bench"):
         docker("run", "--rm", "--entrypoint", tool, "kvstore_client", "--help")
 
@@ -80,6 +90,9 @@ def compose_brings_up_a_healthy_server_and_then_its_client():
     compose("up", "-d", "--wait")
     print(f"   up and healthy after {time.monotonic() - begin:.1f} s")
     check(healthy("kvstore_server"), "the server is not healthy")
+    # For health checks that were written for that program.
+    docker("exec", "kvstore_server", "grpc_health_probe", "-addr=127.0.0.1:50051")
+    docker("exec", "kvstore_server", "grpc_health_probe", "-addr=127.0.0.1:1", fails=True)
     serving, _ = log_line("kvstore_server", "serving on")
     check(moment(inspect("kvstore_client", "State.StartedAt")) > serving, "the client did not wait for the server's health")
     compose("run", "--rm", "kvstore_client", "set", "name", "johndoe")
@@ -104,6 +117,8 @@ def port_is_published_on_loopback_alone():
 
 
 def killed_server_has_every_key_that_it_answered_for():
+    mode = json.loads(client("--output", "json", "status"))["mode"]
+    check(mode == "HYBRID", f"the mode by default is HYBRID, this server's is {mode}")
     writer = subprocess.Popen(["docker", "run", "-i", "--rm", "--network", NETWORK, "kvstore_client"], text=True,
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     answered = 0
@@ -170,7 +185,15 @@ def readme_says_commands_that_work():
     readme.run_commands()
 
 
-def empty_server_starts_and_stops_within_a_moment():
+def compose_goes_on_with_what_was_made_by_hand():
+    compose("up", "-d", "--wait")
+    check(client("get", "typed") == "by hand", "the data of the container that was started by hand is not there")
+    compose("down")
+
+
+def start_and_stop_of_an_empty_server():
+    """Seconds from the container's start until it serves, and from `docker stop` until it is gone."""
+    docker("volume", "rm", "-f", "kvstore_test")
     docker("run", "-d", "--name", "kvstore_test", "--read-only", "--cap-drop", "ALL", "-v", "kvstore_test:/data", "kvstore_server")
     wait_until(lambda: healthy("kvstore_test"), "healthy")
     began = moment(inspect("kvstore_test", "State.StartedAt"))
@@ -182,8 +205,15 @@ def empty_server_starts_and_stops_within_a_moment():
     print(f"   serving {1000 * (serving - began):.0f} ms after the start, gone {1000 * stopped:.0f} ms after `docker stop` began")
     print(f"   {own_words}")
     check(inspect("kvstore_test", "State.ExitCode") == 0, "the stop was not clean: " + docker("logs", "kvstore_test"))
-    check(serving - began < 10 and stopped < 9, "that is no moment")
     docker("rm", "-v", "kvstore_test")
+    return serving - began, stopped
+
+
+def empty_server_starts_and_stops_within_a_second():
+    # The best of three: what the machine does besides can only make it longer.
+    starts, stops = zip(*(start_and_stop_of_an_empty_server() for _ in range(3)))
+    check(min(starts) < 1, f"a start with an empty volume took {min(starts):.2f} s at best")
+    check(min(stops) < 1, f"a stop of an idle server took {min(stops):.2f} s at best")
 
 
 def volume_that_cannot_be_written_gives_one_clear_error():
@@ -203,11 +233,11 @@ STEPS = [
     port_is_published_on_loopback_alone, killed_server_has_every_key_that_it_answered_for,
     upgrade_replaces_the_container_and_keeps_the_data, tool_reads_the_volume_of_a_stopped_server,
     tests_and_bench_have_profiles_and_a_server_of_their_own, readme_says_commands_that_work,
-    empty_server_starts_and_stops_within_a_moment, volume_that_cannot_be_written_gives_one_clear_error]
+    compose_goes_on_with_what_was_made_by_hand, empty_server_starts_and_stops_within_a_second, volume_that_cannot_be_written_gives_one_clear_error]
 
 
 def taken_names():
-    kinds = [("container", CONTAINERS), ("volume", VOLUMES), ("network", [NETWORK])]
+    kinds = [("container", CONTAINERS), ("volume", VOLUMES), ("network", [NETWORK]), ("image", [] if OWN_ENGINE else IMAGES)]
     return [f"{kind} {name}" for kind, names in kinds for name in names if exists(kind, name)]
 
 
@@ -215,7 +245,7 @@ def clean_up():
     subprocess.run(["docker", "compose", "--profile", "*", "down", "-v", "--timeout", "5"], cwd=os.path.dirname(__file__) + "/../..",
                    capture_output=True, check=False)
     for command in (["rm", "-fv", *CONTAINERS], ["volume", "rm", "-f", *VOLUMES], ["network", "rm", NETWORK],
-                    ["image", "rm", "-f", BASE_OF_SECOND, "kvstore_server:other", "kvstore_client:other", "kvstore_tests"]):
+                    ["image", "rm", "-f", *(LEFT_OVER if OWN_ENGINE else IMAGES)]):
         subprocess.run(["docker", *command], capture_output=True, check=False)
 
 
