@@ -65,7 +65,7 @@ def durable(run, part):
     part.target("always", figures.ratio(rates["AOF, fsync always"], rates["nothing on disk"]),
                 f"empty server beside a bare disk at work, of it alone: {figures.text(limit)}")
     part.bars("durability", "Set, 256 in flight: operations a second in each mode", "operations/s",
-              [(name.replace(", fsync ", "\\n"), (round(figures.median(rates[name])),)) for name, *_ in KINDS], ("unary Set",))
+              [(name.replace(", fsync ", "\\n").replace(" on disk", "\\non disk"), (round(figures.median(rates[name])),)) for name, *_ in KINDS], ("unary Set",))
 
 
 def alone(run, part):
