@@ -109,11 +109,10 @@ std::optional<std::vector<std::string>> Connection::find_keys(const std::string&
   return done.ok() && std::chrono::steady_clock::now() < end ? std::optional(std::move(keys)) : std::nullopt;
 }
 
-void Connection::begin_set(v1::SetRequest request, std::stop_token stop,
-                           std::function<void(const absl::Status&)> done) {
-  CallOptions options{.timeout = options_.timeout, .durability = options_.level, .stop = std::move(stop)};
-  start(client_.call(methods::kSet, std::move(request), std::move(options)),
-        [done = std::move(done)](const auto& response) { done(response.status()); });
+std::unique_ptr<Pipeline> Connection::open_pipeline(std::stop_token stop) {
+  PipelineOptions options;
+  options.call = {.timeout = options_.timeout, .durability = options_.level, .stop = std::move(stop)};
+  return std::make_unique<Pipeline>(client_, std::move(options));
 }
 
 absl::StatusOr<std::vector<v1::GetResponse>> Connection::multi_get(v1::MultiGetRequest request) {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/client.h"
+#include "client/pipeline.h"
 
 namespace kv {
 
@@ -85,8 +87,8 @@ class Connection {
 
   // Up to `limit` keys that begin with the prefix; nothing when that takes longer than a person waits for a Tab.
   std::optional<std::vector<std::string>> find_keys(const std::string& prefix, std::size_t limit);
-  // Begins a set; `done` is called once, on a thread of the client, and before this object is gone.
-  void begin_set(kvstore::v1::SetRequest request, std::stop_token stop, std::function<void(const absl::Status&)> done);
+  // For many operations, with the timeout and level of every call. It goes before this object.
+  std::unique_ptr<Pipeline> open_pipeline(std::stop_token stop);
   bool interrupted() const { return options_.interrupted && options_.interrupted(); }
 
   const std::string& target() const { return options_.target; }

@@ -102,8 +102,12 @@ ExitCode Runner::import_file(Arguments arguments) {
     if (first_refusal.ok()) first_refusal = error;
     printer_.failed("Import", named(error, line, source->offset));
   };
+  const auto pipeline = connection_.open_pipeline(stop.get_token());
   const auto begin_set = [&](kvstore::v1::SetRequest request, std::function<void(const absl::Status&)> done) {
-    connection_.begin_set(std::move(request), stop.get_token(), std::move(done));
+    kvstore::v1::Operation operation;
+    *operation.mutable_set() = std::move(request);
+    pipeline->submit(std::move(operation),
+                     [done = std::move(done)](const Pipeline::Result& result) { done(result.status()); });
   };
   const ImportResult result = Importer(begin_set, std::move(options), progress).run(lines);
   progress.clear();

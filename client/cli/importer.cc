@@ -18,8 +18,7 @@
 namespace kv {
 namespace {
 
-constexpr std::size_t kWritesInFlightMax = 256;
-constexpr std::size_t kLinesHeldMax = 65536;     // Behind one that is slow.
+constexpr std::size_t kLinesHeldMax = 65536;     // Blank and wrong ones behind one that is slow.
 constexpr std::chrono::milliseconds kSlice{50};  // How long an interruption may go unseen.
 constexpr std::chrono::seconds kStateEvery{1};
 
@@ -31,7 +30,7 @@ Importer::Importer(BeginSet begin_set, ImportOptions options, Progress& progress
 }
 
 ImportResult Importer::run(LineReader& lines) {
-  while (wait_until([this] { return unanswered_ < kWritesInFlightMax && in_flight_.size() < kLinesHeldMax; })) {
+  while (wait_until([this] { return unanswered_ < kImportWritesMax && in_flight_.size() < kLinesHeldMax; })) {
     auto line = lines.next();
     if (!line.ok()) {
       const std::scoped_lock lock(mutex_);
@@ -50,14 +49,15 @@ bool Importer::submit_line(const std::string& text, std::uint64_t end) {
   const bool blank = text.find_first_not_of(" \t") == text.npos;
   auto request = blank ? kvstore::v1::SetRequest() : set_request_of(text);
   const bool sets = !blank && request.ok();
-  if (sets && !wait_until([&] { return keys_.count(request->key()) == 0; })) return false;
+  const std::size_t bytes = sets ? request->key().size() + request->value().size() : 0;
+  if (!wait_until([&] { return unanswered_ == 0 || unanswered_bytes_ + bytes <= kImportBytesMax; })) return false;
   std::uint64_t number = 0;
   {
     const std::scoped_lock lock(mutex_);
     number = first_number_ + in_flight_.size();
-    in_flight_.push_back({.number = number, .key = sets ? request->key() : "", .end = end, .ended = blank});
+    in_flight_.push_back({.number = number, .bytes = bytes, .end = end, .ended = blank});
     if (sets) {
-      keys_.insert(request->key());
+      unanswered_bytes_ += bytes;
       ++unanswered_;
     }
     if (blank) advance();
@@ -75,7 +75,7 @@ void Importer::answered(std::uint64_t number, const absl::Status& status) {
   const std::scoped_lock lock(mutex_);
   Line& line = in_flight_[number - first_number_];
   --unanswered_;
-  keys_.erase(line.key);
+  unanswered_bytes_ -= line.bytes;
   if (!status.ok()) return refuse_line(number, status);
   line.ended = line.good = true;
   advance();

@@ -2,9 +2,8 @@
 //
 // Hard part: where to go on. Answers come in any order; what may be skipped the next time is only what lies before the
 // first line that has no answer yet. So the lines in flight are kept in the order of the file, and the offset moves
-// over the answered ones at the front. A line may be set twice (after a break, or because an import was resumed), never
-// left out: what an import writes is the same however often it is written. And two lines of one key must take effect in
-// their order: the second waits until the first is answered.
+// over the answered ones at the front. A line may be set twice (because an import was resumed), never left out: what an
+// import writes is the same however often it is written.
 //
 // Threads:  run() on one; answers come on the client's.
 // Lifetime: everything passed in outlives the importer; it returns when every write that it began has ended.
@@ -18,7 +17,6 @@
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,8 +28,13 @@
 
 namespace kv {
 
-// Begins a write and calls back once, from any thread, with how it ended. It must not call back after the importer.
+// Begins a write and calls back once, from another thread, with how it ended. It must not call back after the importer.
+// Writes of one key take effect in the order in which they were begun. It may block when kImportWritesMax of them, or
+// kImportBytesMax in keys and values, are under way already; a larger one is begun alone.
 using BeginSet = std::function<void(kvstore::v1::SetRequest request, std::function<void(const absl::Status&)> done)>;
+
+inline constexpr std::size_t kImportWritesMax = 4096;
+inline constexpr std::size_t kImportBytesMax = std::size_t{16} << 20;
 
 struct ImportOptions {
   std::uint64_t offset = 0;  // Where the first line begins.
@@ -59,7 +62,7 @@ class Importer {
  private:
   struct Line {
     std::uint64_t number = 0;
-    std::string key;
+    std::size_t bytes = 0;
     std::uint64_t end = 0;  // Offset behind it.
     bool ended = false;
     bool good = false;
@@ -83,11 +86,11 @@ class Importer {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Line> in_flight_;      // guarded by mutex_; the front is not answered
-  std::size_t unanswered_ = 0;      // guarded by mutex_
-  std::set<std::string> keys_;      // guarded by mutex_; of the lines that are not answered
-  std::uint64_t first_number_ = 1;  // guarded by mutex_; of the front
-  ImportResult result_;             // guarded by mutex_
+  std::deque<Line> in_flight_;                                    // guarded by mutex_; the front is not answered
+  std::size_t unanswered_ = 0;                                    // guarded by mutex_
+  std::size_t unanswered_bytes_ = 0;                              // guarded by mutex_; keys and values
+  std::uint64_t first_number_ = 1;                                // guarded by mutex_; of the front
+  ImportResult result_;                                           // guarded by mutex_
   std::vector<std::pair<std::uint64_t, absl::Status>> refusals_;  // guarded by mutex_; not reported yet
   std::chrono::steady_clock::time_point saved_{};
 };

@@ -1,12 +1,15 @@
 // import: what a line means, where to go on after an early end, and a whole file against the built server.
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
 
 #include <catch2/catch.hpp>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/cli/entry_json.h"
@@ -14,6 +17,7 @@
 #include "client/cli/importer.h"
 #include "client/cli/text.h"
 #include "core/absl_text.h"
+#include "tests/client/cutting_proxy.h"
 #include "tests/client/desk.h"
 #include "tests/client/fake_server.h"
 #include "tests/support/running_server.h"
@@ -40,6 +44,7 @@ class SlowSink {
       const std::scoped_lock lock(mutex_);
       begun_.push_back(request.key());
       waiting_.push_back(std::move(done));
+      most_under_way_ = std::max(most_under_way_, ++under_way_);
       changed_.notify_all();
     };
   }
@@ -53,18 +58,21 @@ class SlowSink {
     {
       const std::scoped_lock lock(mutex_);
       done = std::move(waiting_[i]);
+      --under_way_;
     }
     done(status);
   }
-  std::vector<std::string> begun() {
+  int most_under_way() {
     const std::scoped_lock lock(mutex_);
-    return begun_;
+    return most_under_way_;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::string> begun_;
+  int under_way_ = 0;
+  int most_under_way_ = 0;
   std::vector<std::function<void(const absl::Status&)>> waiting_;
 };
 
@@ -72,13 +80,12 @@ class SlowSink {
 class RunningImport {
  public:
   RunningImport(SlowSink& sink, const std::string& text, ImportOptions options = {}) {
-    int ends[2];
-    REQUIRE(::pipe(ends) == 0);
-    REQUIRE(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-    ::close(ends[1]);
+    const int input = ::memfd_create("lines", MFD_CLOEXEC);
+    REQUIRE(::write(input, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    REQUIRE(::lseek(input, 0, SEEK_SET) == 0);
     options.interrupted = [this] { return interrupted.load(); };
     options.refused = [this](std::uint64_t line, const absl::Status&) { refused_lines.push_back(line); };
-    thread_ = std::thread([this, &sink, options, descriptor = ends[0]] {
+    thread_ = std::thread([this, &sink, options, descriptor = input] {
       Progress progress(nullptr);
       LineReader lines(descriptor);
       result_ = Importer(sink.begin(), options, progress).run(lines);
@@ -160,20 +167,50 @@ TEST_CASE("import: the offset passes only over lines before which everything is 
   CHECK(result.offset == line_of("a").size());
 }
 
-TEST_CASE("import: of two lines with one key the second waits for the answer to the first") {
+TEST_CASE("import: no more than its bound of bytes is under way, and a larger line alone") {
   SlowSink sink;
-  RunningImport running(sink, line_of("a") + line_of("b") + line_of("a") + line_of("c"));
+  const auto line_with = [](const std::string& key, std::size_t bytes) {
+    return R"({"key":")" + key + R"(","value":")" + std::string(bytes, 'v') + "\"}\n";
+  };
+  const std::string large = line_with("b", kImportBytesMax + 1);
+  RunningImport running(sink, line_of("a") + large + line_of("c") + line_with("d", 20'000'000) + line_of("e"));
+  sink.wait_begun(1);
+  sink.answer(0);
   sink.wait_begun(2);
   sink.answer(1);
-  CHECK(sink.begun() == std::vector<std::string>{"a", "b"});
-  sink.answer(0);
+  sink.wait_begun(3);
+  sink.answer(2);
   sink.wait_begun(4);
   sink.answer(3);
-  sink.answer(2);
-  const ImportResult result = running.end();
-  CHECK(result.status.ok());
-  CHECK(result.entries == 4);
-  CHECK(sink.begun() == std::vector<std::string>{"a", "b", "a", "c"});
+  sink.wait_begun(5);
+  CHECK(sink.most_under_way() == 1);
+  sink.answer(4);
+  CHECK(running.end().entries == 5);
+}
+
+TEST_CASE("import: over connections that are cut the last line of each key is what stays") {
+  constexpr int kLines = 30'000;
+  constexpr int kKeys = 7;
+  const TempDirectory folder;
+  const std::string file = folder.path() + "/entries";
+  {
+    std::ofstream out(file);
+    for (int i = 0; i < kLines; ++i) {
+      out << R"({"key":"k)" << i % kKeys << R"(","value":")" << i << "\"}\n";
+    }
+  }
+  RunningServer server({folder.path() + "/data", {"--mode", "NON_PERSISTENT"}, {}, {}});
+  CuttingProxy proxy(server.address());
+  Desk desk(proxy.target(), {.timeout = 60s});
+  proxy.cut_at_data(20);
+  CHECK(desk.type("import " + file) == ExitCode::kDone);
+  CHECK(desk.out == "Imported 30000 entries\n");
+  CHECK(proxy.cuts() == 1);
+  for (int key = 0; key < kKeys; ++key) {
+    const int last = kLines - 1 - (kLines - 1 - key) % kKeys;
+    desk.type("get k" + std::to_string(key));
+    CHECK(desk.out == "Value: " + std::to_string(last) + "\n");
+  }
 }
 
 TEST_CASE("import: a wrong line ends it there, with everything before it confirmed") {
@@ -247,17 +284,29 @@ TEST_CASE("import: 100,000 entries of any bytes, interrupted and gone on with, a
   }
   RunningServer server({folder.path() + "/data", {"--mode", "NON_PERSISTENT"}, {}, {}});
   Desk desk(server.address(), {.timeout = 60s});
-  std::atomic<bool> ended{false};
+  // First it comes through a pipe, from somebody who waits for some of it to be set and then presses Ctrl-C.
+  std::signal(SIGPIPE, SIG_IGN);  // The import may be gone before the last line.
+  const std::string pipe = folder.path() + "/pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   std::thread person([&] {
-    while (!ended && load_import_state(state, file).value_or(0) == 0) std::this_thread::yield();
+    std::ofstream out(pipe);
+    std::ifstream in(file);
+    std::string line;
+    for (int i = 0; i < kEntries / 2 && std::getline(in, line); ++i) out << line << "\n";
+    out << std::flush;
+    Client client({.target = server.address()});
+    while (wait(client.call(methods::kGetStatus, kvstore::v1::GetStatusRequest()))->revision() < kEntries / 4) {
+    }
     desk.interrupted = true;
+    if (std::getline(in, line)) out << line << "\n" << std::flush;  // Lest it waits for one more.
   });
-  CHECK(desk.type("import " + file + " --state " + state) == ExitCode::kInterrupted);
-  ended = true;
+  CHECK(desk.type("import " + pipe + " --state " + state) == ExitCode::kInterrupted);
   person.join();
-  CHECK(std::filesystem::exists(state));
+  CHECK(load_import_state(state, pipe).value() > 0);
   desk.interrupted = false;
-  CHECK(desk.type("import " + file + " --state " + state) == ExitCode::kDone);
+  std::filesystem::remove(pipe);
+  std::filesystem::copy(file, pipe);
+  CHECK(desk.type("import " + pipe + " --state " + state) == ExitCode::kDone);
 
   CHECK(desk.type("export") == ExitCode::kDone);
   std::stringstream imported;
