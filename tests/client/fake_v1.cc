@@ -91,6 +91,7 @@ grpc::Status FakeV1::carry_out(grpc::ServerContext* context, const v1::Operation
 grpc::Status FakeV1::Pipeline(grpc::ServerContext* context,
                               grpc::ServerReaderWriter<v1::PipelineResponse, v1::PipelineRequest>* stream) {
   if (absent) return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "");
+  for (const bool for_good = deaf; for_good && !context->IsCancelled();) std::this_thread::yield();
   for (v1::PipelineRequest request; stream->Read(&request);) {
     {
       const std::scoped_lock lock(mutex_);

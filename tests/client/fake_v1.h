@@ -28,6 +28,7 @@ class FakeV1 final : public kvstore::v1::KeyValueService::Service {
 
   // Of Pipeline.
   std::atomic<bool> holds_messages{false};  // What was read is not looked at, until it is false again.
+  std::atomic<bool> deaf{false};            // A stream that begins now is never looked at, until it is given up.
   std::function<void(kvstore::v1::PipelineResponse&)> spoils;  // Every answer, before it is sent; may be empty.
   std::vector<int> message_sizes();                            // Operations of each message that came.
 
