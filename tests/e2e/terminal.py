@@ -172,12 +172,12 @@ def many_keys(screen, folder):
     screen.shows("> delrange coun", question + " y", "Deleted: 1")
     entries = os.path.join(folder, "entries")
     with open(entries, "w", encoding="utf-8") as file:
-        file.writelines(f'{{"key":"i{number}","value":"{"x" * 100}"}}\n' for number in range(40000))
+        file.writelines(f'{{"key":"i{number}","value":"{"x" * 100}"}}\n' for number in range(400000))
     screen.type(f"import {entries}", "Enter")
     screen.wait("a bar", lambda lines: re.fullmatch(
         r"importing \[#* *\] +\d+%  \d+ entries/s  .* left", lines[-1]))
-    screen.shows(f"> import {entries}", "Imported 40000 entries")
-    screen.says("delrange i --yes", "Deleted: 40000")
+    screen.shows(f"> import {entries}", "Imported 400000 entries")
+    screen.says("delrange i --yes", "Deleted: 400000")
 
 
 def away_and_back(screen, server):
