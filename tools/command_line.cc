@@ -108,7 +108,7 @@ int tool_main(std::vector<std::string> arguments) {
   CLI::App app{"Looks into the files of the key-value store, checks and repairs them.", "kvstore_tool"};
   Words words;
   std::string output = "human";
-  app.set_version_flag("--version", KV_VERSION);
+  app.set_version_flag("--version", std::string("kvstore_tool ") + KV_VERSION);
   declare(app, words, output);
   const std::vector<std::string> given = arguments;
   try {

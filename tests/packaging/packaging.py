@@ -84,8 +84,9 @@ def main():
             check_dependencies(package)
             check_service(tree)
             check_manuals(tree, version)
-            for program in ("kvstore_server", "kvstore_client", "kvstore_tool"):
-                check(version in run(tree / "usr/bin" / program, "--version"), f"{program} is not of version {version}")
+            for program in PROGRAMS:
+                said = run(tree / "usr/bin" / program, "--version")
+                check(said == f"{program} {version}\n", f"{program} --version says {said!r}")
             for name in ("LICENSE", "THIRD_PARTY_NOTICES", "operations.md"):
                 check((tree / "usr/share/doc/kvstore" / name).stat().st_size > 1000, f"{name} is missing")
     finally:
