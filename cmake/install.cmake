@@ -31,9 +31,17 @@ endforeach()
 install(FILES ${made}/kvstore_server.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 COMPONENT system)
 install(FILES ${made}/kvstore_client.1 ${made}/kvstore_tool.1 ${made}/kvstore_bench.1
         DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT system)
-install(FILES README.md CHANGELOG.md docs/operations.md docs/client.md docs/tool.md docs/durability.md
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kvstore COMPONENT system)
-install(FILES ${packaging}/kvstore_server.service DESTINATION lib/systemd/system COMPONENT system)
+# The pages lie as in the tree, so that what they point at is there.
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kvstore COMPONENT system)
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kvstore COMPONENT system)
+install(DIRECTORY protos DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kvstore COMPONENT system FILES_MATCHING PATTERN *.proto)
+# Where the programs lie is known when they are installed: --prefix and cpack have a word in it.
+install(CODE "
+  get_filename_component(prefix \"\${CMAKE_INSTALL_PREFIX}\" ABSOLUTE)
+  get_filename_component(bindir \"${CMAKE_INSTALL_BINDIR}\" ABSOLUTE BASE_DIR \"\${prefix}\")
+  configure_file(\"${packaging}/kvstore_server.service.in\" \"${made}/kvstore_server.service\" @ONLY)
+  file(INSTALL \"${made}/kvstore_server.service\" DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib/systemd/system\")
+" COMPONENT system)
 install(FILES ${packaging}/kvstore.sysusers DESTINATION lib/sysusers.d RENAME kvstore.conf COMPONENT system)
 
 # `cpack` in the build folder: one Debian package with all of it. What it depends on comes from the programs themselves.

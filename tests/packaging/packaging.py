@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """packaging.py BUILD_DIRECTORY: the Debian package of this build holds what it must, asks for exactly the libraries that the
-list names (the images install that list), and its service and manuals are what systemd and man accept. Nothing is installed.
+list names (the images install that list), its service and manuals are what systemd and man accept, and its pages point at
+nothing that is not there. And what `cmake --install` puts below another prefix fits together. Nothing is installed.
 """
 import pathlib
 import re
@@ -53,6 +54,7 @@ def check_service(tree):
     check(not said, f"systemd-analyze says: {said}")
     unit = (tree / "usr/lib/systemd/system/kvstore_server.service").read_text()
     user = re.search(r"^User=(\S+)$", unit, re.MULTILINE).group(1)
+    check("\nExecStart=/usr/bin/kvstore_server\n" in unit, f"the service starts something else: {unit}")
     check(f"\nu {user} " in (tree / "usr/lib/sysusers.d/kvstore.conf").read_text(), f"nobody makes the user {user}")
 
 
@@ -67,6 +69,26 @@ def check_manuals(tree, version):
                            text=True, env={"MANWIDTH": "300", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, check=False).stdout
     for line in run(tree / "usr/bin/kvstore_server", "--help").splitlines():
         check(line.strip() in shown, f"kvstore_server.8 does not show: {line}")
+
+
+def check_pages(folder):
+    pages = list(folder.rglob("*.md"))
+    check({"README.md", "operations.md", "client.md", "tool.md"} <= {page.name for page in pages}, f"pages: {pages}")
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            check((page.parent / target).exists(), f"{page.relative_to(folder)} points at {target}, which is not packaged")
+
+
+def check_other_prefix(build, work):
+    prefix = work / "prefix"
+    for component in ("server", "system"):
+        run("cmake", "--install", build, "--prefix", prefix, "--component", component)
+    unit = prefix / "lib/systemd/system/kvstore_server.service"
+    if not problems:
+        server = re.search(r"^ExecStart=(\S+)$", unit.read_text(), re.MULTILINE).group(1)
+        check(pathlib.Path(server) == prefix / "bin/kvstore_server", f"below {prefix} the service starts {server}")
+        said = run("systemd-analyze", "verify", "--man=no", unit)
+        check(not said, f"systemd-analyze says below another prefix: {said}")
 
 
 def main():
@@ -87,7 +109,9 @@ def main():
             for program in PROGRAMS:
                 said = run(tree / "usr/bin" / program, "--version")
                 check(said == f"{program} {version}\n", f"{program} --version says {said!r}")
-            for name in ("LICENSE", "THIRD_PARTY_NOTICES", "operations.md"):
+            check_pages(tree / "usr/share/doc/kvstore")
+            check_other_prefix(build, work)
+            for name in ("LICENSE", "THIRD_PARTY_NOTICES", "docs/operations.md"):
                 check((tree / "usr/share/doc/kvstore" / name).stat().st_size > 1000, f"{name} is missing")
     finally:
         shutil.rmtree(work)

@@ -17,7 +17,7 @@ using namespace kv;
 namespace {
 
 constexpr const char* kFiles[] = {"Dockerfile.server", "Dockerfile.client", "docker-compose.yml",
-                                  "packaging/kubernetes.yaml", "packaging/kvstore_server.service"};
+                                  "packaging/kubernetes.yaml", "packaging/kvstore_server.service.in"};
 constexpr const char* kPages[] = {"README.md", "docs/operations.md"};
 
 std::string text_of(const std::string& path) {
@@ -96,6 +96,6 @@ TEST_CASE("deployment: the grace of compose file, manifest and unit is longer th
   CHECK(seconds("docker-compose.yml", "stop_grace_period: (\\d+)s") > image);
   CHECK(seconds("packaging/kubernetes.yaml", "terminationGracePeriodSeconds: (\\d+)") >
         seconds("packaging/kubernetes.yaml", "KVSTORE_STOP_TIMEOUT, value: (\\d+)s"));
-  CHECK(60 * seconds("packaging/kvstore_server.service", "TimeoutStopSec=(\\d+)min") >
-        seconds("packaging/kvstore_server.service", "KVSTORE_STOP_TIMEOUT=(\\d+)s"));
+  CHECK(60 * seconds("packaging/kvstore_server.service.in", "TimeoutStopSec=(\\d+)min") >
+        seconds("packaging/kvstore_server.service.in", "KVSTORE_STOP_TIMEOUT=(\\d+)s"));
 }
