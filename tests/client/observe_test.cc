@@ -139,6 +139,21 @@ TEST_CASE("big: size and key, biggest first as the server has them") {
   CHECK(desk.type("big prefix") == ExitCode::kUsage);
 }
 
+TEST_CASE("big: a watch asks again, and shows the list that it is given then") {
+  FakeServer server;
+  for (const std::string key : {"first", "second"}) {
+    v1::Entry& entry = *server.admin.big.add_keys();
+    entry.set_key(key);
+    entry.set_size_bytes(4096);
+  }
+  Desk desk(server.target(), {.format = OutputFormat::kRaw});
+  CHECK(desk.type("big --watch --every 1ms --rounds 3") == ExitCode::kDone);
+  const std::string list = "4096\tfirst\n4096\tsecond\n";
+  CHECK(desk.out == list + list + list);
+  desk.interrupted = true;
+  CHECK(desk.type("big --watch --every 1h") == ExitCode::kInterrupted);
+}
+
 TEST_CASE("observing: the real server lists by its threshold, which changes while it runs, and knows its big keys") {
   TempDirectory folder;
   RunningServer server({folder.path() + "/data", {"--slow-threshold", "1h"}, {}, {}});
