@@ -53,6 +53,19 @@ Needs needs_of(const BatchItem& item) {
   return {item.shown, item.level == Level::kDisk ? Level::kDisk : Level::kMemory, false};
 }
 
+// Of one write: what is refused has no level, whatever it asked for, and neither has a read.
+MessageWritten written_by(const BatchItem& item) {
+  MessageWritten write;
+  if (item.operation.writes() && item.error.ok()) write.add(item.revision, item.level);
+  return write;
+}
+
+void write_all_written(const MessageWritten& all, WireWriter& writer) {
+  const std::size_t mark = writer.size();
+  if (all.level) write_written(all.newest, *all.level, false, writer);
+  writer.enclose(kWrite, mark);
+}
+
 bool nobody_waits(const absl::Status& status) {
   return has_reason(status, Reason::kExpiredInQueue) || has_reason(status, Reason::kCancelledInQueue);
 }
@@ -136,9 +149,7 @@ void PipelineMessage::add(DecodedOperation& decoded) {
 Task<absl::Status> PipelineMessage::run(Caller& caller) {
   unanswered_ = batch_.size();
   answered_bytes_ = scratch_used_ = 0;
-  newest_ = 0;
   atomic_failed_ = false;
-  level_ = options_.level.value_or(engine_.default_level());
   try {
     places_.assign(batch_.size(), Place());
     if (!atomic_) batch_.plan(engine_.store());
@@ -221,10 +232,11 @@ WaitingAnswer PipelineMessage::answer() {
     answer.message = std::move(atomic_answer_);
     return answer;
   }
+  MessageWritten written;
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     if (places_[i].bytes == 0) put_error(i);
     const BatchItem& item = batch_[i];
-    newest_ = std::max(newest_, item.revision);
+    written.add(written_by(item));
     const Needs needs = needs_of(item);
     if (needs.level == Level::kMemory) continue;
     Revision& wanted = !needs.as_writer              ? answer.unsettled.shown
@@ -234,8 +246,7 @@ WaitingAnswer PipelineMessage::answer() {
   }
   const std::size_t room = answered_bytes_ + kFramingBytesMax;
   WireWriter writer(answer.message.reserve(room), room);
-  write_written(newest_, level_, false, writer);
-  writer.enclose(kWrite, 0);
+  write_all_written(written, writer);
   for (std::size_t i = batch_.size(); i-- > 0;) writer.raw({scratch_.get() + places_[i].offset, places_[i].bytes});
   writer.number(kId, id_);
   answer.message.keep_last(writer.size());
@@ -243,8 +254,8 @@ WaitingAnswer PipelineMessage::answer() {
     answer.first_result = id_ == 0 ? 0 : 1 + varint_bytes(id_);
     for (std::size_t i = 0; i < batch_.size(); ++i) {
       const Needs needs = needs_of(batch_[i]);
-      answer.results.push_back(
-          {places_[i].bytes, needs.revision, needs.level, batch_[i].revision != 0 && !batch_[i].replayed});
+      const bool changed = batch_[i].revision != 0 && !batch_[i].replayed;
+      answer.results.push_back({places_[i].bytes, needs.revision, needs.level, changed, written_by(batch_[i])});
     }
   }
   if (scratch_bytes_ > kScratchKept) {
@@ -262,14 +273,21 @@ WireMessage WaitingAnswer::replaced(const Engine& engine, const absl::Status& wh
   const std::string_view old = message.bytes();
   std::size_t end = first_result;
   for (const Result& result : results) end += result.bytes;
-  const std::size_t room = old.size() + results.size() * (answer_bytes_at_most(unknown) + answer_bytes_at_most(hidden));
+  const std::size_t room =
+      old.size() + kFramingBytesMax + results.size() * (answer_bytes_at_most(unknown) + answer_bytes_at_most(hidden));
   WireMessage made;
   WireWriter writer(made.reserve(room), room);
-  writer.raw(old.substr(end));
+  std::vector<bool> shown;
+  MessageWritten written;
+  for (const Result& result : results) {
+    shown.push_back(engine.reached(result.revision, result.level));
+    if (shown.back()) written.add(result.write);
+  }
+  write_all_written(written, writer);
   for (std::size_t i = results.size(); i-- > 0;) {
     const Result& result = results[i];
     end -= result.bytes;
-    if (engine.reached(result.revision, result.level)) {
+    if (shown[i]) {
       writer.raw(old.substr(end, result.bytes));
     } else {
       const std::size_t mark = writer.size();

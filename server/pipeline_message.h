@@ -3,8 +3,10 @@
 // Lifetime: the bytes outlive the message. Threads: one at a time.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +18,20 @@
 
 namespace kv {
 
+// What an answer says of all its writes together: the newest change, and the level that every one of them has.
+struct MessageWritten {
+  Revision newest = 0;
+  std::optional<Level> level;  // none: no write of it was carried out
+
+  void add(Revision change, Level its_level) noexcept {
+    newest = std::max(newest, change);
+    level = std::min(level.value_or(its_level), its_level);
+  }
+  void add(const MessageWritten& other) noexcept {
+    if (other.level) add(other.newest, *other.level);
+  }
+};
+
 // What remains of a message whose answer waits: enough to replace results that must not be shown after all.
 struct WaitingAnswer {
   struct Result {
@@ -23,6 +39,7 @@ struct WaitingAnswer {
     Revision revision;  // that must be reached
     Level level;
     bool changed;
+    MessageWritten write;  // of a write that was carried out
   };
   std::uint64_t id = 0;
   WireMessage message;
@@ -80,8 +97,6 @@ class PipelineMessage final : private BatchSink {
   std::size_t first_with_options_ = kNone;  // an operation with options of its own
   WireMessage atomic_answer_;
   bool atomic_failed_ = false;
-  Level level_ = Level::kMemory;
-  Revision newest_ = 0;  // of its changes
 };
 
 }  // namespace kv

@@ -1,0 +1,52 @@
+// The level of a pipeline's message: which operations it counts for, and what its answer claims.
+#include <catch2/catch.hpp>
+
+#include "tests/server/pipeline_fixture.h"
+
+using namespace kv;
+
+TEST_CASE("pipeline: a message's level counts for operations that name none") {
+  KeyValueFixture f(FsyncPolicy::kInterval);
+  PipelineStream stream(*f.stub);
+  Message m(1);
+  m.set("a", "1").set("b", "2").last().mutable_set()->mutable_options()->set_durability(v1::DURABILITY_MEMORY);
+  m.request.mutable_options()->set_durability(v1::DURABILITY_DISK);
+  const v1::PipelineResponse r = stream.call(m.request);
+  CHECK(r.results(0).set().write().durability() == v1::DURABILITY_DISK);
+  CHECK(r.results(1).set().write().durability() == v1::DURABILITY_MEMORY);
+  CHECK(r.write().durability() == v1::DURABILITY_MEMORY);  // that both of them have
+  CHECK(f.journal.durable() >= r.results(0).set().write().revision());
+}
+
+TEST_CASE("pipeline: a message claims a level only for writes that were carried out") {
+  KeyValueFixture f;
+  PipelineStream stream(*f.stub);
+  Message reads(1);
+  reads.get("a").get("b").request.mutable_options()->set_durability(v1::DURABILITY_DISK);
+  const v1::PipelineResponse read = stream.call(reads.request);
+  CHECK(read.results(0).has_get());
+  CHECK(read.write().durability() == v1::DURABILITY_UNSPECIFIED);
+
+  Message refused(2);
+  refused.set("a", "1").remove("b").get("a").request.mutable_options()->set_durability(v1::DURABILITY_DISK);
+  const v1::PipelineResponse none = stream.call(refused.request);
+  CHECK(none.results(0).error().reason() == "DURABILITY_UNAVAILABLE");
+  CHECK(none.results(1).error().reason() == "DURABILITY_UNAVAILABLE");
+  CHECK(none.results(2).has_get());
+  CHECK(none.write().durability() == v1::DURABILITY_UNSPECIFIED);
+  CHECK(none.write().revision() == 0);
+
+  refused.atomic().request.set_id(3);
+  const v1::PipelineResponse atomic = stream.call(refused.request);
+  for (const v1::OperationResult& result : atomic.results()) CHECK(result.error().reason() == "DURABILITY_UNAVAILABLE");
+  CHECK(atomic.write().durability() == v1::DURABILITY_UNSPECIFIED);
+
+  Message partly(4);
+  partly.set("a", "1").last().mutable_set()->mutable_options()->set_durability(v1::DURABILITY_MEMORY);
+  partly.set("b", "2").request.mutable_options()->set_durability(v1::DURABILITY_OS);
+  const v1::PipelineResponse one = stream.call(partly.request);
+  CHECK(one.results(1).error().reason() == "DURABILITY_UNAVAILABLE");
+  CHECK(one.write().durability() == v1::DURABILITY_MEMORY);
+  CHECK(one.write().revision() == one.results(0).set().write().revision());
+  CHECK(f.journal.applied() == 1);
+}
