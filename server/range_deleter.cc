@@ -39,13 +39,19 @@ Task<absl::StatusOr<RangeDeleted>> RangeDeleter::run() {
 
 // Resumes on the thread for walks.
 Task<absl::Status> RangeDeleter::go() {
+  Journal& journal = engine_.journal();
+  // Before the walk, which may be long and find nothing. What removes asks again, with its ticket.
+  const bool asked = deletion_.options.level.has_value() && !deletion_.dry_run;
+  if (const absl::Status given = asked ? journal.check_level(*deletion_.options.level) : absl::OkStatus(); !given.ok())
+    co_return given;
   if (request_) {
     const absl::Status begun = co_await begin_request();
     if (!begun.ok() || ended_) co_return begun;
   }
   const absl::Status walked = co_await walk_and_remove();
-  if (!walked.ok() || !request_) co_return walked;
-  co_return co_await end_request();
+  if (!walked.ok()) co_return walked;
+  if (request_) co_return co_await end_request();
+  co_return deletion_.dry_run ? absl::OkStatus() : choose_level(journal);  // When there was nothing to remove.
 }
 
 Task<absl::Status> RangeDeleter::tellable() {
@@ -55,6 +61,8 @@ Task<absl::Status> RangeDeleter::tellable() {
   if (logged_ != 0) co_return co_await journal.wait_reached(logged_, deleted_.level, home);
   // That nothing is there, or how much, is as old as what was applied when it was seen.
   const Revision shown = shown_ != 0 ? shown_ : engine_.applied();
+  if (deletion_.options.level && !deletion_.dry_run)
+    co_return co_await journal.wait_reached(shown, deleted_.level, home);
   if (!engine_.must_wait(shown)) co_return absl::OkStatus();
   co_return co_await journal.wait_readable(shown, home);
 }

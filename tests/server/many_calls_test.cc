@@ -1,10 +1,13 @@
 #include <atomic>
+#include <future>
+#include <optional>
 #include <thread>
 
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
 #include "server/range_deleter.h"
+#include "tests/server/held_disk.h"
 #include "tests/server/range_fixture.h"
 
 using namespace kv;
@@ -206,6 +209,54 @@ TEST_CASE("delete range: what is refused is refused before anything is deleted")
   request.mutable_range()->set_end("z");
   CHECK(f.delete_range(request).reason() == "RANGE_INVALID");
   CHECK(f.store.totals().keys == 20);
+}
+
+TEST_CASE("delete range: of a range with nothing in it the level is judged and answered as of a missing key") {
+  v1::DeleteRangeRequest range;
+  range.mutable_range()->set_prefix("nothing");
+  v1::DeleteRequest key;
+  key.set_key("nothing");
+  const auto with = [](auto request, v1::Durability level) {
+    if (level != v1::DURABILITY_UNSPECIFIED) request.mutable_options()->set_durability(level);
+    return request;
+  };
+  const auto levels = {v1::DURABILITY_UNSPECIFIED, v1::DURABILITY_MEMORY, v1::DURABILITY_OS, v1::DURABILITY_DISK};
+  const std::optional<FsyncPolicy> log = GENERATE(std::optional<FsyncPolicy>(), std::optional(FsyncPolicy::kAlways),
+                                                  std::optional(FsyncPolicy::kInterval));
+  RangeFixture f(log);
+  for (const v1::Durability level : levels) {
+    const auto ranged = f.delete_range(with(range, level));
+    const auto single = f.remove(with(key, level));
+    INFO(v1::Durability_Name(level));
+    CHECK(ranged.ok() == (log.has_value() || level < v1::DURABILITY_OS));
+    CHECK(ranged.ok() == single.ok());
+    CHECK(ranged.reason() == single.reason());
+    CHECK(ranged.response.write().durability() == single.response.write().durability());
+    CHECK(ranged.response.write().revision() == 0);
+  }
+  range.set_dry_run(true);
+  CHECK(f.delete_range(with(range, v1::DURABILITY_DISK)).ok());  // It changes nothing, whatever it finds.
+}
+
+TEST_CASE("delete range: that nothing is there any more is told when that has the level asked for") {
+  HeldDisk disk;
+  RangeFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  REQUIRE(f.set("key", "v").ok());
+  disk.hold(true);
+  REQUIRE(f.EngineFixture::remove("key", Level::kMemory).ok());
+  v1::DeleteRangeRequest request;
+  request.mutable_range()->set_prefix("key");
+  request.mutable_options()->set_durability(v1::DURABILITY_MEMORY);
+  const auto early = f.delete_range(request);
+  REQUIRE(early.ok());
+  CHECK(early.response.write().durability() == v1::DURABILITY_MEMORY);
+  request.mutable_options()->set_durability(v1::DURABILITY_DISK);
+  auto late = std::async(std::launch::async, [&] { return f.delete_range(request); });
+  disk.hold(false);
+  const auto told = late.get();
+  REQUIRE(told.ok());
+  CHECK(told.response.write().durability() == v1::DURABILITY_DISK);
+  CHECK(f.journal.durable() == f.journal.applied());
 }
 
 namespace {
