@@ -73,7 +73,7 @@ std::optional<std::string_view> Call::metadata(std::string_view name) const {
 
 absl::Status Call::enter(WhenFull when_full) noexcept {
   accepted_at_ = std::chrono::steady_clock::now();
-  if (!visit_.enter()) return error(Reason::kOverloaded, "too many calls are being served");
+  if (!visit_.enter()) return overloaded("too many calls are being served", 0, kCallsPass);
   if (when_full == WhenFull::kRefuse && reactor_.bytes().full()) return bytes_overloaded(reactor_.bytes().bytes_max());
   held_.add(bytes_.Length());
   return still_wanted();

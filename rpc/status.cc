@@ -1,8 +1,10 @@
 #include "rpc/status.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <map>
+#include <optional>
 
 #include "core/absl_text.h"
 #include "core/error.h"
@@ -11,8 +13,12 @@ namespace kv {
 namespace {
 
 constexpr std::string_view kErrorInfoUrl = "type.googleapis.com/google.rpc.ErrorInfo";
+constexpr std::string_view kRetryInfoUrl = "type.googleapis.com/google.rpc.RetryInfo";
+// Of a RetryInfo as a detail: its URL, two numbers of at most ten bytes, and framing.
+constexpr std::size_t kRetryInfoBytesMax = kRetryInfoUrl.size() + 40;
 
-// Field numbers of google.rpc.Status, google.protobuf.Any, google.rpc.ErrorInfo and its map entries.
+// Field numbers of google.rpc.Status, google.protobuf.Any, google.rpc.ErrorInfo and its map entries,
+// google.rpc.RetryInfo and google.protobuf.Duration.
 enum Field : unsigned {
   kStatusCode = 1,
   kStatusMessage = 2,
@@ -24,6 +30,9 @@ enum Field : unsigned {
   kInfoMetadata = 3,
   kEntryKey = 1,
   kEntryValue = 2,
+  kRetryDelay = 1,
+  kDurationSeconds = 1,
+  kDurationNanos = 2,
 };
 
 void put_varint(std::string& out, std::uint64_t value) {
@@ -91,6 +100,32 @@ std::string error_info(const absl::Status& status, std::size_t bytes_max) {
   return info;
 }
 
+std::string detail_of(std::string_view url, std::string_view message) {
+  std::string any;
+  put_bytes(any, kAnyUrl, url);
+  put_bytes(any, kAnyValue, message);
+  return any;
+}
+
+std::optional<std::uint64_t> retry_after_ms(const absl::Status& status) {
+  const auto facts = facts_of(status);
+  const auto found = facts.find(std::string(kRetryAfterFact));
+  if (found == facts.end()) return std::nullopt;
+  const std::string& text = found->second;
+  std::uint64_t value = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return wrong == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+std::string retry_info(std::uint64_t milliseconds) {
+  std::string delay;
+  put_number(delay, kDurationSeconds, milliseconds / 1000);
+  put_number(delay, kDurationNanos, milliseconds % 1000 * 1'000'000);
+  std::string info;
+  put_bytes(info, kRetryDelay, delay);
+  return info;
+}
+
 }  // namespace
 
 std::string error_details(const absl::Status& status) {
@@ -99,11 +134,11 @@ std::string error_details(const absl::Status& status) {
   put_number(out, kStatusCode, static_cast<std::uint64_t>(status.code()));
   put_bytes(out, kStatusMessage, plain_text(message_of(status), kErrorTextBytesMax));
   constexpr std::size_t kAnyFramingBytesMax = 16 + kErrorInfoUrl.size();
-  const std::string info = error_info(status, kErrorDetailsBytesMax - out.size() - kAnyFramingBytesMax);
-  std::string any;
-  put_bytes(any, kAnyUrl, kErrorInfoUrl);
-  put_bytes(any, kAnyValue, info);
-  put_bytes(out, kStatusDetails, any);
+  const std::optional<std::uint64_t> retry_after = retry_after_ms(status);
+  const std::size_t kept_free = kAnyFramingBytesMax + (retry_after ? kRetryInfoBytesMax : 0);
+  const std::string info = error_info(status, kErrorDetailsBytesMax - out.size() - kept_free);
+  put_bytes(out, kStatusDetails, detail_of(kErrorInfoUrl, info));
+  if (retry_after) put_bytes(out, kStatusDetails, detail_of(kRetryInfoUrl, retry_info(*retry_after)));
   return out;
 }
 

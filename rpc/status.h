@@ -1,7 +1,8 @@
 // How an error travels: absl::Status in, grpc::Status out, with the reason word and the facts for programs.
 //
 // On the wire the facts are a google.rpc.Status with one google.rpc.ErrorInfo in `grpc-status-details-bin`, as the
-// richer error model of gRPC has it. The three messages are so small that they are written here by hand: the library
+// richer error model of gRPC has it; the fact `retry_after_ms` is there a second time, as the google.rpc.RetryInfo that
+// clients of other makes look for. These messages are so small that they are written here by hand: the library
 // that brings them would bring a second copy of every google.rpc descriptor.
 //
 // Hard part: a peer drops trailers above 8 KiB, and with them the whole answer. So text and facts are cut to a bound.
@@ -21,6 +22,7 @@
 namespace kv {
 
 inline constexpr std::string_view kErrorDomain = "kvstore";
+inline constexpr std::string_view kRetryAfterFact = "retry_after_ms";
 // Percent encoding can triple the text and base64 adds a third to the details: together below 8 KiB.
 inline constexpr std::size_t kErrorTextBytesMax = 1024;
 inline constexpr std::size_t kErrorDetailsBytesMax = 3072;

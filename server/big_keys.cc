@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "rpc/overload.h"
 #include "server/calling_client.h"
 #include "server/entry_message.h"
 
@@ -79,7 +80,7 @@ class BigKeys::Top {
 Task<absl::StatusOr<v1::ListBigKeysResponse>> BigKeys::find(Call& call, const v1::ListBigKeysRequest& request) {
   if (request.limit() > kKeysMax) co_return refuse_field("limit", fmt::format("is more than {}", kKeysMax));
   if (!v1::ValueType_IsValid(request.type())) co_return refuse_field("type", "is unknown");
-  if (walking_.exchange(true)) co_return error(Reason::kOverloaded, "another walk for big keys is under way");
+  if (walking_.exchange(true)) co_return overloaded("another walk for big keys is under way", 1, kWalksPass);
   CallingClient client(call);
   Top top(request.limit() == 0 ? kKeysByDefault : request.limit(), engine_.limits().response_bytes_max());
   const bool any = request.type() == v1::VALUE_TYPE_UNSPECIFIED;

@@ -9,6 +9,7 @@
 
 #include "core/checksum.h"
 #include "core/error.h"
+#include "rpc/overload.h"
 #include "server/calling_client.h"
 #include "server/entry_message.h"
 #include "server/key_pattern.h"
@@ -140,8 +141,7 @@ Task<absl::Status> ScanCalls::scan(ServerStream& stream, const v1::ScanRequest& 
     co_await engine_.walks().let_go(walk);
     co_await resume_on(stream.home());
   } else {
-    ended = error(Reason::kOverloaded, fmt::format("{} scans are under way already", most),
-                  {{"limit", std::to_string(most)}});
+    ended = overloaded(fmt::format("{} scans are under way already", most), most, kWalksPass);
   }
   scans_.fetch_sub(1);
   co_return ended;

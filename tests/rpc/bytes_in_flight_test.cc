@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "error_fields.h"
 #include "raw_call.h"
 #include "rpc/byte_budget.h"
 #include "running_rpc.h"
@@ -55,6 +56,7 @@ TEST_CASE("bytes in flight: when requests fill the bound the next call is refuse
   const grpc::Status refused = rpc.get("k");
   CHECK(refused.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
   CHECK(refused.error_message().starts_with("OVERLOADED: the server holds as many bytes"));
+  CHECK(retry_after_ms(refused.error_details()) == 100);
   CHECK(rpc.service.handled == handled);
   CHECK(check_health(rpc).ok());  // how the server is may always be asked
   rpc.service.lot.release();

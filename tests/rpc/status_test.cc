@@ -1,12 +1,13 @@
 #include "rpc/status.h"
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include <catch2/catch.hpp>
-#include <google/protobuf/unknown_field_set.h>
 
 #include "core/error.h"
+#include "error_fields.h"
 #include "running_rpc.h"
 
 namespace kv {
@@ -17,17 +18,6 @@ struct Decoded {
   std::uint64_t code = 0;
   std::string message, url, reason, domain;
   std::map<std::string, std::string> facts;
-};
-
-std::string text(const google::protobuf::UnknownFieldSet& set, int number) {
-  for (int i = 0; i < set.field_count(); ++i) {
-    if (set.field(i).number() == number) return set.field(i).length_delimited();
-  }
-  return {};
-}
-
-struct Fields : google::protobuf::UnknownFieldSet {
-  explicit Fields(const std::string& bytes) { REQUIRE(ParseFromString(bytes)); }
 };
 
 Decoded decode(const std::string& bytes) {
@@ -57,6 +47,19 @@ TEST_CASE("status: reason and facts travel as a google.rpc.Status with one Error
   CHECK(decoded.reason == "ENTRY_TOO_LARGE");
   CHECK(decoded.domain == "kvstore");
   CHECK(decoded.facts == std::map<std::string, std::string>{{"limit", "4190208"}, {"size", "5000000"}});
+}
+
+TEST_CASE("status: when to come again is a google.rpc.RetryInfo, too") {
+  const std::string bytes =
+      error_details(error(Reason::kOverloaded, "not now", {{"limit", "7"}, {"retry_after_ms", "1250"}}));
+  CHECK(decode(bytes).facts == std::map<std::string, std::string>{{"limit", "7"}, {"retry_after_ms", "1250"}});
+  CHECK(retry_after_ms(bytes) == 1250);
+  CHECK_FALSE(retry_after_ms(error_details(error(Reason::kOverloaded, "not now"))));
+  CHECK_FALSE(retry_after_ms(error_details(error(Reason::kOverloaded, "x", {{"retry_after_ms", "soon"}}))));
+  const std::string long_one = error_details(
+      error(Reason::kOverloaded, std::string(5000, 'x'), {{"retry_after_ms", "100"}, {"a", std::string(5000, 'a')}}));
+  CHECK(long_one.size() <= kErrorDetailsBytesMax);
+  CHECK(retry_after_ms(long_one) == 100);
 }
 
 TEST_CASE("status: a caller receives code, text and details over the wire") {

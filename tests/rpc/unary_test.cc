@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
+#include "error_fields.h"
 #include "http2_client.h"
 #include "raw_call.h"
 #include "rpc/incident.h"
@@ -132,6 +133,7 @@ TEST_CASE("unary: above the bound of parked calls the next one is refused as OVE
   const grpc::Status refused = rpc.get("k");
   CHECK(refused.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
   CHECK(refused.error_message().starts_with("OVERLOADED"));
+  CHECK(retry_after_ms(refused.error_details()) == 100);
   rpc.service.lot.release();
   CHECK(parked.get().ok());
 }

@@ -332,7 +332,9 @@ TEST_CASE("scan: above the bound of scans the next one is refused, and a place i
   const auto stream = f.open_scan(request);
   v1::ScanResponse chunk;
   REQUIRE(stream->reader->Read(&chunk));
-  CHECK(f.scan().reason() == "OVERLOADED");
+  const Scanned refused = f.scan();
+  CHECK(refused.reason() == "OVERLOADED");
+  CHECK_THAT(refused.status.error_details(), Catch::Matchers::Contains("google.rpc.RetryInfo"));
   stream->context.TryCancel();
   while (stream->reader->Read(&chunk)) {
   }
