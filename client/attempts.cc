@@ -136,17 +136,19 @@ std::optional<milliseconds> Attempts::next_delay(const absl::Status& failure) {
     transport_.doubt_bound();
     return transport_.bound_known() ? std::nullopt : std::optional(milliseconds(0));
   }
-  const bool passing = failure.code() == absl::StatusCode::kUnavailable || has_reason(failure, Reason::kOutcomeUnknown);
+  const bool passing = failure.code() == absl::StatusCode::kUnavailable ||
+                       has_reason(failure, Reason::kOutcomeUnknown) || has_reason(failure, Reason::kOverloaded);
   if (!passing) return std::nullopt;
   const bool may = transport_.throttle().failed();
   if (!may || made_ >= options_.retry.attempts) return std::nullopt;
-  const milliseconds delay = retry_delay(options_.retry, made_);
+  // Never before the time that the server has asked for; and not all of those at once who have been told the same.
+  const milliseconds delay = retry_after(failure).value_or(milliseconds(0)) + retry_delay(options_.retry, made_);
   return now() + delay < deadline_ ? std::optional(delay) : std::nullopt;
 }
 
 Task<bool> Attempts::sleep(milliseconds delay) {
   grpc::Alarm alarm;
-  // A stop that comes right before the alarm is set goes unseen for the delay: a second at most.
+  // A stop that comes right before the alarm is set goes unseen for the delay, which ends before the deadline.
   const auto wake = [&alarm] { alarm.Cancel(); };
   const std::stop_callback on_stop(options_.stop, wake);
   const std::stop_callback on_closing(closing_, wake);

@@ -12,9 +12,9 @@
 
 namespace kv {
 
-// When a call whose attempt failed is made again: after UNAVAILABLE, and, of a write, after OUTCOME_UNKNOWN; reads
-// always, writes only with a request id, because the server does such a write once however often it arrives. Each delay
-// is drawn between its half and its whole, so that clients that failed together do not come back together.
+// A failed call is made again after UNAVAILABLE, OVERLOADED and, of a write, OUTCOME_UNKNOWN; reads always, writes
+// only with a request id: the server does such a write once however often it arrives. A delay, which follows the time
+// that an overloaded server asks for, is drawn between its half and its whole, so that clients do not come together.
 struct RetryPolicy {
   int attempts = 4;  // in all; 1: no retry
   std::chrono::milliseconds delay{20};

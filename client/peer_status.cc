@@ -1,7 +1,9 @@
 #include "client/peer_status.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
+#include <utility>
 
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/unknown_field_set.h>
@@ -15,11 +17,18 @@ namespace {
 using google::protobuf::UnknownField;
 using google::protobuf::UnknownFieldSet;
 
-// Field numbers of google.rpc.Status and google.rpc.ErrorInfo: three fields do not pay for two generated files.
+// Field numbers of google.rpc.Status, ErrorInfo and RetryInfo, and of google.protobuf.Duration: few fields do not pay
+// for generated files.
 constexpr int kStatusDetails = 3;
 constexpr int kErrorInfoReason = 1;
 constexpr int kErrorInfoDomain = 2;
+constexpr int kRetryInfoDelay = 1;
+constexpr int kDurationSeconds = 1;
+constexpr int kDurationNanos = 2;
 constexpr std::string_view kErrorInfoType = "/google.rpc.ErrorInfo";
+constexpr std::string_view kRetryInfoType = "/google.rpc.RetryInfo";
+constexpr std::string_view kRetryAfter = "retry_after_ms";
+constexpr std::uint64_t kRetryAfterMax = 3'600'000;
 
 std::string text_field(const UnknownFieldSet& fields, int number) {
   for (int i = 0; i < fields.field_count(); ++i) {
@@ -31,23 +40,48 @@ std::string text_field(const UnknownFieldSet& fields, int number) {
   return {};
 }
 
-std::optional<std::string> word_in_error_info(const std::string& bytes) {
-  google::protobuf::Any any;
-  UnknownFieldSet info;
-  if (!any.ParseFromString(bytes) || !std::string_view(any.type_url()).ends_with(kErrorInfoType)) return std::nullopt;
-  if (!info.ParseFromString(any.value()) || text_field(info, kErrorInfoDomain) != "kvstore") return std::nullopt;
-  return text_field(info, kErrorInfoReason);
+std::uint64_t number_field(const UnknownFieldSet& fields, int number) {
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const UnknownField& field = fields.field(i);
+    if (field.number() == number && field.type() == UnknownField::TYPE_VARINT) return field.varint();
+  }
+  return 0;
 }
 
-std::optional<std::string> word_in_details(const std::string& details) {
+struct Details {
+  std::optional<std::string> word;
+  std::optional<std::uint64_t> retry_after_ms;
+};
+
+std::optional<std::string> word_in(const UnknownFieldSet& error_info) {
+  if (text_field(error_info, kErrorInfoDomain) != "kvstore") return std::nullopt;
+  return text_field(error_info, kErrorInfoReason);
+}
+
+std::optional<std::uint64_t> delay_in(const UnknownFieldSet& retry_info) {
+  UnknownFieldSet delay;
+  if (!delay.ParseFromString(text_field(retry_info, kRetryInfoDelay))) return std::nullopt;
+  // A negative number is a huge one here.
+  const std::uint64_t seconds = std::min(number_field(delay, kDurationSeconds), kRetryAfterMax / 1000);
+  const std::uint64_t nanos = std::min<std::uint64_t>(number_field(delay, kDurationNanos), 999'999'999);
+  return std::min(seconds * 1000 + (nanos + 999'999) / 1'000'000, kRetryAfterMax);
+}
+
+Details details_in(const std::string& bytes) {
+  Details details;
   UnknownFieldSet status;
-  if (details.empty() || !status.ParseFromString(details)) return std::nullopt;
+  if (bytes.empty() || !status.ParseFromString(bytes)) return details;
   for (int i = 0; i < status.field_count(); ++i) {
     const UnknownField& field = status.field(i);
     if (field.number() != kStatusDetails || field.type() != UnknownField::TYPE_LENGTH_DELIMITED) continue;
-    if (auto word = word_in_error_info(field.length_delimited())) return word;
+    google::protobuf::Any any;
+    UnknownFieldSet detail;
+    if (!any.ParseFromString(field.length_delimited()) || !detail.ParseFromString(any.value())) continue;
+    const std::string_view type = any.type_url();
+    if (type.ends_with(kErrorInfoType) && !details.word) details.word = word_in(detail);
+    if (type.ends_with(kRetryInfoType) && !details.retry_after_ms) details.retry_after_ms = delay_in(detail);
   }
-  return std::nullopt;
+  return details;
 }
 
 bool is_word(std::string_view text) {
@@ -70,8 +104,18 @@ std::string word_in_message(std::string_view message) {
 absl::Status status_of_peer(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   const auto code = static_cast<absl::StatusCode>(status.error_code());
-  const auto word = word_in_details(status.error_details());
-  return error_of_peer(code, word ? *word : word_in_message(status.error_message()), status.error_message());
+  const auto [word, retry_after_ms] = details_in(status.error_details());
+  absl::Status peer =
+      error_of_peer(code, word ? *word : word_in_message(status.error_message()), status.error_message());
+  if (!retry_after_ms) return peer;
+  return with_fact(std::move(peer), std::string(kRetryAfter), std::to_string(*retry_after_ms));
+}
+
+std::optional<std::chrono::milliseconds> retry_after(const absl::Status& error) {
+  const auto facts = facts_of(error);
+  const auto found = facts.find(std::string(kRetryAfter));
+  if (found == facts.end()) return std::nullopt;
+  return std::chrono::milliseconds(std::stoll(found->second));  // As status_of_peer() has written it.
 }
 
 std::string last_cause(std::string_view message) {

@@ -4,9 +4,13 @@
 // from the front of the message, where every error of ours repeats it. A status without a word was not made by a server
 // of ours: it comes from the network or from the gRPC library.
 //
+// When to come again, if the server says so (google.rpc.RetryInfo), is the fact retry_after() reads.
+//
 // Threads: free functions. Errors: none; details that do not parse are as good as absent.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +21,9 @@
 namespace kv {
 
 absl::Status status_of_peer(const grpc::Status& status);
+
+// How long the server asked to be left alone, an hour at most.
+std::optional<std::chrono::milliseconds> retry_after(const absl::Status& error);
 
 // The useful end of a message of the gRPC library: "Connection refused", without the layers it went through.
 std::string last_cause(std::string_view message);

@@ -1,5 +1,6 @@
 #include "client/pipeline_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include "client/answer_bound.h"
+#include "client/peer_status.h"
 #include "client/unary_call.h"
 #include "core/error.h"
 #include "core/units.h"
@@ -20,7 +22,8 @@ constexpr const char* kPath = "/kvstore.v1.KeyValueService/Pipeline";
 bool refused_before(const absl::Status& status) {
   using enum absl::StatusCode;
   return has_reason(status, Reason::kLoading) || has_reason(status, Reason::kShuttingDown) ||
-         status.code() == kUnimplemented || status.code() == kPermissionDenied || status.code() == kUnauthenticated;
+         has_reason(status, Reason::kOverloaded) || status.code() == kUnimplemented ||
+         status.code() == kPermissionDenied || status.code() == kUnauthenticated;
 }
 
 }  // namespace
@@ -228,11 +231,14 @@ Task<bool> PipelineStream::settle(absl::Status end) {
   }
   ++failures_;
   if (given_up()) co_return false;
-  const bool passing = silent || absl::IsUnavailable(end);
+  const bool passing = silent || absl::IsUnavailable(end) || has_reason(end, Reason::kOverloaded);
   const bool again = passing && !pending_.empty() && transport_.throttle().failed();
   pending_.stream_ended({.why = end, .again = again, .doubt = !refused_before(end)});
   pending_.deliver();
-  if (!pending_.empty()) co_await pause(retry_delay(options_.call.retry, failures_));
+  // No longer than anybody waits for an answer.
+  const std::chrono::milliseconds asked_for =
+      std::min(retry_after(end).value_or(std::chrono::milliseconds(0)), options_.call.timeout);
+  if (!pending_.empty()) co_await pause(asked_for + retry_delay(options_.call.retry, failures_));
   co_return true;
 }
 
