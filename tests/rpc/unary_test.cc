@@ -138,6 +138,9 @@ TEST_CASE("unary: above the bound of parked calls the next one is refused as OVE
   CHECK(parked.get().ok());
 }
 
+// The caller does not see the word EXPIRED_IN_QUEUE: at the deadline a timer of the library, on the server's side of
+// the connection too, ends the stream with "Deadline Exceeded", before a poller comes to the call and says what it
+// knows. What it says is in the counts.
 TEST_CASE("unary: a call whose deadline passed in the queue is dropped before its handler") {
   RunningRpc rpc;
   const std::string empty_message(5, '\0');
