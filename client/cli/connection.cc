@@ -1,5 +1,6 @@
 #include "client/cli/connection.h"
 
+#include "core/error.h"
 #include "core/units.h"
 
 namespace kv {
@@ -128,7 +129,15 @@ absl::StatusOr<std::vector<v1::GetResponse>> Connection::multi_get(v1::MultiGetR
 }
 
 absl::Status Connection::scan(v1::ScanRequest request, const std::function<bool(const v1::ScanResponse&)>& visit) {
-  return read_stream(methods::kScan, std::move(request), visit);
+  bool stopped = false;
+  const absl::Status read = read_stream(methods::kScan, std::move(request), [&](const v1::ScanResponse& chunk) {
+    const bool more = visit(chunk);
+    // Chunks that come fast are never waited for, and the wait is where else this is asked.
+    stopped = more && interrupted();
+    return more && !stopped;
+  });
+  if (!stopped) return read;
+  return error_of_peer(absl::StatusCode::kCancelled, kInterruptedWord, "interrupted");
 }
 
 // ---- The old service --------------------------------------------------------------------------------------------

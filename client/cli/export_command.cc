@@ -31,21 +31,32 @@ absl::StatusOr<v1::ScanRequest> export_request(std::span<const std::string> argu
   return request;
 }
 
+// How many keys the server has, for the bar's share; 0, which is a bar without one, when it keeps its figures to
+// itself. A scan that goes on from somewhere looks at fewer, and nobody knows at how many.
+std::uint64_t keys_to_look_at(Connection& connection, const v1::ScanRequest& request) {
+  if (!request.resume_token().empty()) return 0;
+  const auto stats = connection.ask(methods::kGetStats, {});
+  if (!stats.ok()) return 0;
+  const auto keys = stats->gauges().find("keys");
+  return keys == stats->gauges().end() ? 0 : static_cast<std::uint64_t>(keys->second);
+}
+
 }  // namespace
 
 ExitCode Runner::export_entries(Arguments arguments) {
   const auto request = export_request(arguments);
   if (!request.ok()) return misused(message_of(request.status()));
   // Where the lines themselves go to the terminal a bar would stand in their way.
-  Progress progress(::isatty(STDOUT_FILENO) ? nullptr : bar_);
-  progress.begin("exporting", 0, 0, "entries");
+  std::FILE* const terminal = ::isatty(STDOUT_FILENO) ? nullptr : bar_;
+  Progress progress(terminal);
+  progress.begin("exporting", terminal == nullptr ? 0 : keys_to_look_at(connection_, *request), 0, "entries");
   std::uint64_t entries = 0;
   std::string token;
   const absl::Status done = connection_.scan(*request, [&](const v1::ScanResponse& chunk) {
     for (const v1::Entry& entry : chunk.entries()) printer_.data(json_of(entry, true).dump() + "\n");
     entries += static_cast<std::uint64_t>(chunk.entries_size());
     token = chunk.resume_token();
-    progress.reach(0, entries);
+    progress.reach(chunk.examined(), entries);
     return true;
   });
   progress.clear();

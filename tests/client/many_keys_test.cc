@@ -1,10 +1,14 @@
 // mget, scan, delrange, export and txn against the built server.
 #include <algorithm>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
 
 #include <catch2/catch.hpp>
+#include <unistd.h>
 
+#include "client/cli/commands.h"
 #include "client/cli/table.h"
 #include "tests/client/desk.h"
 #include "tests/support/running_server.h"
@@ -18,6 +22,28 @@ namespace {
 struct Room {
   TempDirectory folder;
   RunningServer server{{folder.path() + "/data", {"--mode", "NON_PERSISTENT"}, {}, {}}};
+};
+
+// What the process reads as its standard input, while this lives.
+class StandardInput {
+ public:
+  explicit StandardInput(const std::string& bytes) : before_(::dup(STDIN_FILENO)) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    REQUIRE(::write(ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+    ::close(ends[1]);
+    REQUIRE(::dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
+    ::close(ends[0]);
+  }
+  ~StandardInput() {
+    ::dup2(before_, STDIN_FILENO);
+    ::close(before_);
+  }
+  StandardInput(const StandardInput&) = delete;
+  StandardInput& operator=(const StandardInput&) = delete;
+
+ private:
+  const int before_;
 };
 
 std::string sorted_lines(const std::string& text) {
@@ -117,6 +143,88 @@ TEST_CASE("many keys: a transaction does one branch or the other, in one step") 
   CHECK(desk.error.starts_with("Txn failed: NOT_AN_INTEGER: "));
   desk.type("get a");
   CHECK(desk.out == "Value: 2x\n");  // All or nothing.
+}
+
+TEST_CASE("many keys: a transaction comes from a file or from standard input as well") {
+  Room room;
+  Desk desk(room.server.address(), {.one_shot = true});
+  const std::string file = room.folder.path() + "/transaction";
+  std::ofstream(file) << "# a comment\nset a 1\nincr n 5\n";
+  CHECK(desk.type("txn @" + file) == ExitCode::kDone);
+  CHECK(desk.out == "Done\na: set\nn: Value: 5\n");
+  {
+    const StandardInput input(R"({"if":[{"key":"a","value":"1"}],"then":[{"incr":{"key":"n","delta":-1}}]})");
+    CHECK(desk.type("txn -") == ExitCode::kDone);
+    CHECK(desk.out == "The conditions held\nn: Value: 4\n");
+  }
+  {
+    const StandardInput nonsense("flip a");
+    CHECK(desk.type("txn -") == ExitCode::kUsage);
+  }
+  CHECK(desk.type("txn @" + file + ".none") == ExitCode::kUsage);
+  CHECK(desk.error == "Txn failed: " + file + ".none: No such file or directory\n");
+  CHECK(desk.type("get n") == ExitCode::kDone);
+  CHECK(desk.out == "Value: 4\n");
+}
+
+TEST_CASE("many keys: an export that is interrupted says where to go on, and nothing is missing or doubled") {
+  constexpr int kEntries = 20'000;  // Many chunks.
+  Room room;
+  Desk desk(room.server.address());
+  const std::string file = room.folder.path() + "/entries";
+  {
+    std::ofstream out(file);
+    for (int i = 0; i < kEntries; ++i)
+      out << R"({"key":"k)" << i << R"(","value":")" << std::string(100, 'v') << "\"}\n";
+  }
+  REQUIRE(desk.type("import " + file) == ExitCode::kDone);
+  desk.interrupted = true;
+  std::string first;
+  while (first.empty()) {  // Before its first chunk it has nowhere to go on from.
+    CHECK(desk.type("export") == ExitCode::kInterrupted);
+    first = desk.out;
+  }
+  const auto lines = std::count(first.begin(), first.end(), '\n');
+  CHECK(lines < kEntries);
+  CHECK(desk.error.find(std::to_string(lines) + " entries are exported; go on with --resume ") != std::string::npos);
+  std::string where = desk.error.substr(desk.error.find("--resume"));
+  where.resize(where.find('\n'));
+  desk.interrupted = false;
+  CHECK(desk.type("export " + where) == ExitCode::kDone);
+  std::stringstream all;
+  all << std::ifstream(file).rdbuf();
+  CHECK(sorted_lines(first + desk.out) == sorted_lines(all.str()));
+  CHECK(desk.type("export --resume bm90IGEgdG9rZW4=") == ExitCode::kUsage);
+}
+
+TEST_CASE("many keys: --durability counts for every command that writes") {
+  Room room;
+  Desk plain(room.server.address());
+  plain.type("set k v");
+  const std::string file = room.folder.path() + "/entries";
+  std::ofstream(file) << R"({"key":"k","value":"imported"})"
+                      << "\n";
+  const std::map<Verb, std::string> writes = {{Verb::kSet, "set k w"},          {Verb::kDel, "del k"},
+                                              {Verb::kIncr, "incr n"},          {Verb::kAppend, "append k w"},
+                                              {Verb::kExpire, "expire k 1s"},   {Verb::kCas, "cas k v w"},
+                                              {Verb::kTxn, "txn set k w"},      {Verb::kDelrange, "delrange k --yes"},
+                                              {Verb::kImport, "import " + file}};
+  const std::set<Verb> others = {Verb::kGet,    Verb::kKeys, Verb::kConfig,     Verb::kExit,      Verb::kTtl,
+                                 Verb::kMget,   Verb::kScan, Verb::kExport,     Verb::kStatus,    Verb::kStats,
+                                 Verb::kSlow,   Verb::kBig,  Verb::kSnapshot,   Verb::kSnapshots, Verb::kRewriteLog,
+                                 Verb::kHealth, Verb::kHelp, Verb::kCompletion, Verb::kVersion};
+  for (const auto level : {kvstore::v1::DURABILITY_OS, kvstore::v1::DURABILITY_DISK}) {
+    Desk desk(room.server.address(), {.level = level});
+    for (const CommandInfo& command : commands()) {
+      if (others.contains(command.verb)) continue;
+      CAPTURE(command.name);
+      REQUIRE(writes.contains(command.verb));  // A new command is one or the other.
+      CHECK(desk.type(writes.at(command.verb)) == ExitCode::kRefused);
+      CHECK(desk.error.find("DURABILITY_UNAVAILABLE: ") != std::string::npos);
+    }
+  }
+  plain.type("export");
+  CHECK(plain.out == "{\"key\":\"k\",\"value\":\"v\"}\n");
 }
 
 TEST_CASE("many keys: what export prints, import makes again, bytes and expiries alike") {

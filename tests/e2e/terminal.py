@@ -157,7 +157,7 @@ def keyboard(screen):
     screen.shows("> get name", "Value: johndoe")
 
 
-def many_keys(screen, folder):
+def many_keys(screen, folder, client, environment):
     screen.says("incr counter 41", "Value: 41")
     screen.type("get cou", "Tab", "Enter")  # Keys are completed too.
     screen.shows("> get counter", "Value: 41")
@@ -177,7 +177,29 @@ def many_keys(screen, folder):
     screen.wait("a bar", lambda lines: re.fullmatch(
         r"importing \[#* *\] +\d+%  \d+ entries/s  .* left", lines[-1]))
     screen.shows(f"> import {entries}", "Imported 400000 entries")
+    bar_of_export(folder, client, environment)
     screen.says("delrange i --yes", "Deleted: 400000")
+
+
+def bar_of_export(folder, client, environment):
+    """Whoever takes the lines takes them slowly; the bar stands on the terminal all the while."""
+    pipe = os.path.join(folder, "exported")
+    os.mkfifo(pipe)
+    screen = Screen(folder, "export", ["sh", "-c", f"{shlex.quote(client)} export i > {shlex.quote(pipe)}"], environment)
+    try:
+        lines = 0
+        bar = re.compile(r"exporting \[#* *\] +\d+%  \d+ entries/s  .* left")
+        shown = False
+        with open(pipe, "rb", buffering=0) as reader:
+            while piece := reader.read(64 << 10):
+                lines += piece.count(b"\n")
+                shown = shown or any(bar.fullmatch(line) for line in screen.lines())
+                time.sleep(0 if shown else LOOK_SECONDS)  # The bar comes with time.
+        assert lines == 400000, lines
+        assert shown, "\n".join(screen.lines())
+        screen.wait("it ends", lambda lines: lines[-1] == "ended with 0")
+    finally:
+        screen.close()
 
 
 def away_and_back(screen, server):
@@ -215,7 +237,7 @@ def main():
         try:
             first_session(screen, server)
             keyboard(screen)
-            many_keys(screen, folder)
+            many_keys(screen, folder, client, environment)
             away_and_back(screen, server)
             screen.type("C-d")
             end = screen.shows("> ^D", "Exiting client.")
