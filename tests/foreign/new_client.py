@@ -4,9 +4,12 @@
 Debian's protoc, grpc plugin and grpcio, nothing of ours but the schema. Where a stub refuses to send something wrong,
 the bytes are sent by hand on the same channel.
 """
+import collections
+import json
 import os
 import sys
 import unittest
+from concurrent import futures
 
 import grpc
 
@@ -20,6 +23,7 @@ from kvstore.v1 import operation_pb2 as operation  # noqa: E402
 from kvstore.v1 import types_pb2 as types  # noqa: E402
 
 TARGET = os.environ["KVSTORE_SERVER_ADDR"]
+SERVICE_CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/api/service-config.json")
 SECONDS = 10.0
 KEY_BYTES_MAX = 64 << 10
 ENTRY_BYTES_MAX = (4 << 20) - (4 << 10)
@@ -435,6 +439,65 @@ class Limits(NewClient):
         config = stub.GetConfig(admin.GetConfigRequest(), timeout=SECONDS).config
         self.assertEqual((config.max_key_bytes, config.max_entry_bytes), (KEY_BYTES_MAX, ENTRY_BYTES_MAX))
         self.assertEqual((config.request_id_window.seconds, config.request_id_max), (600, 1_000_000))
+
+
+class FailsFirst(grpc.GenericRpcHandler):
+    """Of every method the first two calls are UNAVAILABLE, the others answer with no bytes; counts them."""
+
+    def __init__(self):
+        self.calls = collections.Counter()
+
+    def service(self, details):
+        method = details.method.rsplit("/", 1)[1]
+
+        def answer(_, context):
+            self.calls[method] += 1
+            if self.calls[method] <= 2:
+                context.abort(Code.UNAVAILABLE, "not now")
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+class ServiceConfig(unittest.TestCase):
+    """The recommended configuration of a channel: gRPC takes it, and what it says is what happens."""
+
+    def setUp(self):
+        self.failing = FailsFirst()
+        self.server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[self.failing])
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.server.start()
+        self.addCleanup(self.server.stop, None)
+
+    def call(self, method, config):
+        with grpc.insecure_channel(f"127.0.0.1:{self.port}", options=[("grpc.service_config", config)]) as channel:
+            return channel.unary_unary("/kvstore.v1.KeyValueService/" + method)(b"", timeout=SECONDS)
+
+    def test_reads_are_retried_and_writes_are_not(self):
+        with open(SERVICE_CONFIG, encoding="utf-8") as file:
+            config = file.read()
+        self.assertEqual(self.call("Get", config), b"")
+        self.assertEqual(self.failing.calls["Get"], 3)
+        for method in ("Set", "Delete", "Increment", "Append", "SetExpiry", "DeleteRange", "Transact"):
+            with self.assertRaises(grpc.RpcError) as caught:
+                self.call(method, config)
+            self.assertEqual(caught.exception.code(), Code.UNAVAILABLE)
+            self.assertEqual(self.failing.calls[method], 1, method)
+
+    def test_every_method_that_it_names_is_there(self):
+        with open(SERVICE_CONFIG, encoding="utf-8") as file:
+            named = [name for part in json.load(file)["methodConfig"] for name in part["name"]]
+        methods = calls.DESCRIPTOR.services_by_name["KeyValueService"].methods_by_name
+        new = [name["method"] for name in named if name["service"] == "kvstore.v1.KeyValueService"]
+        self.assertEqual(sorted(new), ["Get", "MultiGet", "Scan"])
+        self.assertTrue(all(method in methods for method in new))
+
+    def test_one_that_makes_no_sense_would_be_refused(self):
+        with open(SERVICE_CONFIG, encoding="utf-8") as file:
+            config = file.read().replace('"maxAttempts": 4', '"maxAttempts": 1')
+        with self.assertRaises(grpc.RpcError):
+            self.call("Get", config)
+        self.assertEqual(self.failing.calls["Get"], 0)
 
 
 if __name__ == "__main__":
