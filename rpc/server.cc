@@ -51,6 +51,11 @@ void RpcServer::configure(grpc::ServerBuilder& builder) const {
   constexpr auto kEarly = std::chrono::seconds(1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              static_cast<int>((options_.ping_interval_min - kEarly).count()));
+  if (options_.connection_age_max.count() == 0) return;
+  // The library makes it a tenth more or less, so that clients that came together do not come back together.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, static_cast<int>(options_.connection_age_max.count()));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+                             static_cast<int>(options_.connection_age_grace.count()));
 }
 
 absl::Status RpcServer::build() {

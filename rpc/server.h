@@ -46,6 +46,9 @@ struct RpcServerOptions {
   std::chrono::milliseconds default_deadline{0};  // of a unary call whose caller set none; 0: none
   std::size_t connections_max = 10000;
   int streams_per_connection_max = 1000;
+  // An older connection is told to end: new calls take a new one, those under way have the grace. 0: never.
+  std::chrono::milliseconds connection_age_max{0};
+  std::chrono::milliseconds connection_age_grace = std::chrono::seconds(30);
   // A client that pings more often, calls or none, is sent away.
   std::chrono::milliseconds ping_interval_min = std::chrono::seconds(10);
   bool reflection = true;

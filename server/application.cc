@@ -47,6 +47,7 @@ RpcServerOptions rpc_options(const Options& options, std::size_t connections_max
   result.bytes_in_flight_max =
       options.bytes_in_flight_max != 0 ? options.bytes_in_flight_max : automatic_bytes_in_flight(automatic_data_bytes);
   result.default_deadline = options.default_deadline;
+  result.connection_age_max = options.connection_age_max;
   result.reflection = options.reflection;
   result.slow_calls = &slow_log;
   return result;

@@ -81,6 +81,7 @@ absl::StatusOr<Options> options_of(const GivenSettings& settings) {
   options.streams_max = read.count("max-streams", 0);
   if (read.text("max-bytes-in-flight") != "auto") options.bytes_in_flight_max = read.size("max-bytes-in-flight");
   if (read.text("default-deadline") != "none") options.default_deadline = read.duration("default-deadline");
+  if (read.text("max-connection-age") != "none") options.connection_age_max = read.duration("max-connection-age");
   options.completion_queues = read.count("completion-queues", std::clamp<std::size_t>(cores / 2, 1, 16));
   options.threads_per_queue = read.count("threads-per-queue", 1);
   options.shards = read.count("shards", std::clamp<std::size_t>(std::bit_ceil(cores * 16), 64, 4096));

@@ -36,9 +36,10 @@ struct Options {
   Limits limits;
   std::size_t message_bytes_max = 0;
   std::size_t connections_max = 10000;
-  std::size_t streams_max = 1000;                 // of one connection
-  std::size_t bytes_in_flight_max = 0;            // 0: from the memory there is
-  std::chrono::milliseconds default_deadline{0};  // of a unary call; 0: none
+  std::size_t streams_max = 1000;                   // of one connection
+  std::size_t bytes_in_flight_max = 0;              // 0: from the memory there is
+  std::chrono::milliseconds default_deadline{0};    // of a unary call; 0: none
+  std::chrono::milliseconds connection_age_max{0};  // 0: any age
   std::size_t completion_queues = 1;
   std::size_t threads_per_queue = 1;
   std::size_t shards = 64;

@@ -152,6 +152,23 @@ TEST_CASE("connection limit: it is lowered to what the limit of descriptors allo
              Contains("--max-connections is lowered from 10000 to 172: the process may have 300 descriptors"));
 }
 
+TEST_CASE("connection limit: a connection older than --max-connection-age is told to end, and calls go on") {
+  TempDirectory directory;
+  RunningServer server({directory.file("data"), {"--max-connection-age", "1s"}, {}, {}});
+  grpc::ChannelArguments own;
+  own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto channel = grpc::CreateCustomChannel(server.address(), grpc::InsecureChannelCredentials(), own);
+  const auto far = [] { return std::chrono::system_clock::now() + 20s; };
+  REQUIRE(channel->WaitForConnected(far()));
+  REQUIRE(channel->WaitForStateChange(GRPC_CHANNEL_READY, far()));
+  kvstore::GetRequest request;
+  request.set_key("k");
+  kvstore::GetResponse response;
+  grpc::ClientContext context;
+  context.set_deadline(far());
+  CHECK(kvstore::KeyValueStore::NewStub(channel)->Get(&context, request, &response).ok());
+}
+
 TEST_CASE(
     "connection limit: a call beyond --max-streams of one connection waits for a place, one of another does not") {
   TempDirectory directory;
