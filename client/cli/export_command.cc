@@ -37,7 +37,7 @@ std::uint64_t keys_to_look_at(Connection& connection, const v1::ScanRequest& req
   if (!request.resume_token().empty()) return 0;
   const auto stats = connection.ask(methods::kGetStats, {});
   if (!stats.ok()) return 0;
-  const auto keys = stats->gauges().find("keys");
+  const auto keys = stats->gauges().find("kvstore_keys");
   return keys == stats->gauges().end() ? 0 : static_cast<std::uint64_t>(keys->second);
 }
 
