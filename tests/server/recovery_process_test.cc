@@ -50,9 +50,11 @@ std::string get(const RunningServer& server, const std::string& key) {
 
 bool take_snapshot(const RunningServer& server) {
   grpc::ClientContext context;
+  v1::CreateSnapshotRequest request;
+  request.set_wait(true);
   v1::CreateSnapshotResponse answer;
   return v1::AdminService::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()))
-      ->CreateSnapshot(&context, {}, &answer)
+      ->CreateSnapshot(&context, request, &answer)
       .ok();
 }
 
