@@ -129,9 +129,8 @@ def main(root, arguments):
         return work_in(folder, root, given)
 
 
-def work_in(folder, root, given):
+def parts_in(folder, root, given, machine):
     size = given.size
-    machine = Machine((given.programs or root / "build/release").resolve(), folder / "work")
     report = Report(folder, list(PARTS))
     if not given.only:
         report.clear()
@@ -140,21 +139,24 @@ def work_in(folder, root, given):
     if filesystem == "tmpfs":
         print(f"./dev bench: {folder} is memory: what is said of disks will be wrong", file=sys.stderr)
     failed = []
-    try:
-        for name in given.names:
-            began, load = time.monotonic(), os.getloadavg()[0]
-            part = one_part(name, Run(machine, Bench(machine, size), size), given.smoke)
-            took = time.monotonic() - began
-            when = {"size": size.name, "rounds": size.rounds, "seconds": size.seconds, "took": took, "load": load,
-                    "commit": commit, "time": f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"}
-            report.put(part, when)
-            report.write(head(report, filesystem))
-            word = "FAILED" if part.found["error"] else "skipped" if part.found["skipped"] else "done"
-            failed += [name] if part.found["error"] else []
-            print(f"{name}: {word}, {took:.0f} s", file=sys.stderr, flush=True)
-            machine.clear()
-    finally:
-        shutil.rmtree(machine.work, ignore_errors=True)
+    for name in given.names:
+        began, load = time.monotonic(), os.getloadavg()[0]
+        part = one_part(name, Run(machine, Bench(machine, size), size), given.smoke)
+        took = time.monotonic() - began
+        when = {"size": size.name, "rounds": size.rounds, "seconds": size.seconds, "took": took, "load": load,
+                "commit": commit, "time": f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"}
+        report.put(part, when)
+        report.write(head(report, filesystem))
+        word = "FAILED" if part.found["error"] else "skipped" if part.found["skipped"] else "done"
+        failed += [name] if part.found["error"] else []
+        print(f"{name}: {word}, {took:.0f} s", file=sys.stderr, flush=True)
+        machine.clear()
+    return failed, report
+
+
+def work_in(folder, root, given):
+    with Machine((given.programs or root / "build/release").resolve(), folder / "work") as machine:
+        failed, report = parts_in(folder, root, given, machine)
     print("\n".join(report.targets_table()))
     print(f"The whole report: {folder / 'report.md'}")
     if given.record:

@@ -24,6 +24,9 @@ class Unavailable(Exception):
     """This machine cannot do it, and nothing is wrong."""
 
 
+ENDING = {signal.SIGTERM, signal.SIGINT}
+
+
 def free_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -32,6 +35,7 @@ def free_port():
 
 def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def plain_environment():
@@ -42,12 +46,20 @@ def plain_environment():
 class Process:
     """A server that serves; `target` is HOST:PORT."""
 
+    running = set()  # also those that no `with` has yet
+
     def __init__(self, command, log, ends_well=True):
         self.log, self.ends_well = log, ends_well
         self.file = open(log, "wb")
         self.began = time.monotonic()
-        self.child = subprocess.Popen(command, stdout=self.file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                      env=plain_environment(), preexec_fn=die_with_parent, start_new_session=True)
+        # A signal that ends us waits until what it must stop is known.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            self.child = subprocess.Popen(command, stdout=self.file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                          env=plain_environment(), preexec_fn=die_with_parent, start_new_session=True)
+            Process.running.add(self)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         self.pid = self.child.pid
 
     def __enter__(self):
@@ -67,6 +79,7 @@ class Process:
                 self.child.kill()
                 self.child.wait()
         self.file.close()
+        Process.running.discard(self)
 
     def said(self):
         return Path(self.log).read_text(errors="replace")
@@ -104,12 +117,20 @@ class Process:
 
 
 class Machine:
-    """Where programs and data are, and how servers are started there."""
+    """Where programs and data are, and how servers are started there. Used by `with`: at its end nothing is left."""
 
     def __init__(self, programs, work):
         self.programs, self.work = programs, work
         self.count = 0
+
+    def __enter__(self):
         self.clear()
+        return self
+
+    def __exit__(self, *_):
+        for process in list(Process.running):
+            process.stop()
+        shutil.rmtree(self.work, ignore_errors=True)
 
     def clear(self):
         shutil.rmtree(self.work, ignore_errors=True)
