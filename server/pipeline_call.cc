@@ -11,7 +11,7 @@ namespace {
 void send(MessageStream& stream, const WireMessage& message, std::size_t held_bytes) {
   grpc::ByteBuffer bytes;
   serialize(message, bytes).IgnoreError();  // of a message that is bytes already it cannot fail
-  stream.send(std::move(bytes), held_bytes);
+  stream.send(bytes, held_bytes);
 }
 
 // Resumes on the stream's home. The stream lives until the promise is kept.

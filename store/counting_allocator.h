@@ -69,6 +69,7 @@ class CountingAllocator {
   template <class U>
   CountingAllocator(const CountingAllocator<U>& other) noexcept : count_(other.count()) {}
 
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): T may be a pointer.
   T* allocate(std::size_t count) { return static_cast<T*>(count_->allocate(count * sizeof(T))); }
   void deallocate(T* block, std::size_t) noexcept { count_->deallocate(block); }
 

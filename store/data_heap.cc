@@ -53,6 +53,7 @@ int make_arena() noexcept {
   unsigned arena = 0;
   std::size_t size = sizeof arena;
   extent_hooks_t* ours = &hooks;
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): what is handed over is the pointer.
   if (mallctl("arenas.create", &arena, &size, &ours, sizeof ours) != 0) return 0;
   // Address space is asked for in steps of one place, not in ever greater ones.
   char name[48];
@@ -124,7 +125,8 @@ bool has_arena() noexcept { return mallocx != nullptr; }
 }  // namespace
 
 HugePlaces& places() noexcept {
-  // Never destroyed: the arena asks it until the process has ended.
+  // Never destroyed: the arena asks it until the process has ended. Made at the first allocation of all: without memory
+  // for it there is no program. NOLINTNEXTLINE(bugprone-unhandled-exception-at-new)
   static HugePlaces& all = *new HugePlaces;
   return all;
 }
