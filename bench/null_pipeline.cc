@@ -78,7 +78,7 @@ Task<absl::Status> NullPipeline::serve(MessageStream& stream) const {
     grpc::ByteBuffer sent;
     serialize(answer, sent).IgnoreError();  // of a message that is bytes already it cannot fail
     stream.promise();
-    stream.send(std::move(sent));
+    stream.send(sent);
   }
 }
 

@@ -42,10 +42,14 @@ bool Admission::await_ready() noexcept { return journal_.admit_fast(*this); }
 
 bool Admission::await_suspend(std::coroutine_handle<> waiter) noexcept {
   waiter_ = waiter;
-  return !journal_.admit_now(*this);  // When it waits, another thread may have resumed the waiter already.
+  waited_.begin();
+  if (!journal_.admit_now(*this)) return true;  // Another thread may have resumed the waiter already.
+  waited_.none();
+  return false;
 }
 
 absl::StatusOr<Ticket> Admission::await_resume() {
+  waited_.end();
   if (!refused_.ok()) return std::move(refused_);
   return std::move(ticket_);
 }
@@ -56,7 +60,10 @@ bool LevelWait::await_ready() noexcept { return journal_.level_reached(*this); }
 
 bool LevelWait::await_suspend(std::coroutine_handle<> waiter) noexcept {
   waiter_ = waiter;
-  return journal_.join(*this);
+  waited_.begin();
+  if (journal_.join(*this)) return true;  // It may be gone.
+  waited_.none();
+  return false;
 }
 
 void LevelWait::complete(bool) noexcept { waiter_.resume(); }

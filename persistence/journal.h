@@ -30,6 +30,7 @@
 #include "core/clock.h"
 #include "core/completion.h"
 #include "core/file_system.h"
+#include "core/wait_time.h"
 #include "persistence/log_position.h"
 #include "persistence/log_record.h"
 #include "persistence/settings.h"
@@ -87,6 +88,8 @@ class [[nodiscard]] Admission final : public Completion {
   bool await_suspend(std::coroutine_handle<> waiter) noexcept;
   absl::StatusOr<Ticket> await_resume();
   void complete(bool ok) noexcept override;
+  // Once it has resumed: how long it made the coroutine wait. 0: it was ready at once.
+  std::chrono::nanoseconds waited() const noexcept { return waited_.time(); }
 
  private:
   friend class Journal;
@@ -100,6 +103,7 @@ class [[nodiscard]] Admission final : public Completion {
   Ticket ticket_;
   absl::Status refused_;
   std::coroutine_handle<> waiter_;
+  WaitTime waited_;
 };
 
 // co_await gives absl::Status. Ready at once when the watermark has passed; else resumes on `home`.
@@ -109,8 +113,13 @@ class [[nodiscard]] LevelWait final : public Completion {
 
   bool await_ready() noexcept;
   bool await_suspend(std::coroutine_handle<> waiter) noexcept;
-  absl::Status await_resume() noexcept { return std::move(result_); }
+  absl::Status await_resume() noexcept {
+    waited_.end();
+    return std::move(result_);
+  }
   void complete(bool ok) noexcept override;
+  // As Admission::waited().
+  std::chrono::nanoseconds waited() const noexcept { return waited_.time(); }
 
  private:
   friend class Journal;
@@ -127,6 +136,7 @@ class [[nodiscard]] LevelWait final : public Completion {
   bool leaving_ = false;  // guarded by the list of those who wait
   absl::Status result_;
   std::coroutine_handle<> waiter_;
+  WaitTime waited_;
 };
 
 // What the journal asks of its owner. Called from the journal's supply thread, one call at a time; the owner must not
@@ -187,6 +197,8 @@ struct JournalFigures {
   std::uint64_t segments_started = 0;
   std::uint64_t current_segment = 0;  // 0: no log
   std::uint64_t queued_bytes = 0;
+  std::chrono::nanoseconds disk_silence{
+      0};  // how long the log's oldest call to the disk has been under way; 0: none is
 };
 
 class Journal {

@@ -50,21 +50,6 @@ std::size_t bytes_added_by(const std::vector<Operation>& operations) {
   return bytes;
 }
 
-// Measures stages, for those who asked.
-class Laps {
- public:
-  explicit Laps(bool on) : on_(on), last_(on ? std::chrono::steady_clock::now() : MonotonicTime()) {}
-  std::chrono::nanoseconds lap() noexcept {
-    if (!on_) return {};
-    const MonotonicTime now = std::chrono::steady_clock::now();
-    return now - std::exchange(last_, now);
-  }
-
- private:
-  const bool on_;
-  MonotonicTime last_;
-};
-
 }  // namespace
 
 void Engine::start_serving() noexcept {
@@ -175,20 +160,22 @@ void Engine::forget_requests() {
 }
 
 // Resumes on `home`.
-Task<absl::Status> Engine::answerable(Changes changes, std::optional<Level> asked, Scheduler& home) {
-  if (changes.revision != 0) {
-    if (changes.changed) co_return co_await journal_->wait_written(changes.revision, changes.level, home);
-    co_return co_await journal_->wait_reached(changes.revision, changes.level, home);
-  }
-  if (asked) co_return co_await journal_->wait_reached(changes.shown, changes.level, home);
-  if (!must_wait(changes.shown)) co_return absl::OkStatus();
-  co_return co_await journal_->wait_readable(changes.shown, home);
+Task<absl::Status> Engine::answerable(Changes changes, std::optional<Level> asked, Scheduler& home,
+                                      std::chrono::nanoseconds& waited) {
+  const bool writes = changes.revision != 0;
+  if (!writes && !asked && !must_wait(changes.shown)) co_return absl::OkStatus();
+  LevelWait wait = writes && changes.changed ? journal_->wait_written(changes.revision, changes.level, home)
+                   : writes                  ? journal_->wait_reached(changes.revision, changes.level, home)
+                   : asked                   ? journal_->wait_reached(changes.shown, changes.level, home)
+                                             : journal_->wait_readable(changes.shown, home);
+  absl::Status reached = co_await wait;
+  waited = wait.waited();
+  co_return reached;
 }
 
 Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& caller, OutcomeSink* sink) {
   const HashedKey key(operation.key);
   const HashedValue value(operation.value);
-  Laps laps(operation.options.timed);
   Written written;
   Outcome outcome;
   Revision visible_before = 0;
@@ -207,7 +194,8 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
     }
   }
   while (!applied) {
-    absl::StatusOr<Ticket> ticket = co_await journal_->admit(record_bytes_at_most(operation, room), caller.home());
+    Admission admission = journal_->admit(record_bytes_at_most(operation, room), caller.home());
+    absl::StatusOr<Ticket> ticket = co_await admission;
     if (!ticket.ok()) co_return ticket.status();
     const absl::StatusOr<Level> level = level_of(*ticket, operation.options.level);
     if (!level.ok()) co_return level.status();
@@ -216,17 +204,16 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
       const absl::Status memory = memory_.admit(operation.key.size() + operation.value.size());
       if (!memory.ok()) co_return memory;
     }
-    written.times.admission += laps.lap();
+    written.times.admission += admission.waited();
     written.level = *level;
     visible_before = visible();
     applied = apply_alone(operation, key, value, request, *std::move(ticket), *level, sink, outcome);
     room = limits_.entry_bytes_max;  // Somebody made the value longer meanwhile: this is enough for any.
   }
-  laps.lap();
-  const absl::Status reached = co_await answerable(changes_of(outcome), operation.options.level, caller.home());
+  const absl::Status reached =
+      co_await answerable(changes_of(outcome), operation.options.level, caller.home(), written.times.durability);
   if (!reached.ok()) co_return reached;
   if (!outcome.error.ok()) co_return outcome.error;
-  written.times.durability = laps.lap();
   written.applied = outcome.applied;
   written.replayed = outcome.replayed;
   written.revision = outcome.revision != 0 ? outcome.revision
@@ -249,7 +236,6 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
   std::size_t record_bytes = transaction->record_bytes_now(clock_.now());
   // One that only reads needs nothing to keep it from doing so twice.
   const std::optional<RequestKey> key = writes ? request_key(request) : std::nullopt;
-  Laps laps(true);
   StageTimes times;
   bool done = false;
   if (key) {
@@ -261,9 +247,11 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
   while (!done) {
     std::optional<Ticket> ticket;
     if (writes) {
-      absl::StatusOr<Ticket> admitted = co_await journal_->admit(record_bytes, caller.home());
+      Admission admission = journal_->admit(record_bytes, caller.home());
+      absl::StatusOr<Ticket> admitted = co_await admission;
       if (!admitted.ok()) co_return admitted.status();
       ticket = *std::move(admitted);
+      times.admission += admission.waited();
     }
     const absl::StatusOr<Level> level = ticket ? level_of(*ticket, asked) : level_now(*journal_, asked);
     if (!level.ok()) co_return level.status();
@@ -272,7 +260,6 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
       const absl::Status memory = memory_.admit(added_bytes);
       if (!memory.ok()) co_return memory;
     }
-    times.admission += laps.lap();
     const TransactionContext context{*journal_, clock_, limits_.entry_bytes_max, *level, visible(), key};
     done = transaction->run(std::move(ticket), context, sink) == Transaction::Ran::kDone;
     if (transaction->outcome().replayed) replayed_total_.fetch_add(1, std::memory_order_relaxed);
@@ -280,15 +267,13 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
     const std::size_t needed = transaction->record_bytes();
     record_bytes = std::max(needed, std::min<std::size_t>(2 * needed, kRecordBytesMax));
   }
-  laps.lap();
   const TransactionOutcome& outcome = transaction->outcome();
   if (expiries_ != nullptr && outcome.revision != 0 && !outcome.replayed && transaction->earliest_expiry() != kNoExpiry)
     expiries_->note(transaction->earliest_expiry());
   const absl::Status reached = co_await answerable({std::max(outcome.revision, outcome.logged), outcome.shown,
                                                     outcome.level, outcome.revision != 0 && !outcome.replayed},
-                                                   asked, caller.home());
+                                                   asked, caller.home(), times.durability);
   if (!reached.ok()) co_return reached;
-  times.durability = laps.lap();
   co_return Transacted{transaction->error(), transaction->failed_at(), outcome.succeeded, times};
 }
 

@@ -52,7 +52,7 @@ class Caller {
   ~Caller() = default;
 };
 
-// Where the time of an operation went; zeros unless it asked for that.
+// How long an operation could do nothing but wait; 0: it did not have to.
 struct StageTimes {
   std::chrono::nanoseconds admission{0};
   std::chrono::nanoseconds durability{0};
@@ -214,7 +214,8 @@ class Engine {
   absl::StatusOr<std::optional<Outcome>> recall(const RequestKey& request, OperationKind kind,
                                                 std::optional<Level> asked);
   // When the answer may be sent.
-  Task<absl::Status> answerable(Changes changes, std::optional<Level> asked, Scheduler& home);
+  Task<absl::Status> answerable(Changes changes, std::optional<Level> asked, Scheduler& home,
+                                std::chrono::nanoseconds& waited);
 
   Journal* journal_ = nullptr;  // set before state_ says serving
   std::atomic<std::uint64_t> replayed_total_{0};

@@ -26,7 +26,7 @@ Operation operation_of(OperationKind kind, std::string_view key, const CallOptio
   Operation operation;
   operation.kind = kind;
   operation.key = key;
-  operation.options = {.level = options.level, .timed = true, .request_id = options.request_id};
+  operation.options = {.level = options.level, .request_id = options.request_id};
   return operation;
 }
 
@@ -177,12 +177,12 @@ Task<absl::StatusOr<kvstore::GetResponse>> LegacyService::answer_when_readable(C
                                                                                Revision shown, bool found,
                                                                                CallOptions options) {
   call.holds_answer(response.value().size());
-  const auto begin = std::chrono::steady_clock::now();
-  const absl::Status readable = co_await engine_.until_readable(shown, call.home());
+  LevelWait wait = engine_.until_readable(shown, call.home());
+  const absl::Status readable = co_await wait;
   if (!readable.ok()) co_return readable;
   if (options.want_trailers) call.add_trailer("kvstore-found", found ? "1" : "0");
   add_revision(call, options, shown);
-  const StageTimes times{.durability = std::chrono::steady_clock::now() - begin};
+  const StageTimes times{.durability = wait.waited()};
   note_waits(call, times);
   add_timing(call, options, times);
   co_return response;

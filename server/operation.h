@@ -56,8 +56,7 @@ struct CounterStep {
 
 // What is asked of a write beside its change.
 struct WriteOptions {
-  std::optional<Level> level;  // empty: what mode and policy give
-  bool timed = false;          // the stages are measured
+  std::optional<Level> level = {};  // empty: what mode and policy give
   std::optional<RequestId> request_id = {};
 };
 

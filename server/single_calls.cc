@@ -69,9 +69,9 @@ Answer<WireMessage> SingleCalls::read(Call& call, const Operation& operation) {
 Task<absl::StatusOr<WireMessage>> SingleCalls::answer_when_readable(Call& call, WireMessage message, absl::Status error,
                                                                     Revision shown) {
   call.holds_answer(message.bytes().size());
-  const auto begin = std::chrono::steady_clock::now();
-  const absl::Status readable = co_await engine_.until_readable(shown, call.home());
-  call.waited(CallStage::kDisk, std::chrono::steady_clock::now() - begin);
+  LevelWait wait = engine_.until_readable(shown, call.home());
+  const absl::Status readable = co_await wait;
+  call.waited(CallStage::kDisk, wait.waited());
   if (!readable.ok()) co_return readable;
   if (!error.ok()) co_return error;
   co_return message;
@@ -82,7 +82,6 @@ Task<absl::StatusOr<WireMessage>> SingleCalls::write(Call& call, Operation opera
   CallingClient client(call);
   WireMessage message;
   MessageSink sink(message, &call);
-  operation.options.timed = true;
   const absl::StatusOr<Written> written = co_await engine_.write(operation, client, &sink);
   if (!written.ok()) co_return written.status();
   note_waits(call, written->times);

@@ -1,11 +1,12 @@
 // What one unary call pays for metrics and the list of slow calls: the clock is read and the counts are counted as
 // rpc/call.cc does it, with no call around it. `waited`: a write under --fsync always, which is also told how long it
-// waited for room in the log and for the disk.
+// waited for the disk.
 #include <chrono>
 #include <string>
 
 #include <benchmark/benchmark.h>
 
+#include "core/wait_time.h"
 #include "rpc/call_counts.h"
 #include "rpc/slow_calls.h"
 
@@ -28,22 +29,16 @@ void count_a_call(benchmark::State& state) {
   NoSlowCalls slow_calls;
   for (auto _ : state) {
     const auto accepted = steady_clock::now();
-    std::chrono::nanoseconds queue{0}, disk{0};
-    if (waited) {  // The laps of server/engine.cc.
-      const auto begun = steady_clock::now();
-      const auto admitted = steady_clock::now();
-      queue = admitted - begun;
-      const auto applied = steady_clock::now();
-      disk = steady_clock::now() - applied;
+    WaitTime disk;
+    if (waited) {
+      disk.begin();
+      disk.end();
     }
     const auto handled = steady_clock::now();
     const std::chrono::nanoseconds took = handled - accepted;
     method.count(0, took);
-    if (waited) {
-      stages.count(CallStage::kQueue, queue);
-      stages.count(CallStage::kDisk, disk);
-    }
-    stages.count(CallStage::kExec, took - queue - disk);
+    if (waited) stages.count(CallStage::kDisk, disk.time());
+    stages.count(CallStage::kExec, took - disk.time());
     benchmark::DoNotOptimize(slow_calls.slow(took));
     stages.count(CallStage::kSend, steady_clock::now() - handled);
   }
