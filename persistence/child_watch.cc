@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "persistence/private_memory.h"
+
 namespace kv {
 
 using boost::asio::posix::stream_descriptor;
@@ -41,6 +43,13 @@ void ChildWatch::start(Descriptor pipe) {
 void ChildWatch::kill() noexcept {
   std::lock_guard lock(mutex_);
   if (!reaped_) ::kill(child_, SIGKILL);
+}
+
+std::uint64_t ChildWatch::copied_bytes() const noexcept {
+  std::uint64_t bytes = 0;
+  const std::lock_guard lock(mutex_);
+  if (!reaped_) private_memory_of(child_, bytes);
+  return bytes;
 }
 
 void ChildWatch::end_now() {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -47,6 +48,9 @@ class ChildWatch : public std::enable_shared_from_this<ChildWatch> {
   void end_now();
 
   pid_t child() const noexcept { return child_; }
+  // What copy-on-write has cost so far (persistence/private_memory.h); 0 when the child has ended, or the system does
+  // not say.
+  std::uint64_t copied_bytes() const noexcept;
 
  private:
   void watch_pipe();
@@ -59,7 +63,7 @@ class ChildWatch : public std::enable_shared_from_this<ChildWatch> {
   const std::chrono::milliseconds silence_max_;
   const Callbacks callbacks_;
 
-  std::mutex mutex_;  // guards everything below
+  mutable std::mutex mutex_;  // guards everything below
   boost::asio::posix::stream_descriptor pipe_;
   boost::asio::posix::stream_descriptor exit_;
   boost::asio::steady_timer timer_;

@@ -109,7 +109,11 @@ LogStrand::Progress LogStrand::next_batch() {
 LogStrand::Progress LogStrand::write_batch() {
   const std::uint64_t left = current_->left();
   const Bytes batch = taken_.bytes.subspan(position_, batch_end_ - position_);
-  if (absl::Status written = current_->write(batch, batch_last_); !written.ok()) return stopped_by(written);
+  const absl::Status written = [&] {
+    const DiskCalls::Timed timed(calls_);
+    return current_->write(batch, batch_last_);
+  }();
+  if (!written.ok()) return stopped_by(written);
   space_used_ += left - current_->left();
   // The next header goes over the end of what is in the file already.
   position_ = batch_end_ - kBatchHeaderBytes;
@@ -131,7 +135,10 @@ LogStrand::Progress LogStrand::rotate() {
   if (next_ == nullptr) next_ = supply_.take();
   // Admission has seen to it that there is one; should it be late, that is no reason to lose anything.
   if (next_ == nullptr) return Progress::kBlocked;
-  const absl::Status started = next_->start(current_->last_revision(), current_->end(), clock_.now());
+  const absl::Status started = [&] {
+    const DiskCalls::Timed timed(calls_);
+    return next_->start(current_->last_revision(), current_->end(), clock_.now());
+  }();
   if (!started.ok()) return stopped_by(started);
   space_used_ += current_->left();
   {

@@ -26,6 +26,7 @@
 #include "absl/status/status.h"
 #include "core/clock.h"
 #include "persistence/batch_queue.h"
+#include "persistence/disk_calls.h"
 #include "persistence/handler_memory.h"
 #include "persistence/journal.h"
 #include "persistence/segment_writer.h"
@@ -96,6 +97,7 @@ class LogStrand {
   JournalCore& core_;
   LogSupply& supply_;
   Clock& clock_;
+  DiskCalls calls_{clock_};
   HandlerMemory wake_memory_;  // before io_, whose handlers lie in them
   HandlerMemory sync_memory_;
   boost::asio::io_context io_;

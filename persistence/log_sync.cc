@@ -19,7 +19,10 @@ namespace asio = boost::asio;
 
 bool LogStrand::sync_file(SegmentWriter& segment) {
   const auto begun = std::chrono::steady_clock::now();
-  const absl::Status synced = segment.file().sync_data();
+  const absl::Status synced = [&] {
+    const DiskCalls::Timed timed(calls_);
+    return segment.file().sync_data();
+  }();
   if (!synced.ok()) {
     fail(synced);
     return false;
@@ -85,6 +88,7 @@ void LogStrand::tidy_closed() {
   }
   for (const auto& segment : segments) {
     if (core_.failed()) return;
+    const DiskCalls::Timed timed(calls_);
     absl::Status done = segment->file().truncate(segment->used());
     if (done.ok()) done = segment->file().sync();
     if (!done.ok()) return fail(done);
@@ -159,6 +163,7 @@ void LogStrand::forget_segments(std::uint64_t number) {
 }
 
 void LogStrand::add_figures(JournalFigures& figures) const noexcept {
+  figures.disk_silence = calls_.oldest();
   figures.batches = batches_.load(std::memory_order_relaxed);
   figures.fsyncs = fsyncs_.load(std::memory_order_relaxed);
   figures.bytes_written = bytes_written_.load(std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -44,8 +45,10 @@ bool private_memory_in(std::string_view smaps, std::uint64_t& bytes) noexcept {
   return true;
 }
 
-bool private_memory(std::uint64_t& bytes) noexcept {
-  const int file = ::open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+namespace {
+
+bool private_memory_at(const char* path, std::uint64_t& bytes) noexcept {
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
   std::array<char, 4096> text;  // The file has some twenty lines.
   std::size_t used = 0;
@@ -58,6 +61,16 @@ bool private_memory(std::uint64_t& bytes) noexcept {
   }
   ::close(file);
   return done >= 0 && private_memory_in({text.data(), used}, bytes);
+}
+
+}  // namespace
+
+bool private_memory(std::uint64_t& bytes) noexcept { return private_memory_at("/proc/self/smaps_rollup", bytes); }
+
+bool private_memory_of(pid_t process, std::uint64_t& bytes) noexcept {
+  std::array<char, 64> path;
+  const int length = std::snprintf(path.data(), path.size(), "/proc/%d/smaps_rollup", process);
+  return length > 0 && static_cast<std::size_t>(length) < path.size() && private_memory_at(path.data(), bytes);
 }
 
 }  // namespace kv

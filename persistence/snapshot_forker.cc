@@ -150,6 +150,15 @@ std::optional<pid_t> SnapshotForker::child() const {
   return watch_ ? std::optional(watch_->child()) : std::nullopt;
 }
 
+std::uint64_t SnapshotForker::copied_bytes() const {
+  std::shared_ptr<ChildWatch> watch;
+  {
+    std::lock_guard lock(mutex_);
+    watch = watch_;
+  }
+  return watch ? watch->copied_bytes() : 0;
+}
+
 // Signals are blocked here for good: none is to arrive between the fork and the moment the child has put them away.
 void SnapshotForker::run() {
   sigset_t all;

@@ -93,6 +93,8 @@ class SnapshotForker {
   void cancel();
   // The child that is writing now.
   std::optional<pid_t> child() const;
+  // What copy-on-write has cost because of it so far; 0 without one.
+  std::uint64_t copied_bytes() const;
   const PageMender& mender() const noexcept { return mender_; }
 
  private:

@@ -57,6 +57,8 @@ class SnapshotPublisher {
   void cancel() { forker_.cancel(); }
 
   SnapshotFigures figures() const;
+  // By copy-on-write, because of the child that is running; 0 without one.
+  std::uint64_t copied_bytes() const { return forker_.copied_bytes(); }
   PageMender::Figures pages() const { return forker_.mender().figures(); }
   // Bytes in the log that the newest snapshot does not cover, about.
   std::uint64_t log_bytes_since() const;

@@ -47,7 +47,7 @@ struct StorageStatus {
   Revision snapshot_revision = 0;        // cut of the newest since the start; never goes back
   std::uint32_t fallback_snapshots = 0;  // HYBRID: how many snapshots the log continues; below two there is no fallback
   bool accepting_writes = true;
-  bool promise_kept = true;  // false: a failed sync, or a snapshot overdue by two intervals
+  bool promise_kept = true;  // false: a failed sync, a disk that hangs, or changes in no snapshot for two intervals
   std::uint64_t snapshots_taken = 0;
   std::uint64_t snapshots_failed = 0;                              // the sum of the next
   std::array<std::uint64_t, kSnapshotFaults> snapshot_failures{};  // by SnapshotFault
@@ -61,7 +61,9 @@ struct StorageStatus {
   std::uint64_t log_queued_bytes = 0;  // that wait to be written
   std::uint64_t fsyncs = 0;
   std::uint64_t batches = 0;
-  std::vector<std::string> alarms;  // stable words: disk_failed, disk_full, snapshot_failed, snapshot_overdue
+  std::chrono::nanoseconds log_disk_silence{0};  // how long the disk has owed the log an answer; 0: it owes none
+  // Stable words: disk_failed, disk_full, disk_stalled, snapshot_failed, snapshot_overdue.
+  std::vector<std::string> alarms;
 };
 
 // What is in force at one moment, all of it from one MANIFEST.
@@ -120,6 +122,9 @@ class Storage {
   virtual const RecoveryReport& recovery() const noexcept = 0;
   virtual const std::vector<SettingDecision>& decisions() const noexcept = 0;
   virtual StorageStatus status() const = 0;
+  // Memory that the running snapshot has taken by copy-on-write, 0 when none runs. The kernel counts the pages of a
+  // process for it: some milliseconds a GiB.
+  virtual std::uint64_t snapshot_memory_bytes() const = 0;
   virtual SettingsInForce settings_in_force() const = 0;
   // Of this directory; another one after a restore.
   virtual std::string instance_id() const = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -16,6 +17,10 @@ using namespace std::chrono_literals;
 constexpr auto kTick = 200ms;
 // A snapshot that failed is not tried again sooner, unless the interval is shorter.
 constexpr auto kRetryAfter = 30s;
+// A call to the log's disk that takes longer is worth an alarm.
+constexpr auto kDiskStalls = 5s;
+
+bool by_interval(Mode mode) { return mode == Mode::kSnapshot || mode == Mode::kHybrid; }
 
 }  // namespace
 
@@ -42,6 +47,8 @@ void StorageImpl::wait_for_tick() {
 }
 
 void StorageImpl::tick() {
+  watch_disk();
+  watch_changes();
   if (!jobs_->busy() && snapshot_due()) {
     // The outcome is in the figures and in the log.
     jobs_->post([this] {
@@ -66,6 +73,43 @@ bool StorageImpl::snapshot_due() const {
   const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
   const std::uint64_t newest = manifest->snapshots.empty() ? 0 : manifest->snapshots.back().bytes;
   return outgrown(settings, snapshots_->log_bytes_since(), newest);
+}
+
+// A disk that hangs fails nothing: without this line nobody would know what writes wait for.
+void StorageImpl::watch_disk() {
+  const bool stalls = core_.journal->figures().disk_silence > kDiskStalls;
+  if (stalls == std::exchange(disk_stalls_, stalls)) return;
+  if (stalls) {
+    core_.alarm("the disk of the log has not answered for 5 s: writes wait for it");
+  } else {
+    core_.info("the disk of the log answers again");
+  }
+}
+
+// There is something for a snapshot to hold: an interval without changes needs none.
+bool StorageImpl::snapshot_owed() const {
+  const Settings settings = core_.settings();
+  const Revision changes = core_.journal->applied() - snapshots_->figures().changes_counted_from;
+  return by_interval(settings.mode) && changes >= settings.snapshot_min_changes;
+}
+
+void StorageImpl::watch_changes() {
+  const bool owed = snapshot_owed();
+  std::lock_guard lock(mutex_);
+  if (!owed) {
+    owed_since_.reset();
+  } else if (!owed_since_) {
+    owed_since_ = core_.clock.monotonic();
+  }
+}
+
+// Whether the last one failed, is still being written or was never begun.
+bool StorageImpl::snapshot_overdue() const {
+  if (!snapshot_owed()) return false;
+  const MonotonicTime last_success = snapshots_->figures().last_success;
+  const auto interval = core_.settings().snapshot_interval;
+  std::lock_guard lock(mutex_);
+  return owed_since_ && core_.clock.monotonic() - std::max(*owed_since_, last_success) > 2 * interval;
 }
 
 // ---- Status and stop --------------------------------------------------------------------------------------------
@@ -111,12 +155,17 @@ StorageStatus StorageImpl::status() const {
   status.log_queued_bytes = log.queued_bytes;
 
   const bool failed = !core_.journal->failure().ok();
-  const bool by_interval = status.settings.mode == Mode::kSnapshot || status.settings.mode == Mode::kHybrid;
-  const bool overdue = by_interval && snapshots.last_failed &&
-                       core_.clock.monotonic() - snapshots.last_success > 2 * status.settings.snapshot_interval;
-  status.promise_kept = !failed && !overdue;
+  const bool overdue = snapshot_overdue();
+  status.log_disk_silence = log.disk_silence;
+  const bool stalled = log.disk_silence > kDiskStalls;
+  status.promise_kept = !failed && !overdue && !stalled;
   if (failed) status.alarms.emplace_back("disk_failed");
   if (!failed && !status.accepting_writes) status.alarms.emplace_back("disk_full");
+  if (stalled) {
+    status.alarms.emplace_back("disk_stalled");
+    // Nothing is refused, but nobody is answered either.
+    if (status.settings.fsync != FsyncPolicy::kNever) status.accepting_writes = false;
+  }
   if (snapshots.last_failed) status.alarms.emplace_back("snapshot_failed");
   if (overdue) status.alarms.emplace_back("snapshot_overdue");
   return status;

@@ -39,6 +39,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   const RecoveryReport& recovery() const noexcept override { return report_; }
   const std::vector<SettingDecision>& decisions() const noexcept override { return decisions_; }
   StorageStatus status() const override;
+  std::uint64_t snapshot_memory_bytes() const override { return snapshots_->copied_bytes(); }
   SettingsInForce settings_in_force() const override;
   std::string instance_id() const override;
   std::vector<StoredSnapshot> snapshots() const override;
@@ -85,6 +86,10 @@ class StorageImpl final : public Storage, private LogKeeper {
   void wait_for_tick();
   void tick();
   bool snapshot_due() const;
+  void watch_disk();
+  bool snapshot_owed() const;
+  void watch_changes();
+  bool snapshot_overdue() const;
 
   // Snapshots on request, on the job thread (storage_requests.cc).
   absl::Status take_snapshot();
@@ -119,6 +124,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> io_work_{io_.get_executor()};
   boost::asio::steady_timer ticker_{io_};
+  bool disk_stalls_ = false;  // of the io thread: the log says so already
   std::unique_ptr<SnapshotPublisher> snapshots_;
 
   mutable std::mutex mutex_;  // guards what follows
@@ -129,6 +135,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   Mode switching_to_ = Mode::kHybrid;
   Revision switch_base_ = 0;
   std::string switch_failure_;
+  std::optional<MonotonicTime> owed_since_;  // when snapshot_owed() was first seen, until it is not
 
   SharedJob<absl::StatusOr<StoredSnapshot>> asked_snapshot_;
   SharedJob<absl::StatusOr<LogRewrite>> asked_rewrite_;

@@ -20,7 +20,8 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 
 // Every alarm there is; those of storage, and memory_limit.
-constexpr std::array kAlarms = {"disk_failed", "disk_full", "snapshot_failed", "snapshot_overdue", "memory_limit"};
+constexpr std::array kAlarms = {"disk_failed",     "disk_full",        "disk_stalled",
+                                "snapshot_failed", "snapshot_overdue", "memory_limit"};
 
 std::string code_name(std::size_t code) { return absl::StatusCodeToString(static_cast<absl::StatusCode>(code)); }
 
@@ -85,7 +86,9 @@ void add_memory_of_process(const Storage* storage, std::vector<MetricFamily>& fa
     add_figure(*memory, static_cast<double>(bytes)).label = {{"kind", kind}};
   };
   add("allocator", free_bytes_held());
-  if (storage != nullptr) add("log_queue", storage->status().log_queued_bytes);
+  if (storage == nullptr) return;
+  add("log_queue", storage->status().log_queued_bytes);
+  add("snapshot", storage->snapshot_memory_bytes());
 }
 
 // Never below 0, whatever is done to the clock.
@@ -109,6 +112,8 @@ void collect_storage(const Storage& storage, const MemoryBudget& memory, std::ve
                                {"level", "disk", static_cast<double>(status.watermarks.durable)},
                                {"level", "snapshot", static_cast<double>(status.snapshot_revision)}}));
   gauge("log_bytes", "Bytes of the log that a restart would read.", static_cast<double>(status.log_bytes));
+  gauge("log_disk_silence_seconds", "How long the disk has owed the log an answer; 0 when it owes none.",
+        std::chrono::duration<double>(status.log_disk_silence).count());
   counter("log_fsyncs_total", "Times the log was forced to disk.", status.fsyncs);
   counter("log_batches_total", "Writes to the log.", status.batches);
   families.push_back(labelled("snapshots_total", "Snapshots by result.", MetricType::Counter,
@@ -197,7 +202,8 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
   collect_store(store_, in_flight_, families);
   const std::lock_guard lock(mutex_);
   add_memory_of_process(storage_, families);
-  families.push_back(single("memory_limit_bytes", "What all of memory_bytes but the allocator's may have together.",
+  families.push_back(single("memory_limit_bytes",
+                            "What all of memory_bytes but the allocator's and a snapshot's may have together.",
                             MetricType::Gauge, static_cast<double>(memory_.limit())));
   for (const Source& source : sources_) source(families);
   if (storage_ != nullptr) {

@@ -123,6 +123,35 @@ def snapshot_overdue(server, watches):
     wait_until("writes again", lambda: server.health(WRITES) == SERVING)
 
 
+def snapshot_hangs(server, watches):
+    # Nothing has failed, and yet what changed is in no snapshot.
+    client(server, "config", "set", "snapshot-interval=1s", "snapshot-min-changes=1")
+    server.fault("child_sync_hangs", True)
+    assert server.set("uncovered") == b""
+    watches[PERSISTENCE].next(NOT_SERVING)
+    assert server.health(WRITES) == SERVING
+    server.fault("child_sync_hangs", False)
+    watches[PERSISTENCE].next(SERVING)
+    # Without a change none is owed, however long that lasts.
+    client(server, "config", "set", "snapshot-interval=1h")
+
+
+def disk_stalled(server, watches):
+    server.fault("sync_hangs", True)
+    writer = threading.Thread(target=server.set, args=("waits",))
+    writer.start()
+    watches[WRITES].next(NOT_SERVING)
+    watches[PERSISTENCE].next(NOT_SERVING)
+    for name in SERVES:
+        assert server.health(name) == SERVING, name
+    server.wait_for_line("the disk of the log has not answered for 5 s")
+    server.fault("sync_hangs", False)
+    watches[WRITES].next(SERVING)
+    watches[PERSISTENCE].next(SERVING)
+    writer.join()
+    states(server)
+
+
 def disk_failed(server, watches):
     server.fault("sync_fails", True)
     assert "OUTCOME_UNKNOWN" in server.set("in doubt")
@@ -160,6 +189,8 @@ def main():
         out_of_memory(server, watches)
         out_of_disk(server, watches)
         snapshot_overdue(server, watches)
+        snapshot_hangs(server, watches)
+        disk_stalled(server, watches)
         disk_failed(server, watches)
         for name in SERVES:
             watches[name].silent()

@@ -82,7 +82,7 @@ def calls_and_writes(server):
     expect(server, f'rpc_requests_total{of_set},code="INVALID_ARGUMENT"}}', is_(1), "one refused")
     expect(server, f"rpc_duration_seconds_count{of_set}}}", is_(201), "all of them")
     expect(server, f"rpc_duration_seconds_sum{of_set}}}", more_than(0), "they took time")
-    for stage, calls in (("queue", 200), ("disk", 200), ("exec", 202), ("send", 202)):
+    for stage, calls in (("disk", 200), ("exec", 202), ("send", 202)):
         expect(server, f'rpc_stage_seconds_count{{stage="{stage}"}}', more_than(calls - 1), f"{calls} calls")
     expect(server, "keys", is_(200), "200 keys")
     expect(server, 'memory_bytes{kind="data"}', more_than(200 * 200), "keys and values")
@@ -92,6 +92,7 @@ def calls_and_writes(server):
                    "connections_accepted_total", 'memory_bytes{kind="allocator"}'):
         expect(server, sample, more_than(0 if "allocator" in sample else before[sample]), "it grows with writes")
     assert server.metrics()["log_group_size_sum"] == 200
+    assert server.metrics()['rpc_stage_seconds_count{stage="queue"}'] < 200, "the log had room for most of them"
     # The ratio is that since the last look: while nothing but calls is going on, then while nothing is.
     end = time.monotonic() + 1.1
     while time.monotonic() < end:
@@ -115,7 +116,14 @@ def snapshots(server):
     before = server.metrics()
     assert "snapshot_last_success" not in before, "before the first there is nothing to tell"
     assert "snapshot_copied_bytes" not in before and before["snapshot_pause_seconds"] == 0
-    client(server, "snapshot")
+    assert before['memory_bytes{kind="snapshot"}'] == 0
+    server.fault("child_sync_hangs", True)
+    taken = threading.Thread(target=client, args=(server, "snapshot"))
+    taken.start()
+    expect(server, 'memory_bytes{kind="snapshot"}', more_than(0), "the child has pages of its own")
+    server.fault("child_sync_hangs", False)
+    taken.join()
+    expect(server, 'memory_bytes{kind="snapshot"}', is_(0), "it is gone")
     expect(server, 'snapshots_total{result="taken"}', is_(1), "one was taken")
     expect(server, "snapshot_seconds", more_than(0), "it took time")
     expect(server, "snapshot_last_success", is_(1), "it counts")
@@ -169,10 +177,36 @@ def hanging_disk(server):
     for writer in writers[1:]:
         writer.start()
     expect(server, 'memory_bytes{kind="log_queue"}', more_than(999), "writes wait in the log's queue")
+    expect(server, "log_disk_silence_seconds", more_than(0), "the disk owes an answer")
+    expect(server, 'alarms{name="disk_stalled"}', is_(1), "raised after 5 s")
     server.fault("sync_hangs", False)
     for writer in writers:
         writer.join()
     expect(server, 'memory_bytes{kind="log_queue"}', is_(0), "the queue is empty")
+    expect(server, 'alarms{name="disk_stalled"}', is_(0), "it clears itself")
+    expect(server, "log_disk_silence_seconds", is_(0), "the disk answers")
+
+
+def log_without_room(server):
+    client(server, "config", "set", "fsync=never")
+    waited = server.metrics()['rpc_stage_seconds_count{stage="queue"}']
+    server.fault("sync_hangs", True)
+    before = server.metrics()["log_bytes"]
+    writer = threading.Thread(target=lambda: [server.set("fill", b"f" * 100_000) for _ in range(40)])
+    writer.start()
+    expect(server, "log_bytes", more_than(before + 500_000), "writes need no sync")
+    wait_until("the segments are full and none can be prepared", lambda: writer_stands(server, writer))
+    server.fault("sync_hangs", False)
+    writer.join()
+    expect(server, 'rpc_stage_seconds_count{stage="queue"}', more_than(waited), "one has waited for room in the log")
+    client(server, "config", "set", "fsync=always")
+
+
+def writer_stands(server, writer):
+    assert writer.is_alive(), "40 writes of 100 kB had room in a log that cannot grow"
+    written = server.metrics()["log_bytes"]
+    time.sleep(0.3)  # nothing tells that something does not happen
+    return server.metrics()["log_bytes"] == written
 
 
 def calls_in_progress(server):
@@ -361,6 +395,7 @@ def main():
         request_ids(server)
         calls_in_progress(server)
         hanging_disk(server)
+        log_without_room(server)
         data_heap(server)
         look(server)
         recovery(server)

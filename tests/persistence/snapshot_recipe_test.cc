@@ -304,6 +304,7 @@ TEST_CASE("snapshot recipe: the copied memory is what was written to while the c
     fixture.child_writes.wait(false);
     const pid_t child = *fixture.forker->child();
     ::kill(child, SIGSTOP);  // It waits before each of its writes, and now until it is told to go on.
+    const std::uint64_t before = fixture.forker->copied_bytes();
     for (int i = 0; write && i < kValues; ++i) {
       const std::string name = fmt::format("key-{}", i);
       const HashedKey key(name);
@@ -311,9 +312,11 @@ TEST_CASE("snapshot recipe: the copied memory is what was written to while the c
       const std::string_view value = lock.find(key, 0)->value();
       for (std::size_t at = 0; at < value.size(); at += 4096) const_cast<char*>(value.data())[at] = 'v';
     }
+    if (write) CHECK(fixture.forker->copied_bytes() >= before + kValues * kBytes * 9 / 10);
     ::kill(child, SIGCONT);
     const SnapshotOutcome done = outcome.get();
     REQUIRE(done.status.ok());
+    CHECK(fixture.forker->copied_bytes() == 0);
     REQUIRE(done.copied_bytes.has_value());
     copied.push_back(*done.copied_bytes);
   }

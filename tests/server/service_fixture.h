@@ -27,6 +27,7 @@ class ObedientStorage final : public Storage {
   const RecoveryReport& recovery() const noexcept override { return report_; }
   const std::vector<SettingDecision>& decisions() const noexcept override { return decisions_; }
   StorageStatus status() const override { return {}; }
+  std::uint64_t snapshot_memory_bytes() const override { return 0; }
   SettingsInForce settings_in_force() const override { return {}; }
   std::string instance_id() const override { return ""; }
   std::vector<StoredSnapshot> snapshots() const override { return {}; }
