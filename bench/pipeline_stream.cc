@@ -7,6 +7,7 @@
 #include "bench/pipeline_caller.h"
 #include "client/peer_status.h"
 #include "core/absl_text.h"
+#include "core/poll_loop.h"
 #include "rpc/message.h"
 
 namespace kv {
@@ -38,7 +39,14 @@ void PipelineLane::send(std::uint64_t id, const grpc::ByteBuffer& message, std::
     }
   }
   if (begin) run(std::move(begin));
-  if (write) write_all(std::move(write));
+  if (write) start_writing(std::move(write));
+}
+
+void PipelineLane::start_writing(StreamPtr stream) {
+  Start& start = stream->start;
+  start.lane = this;
+  start.stream = std::move(stream);
+  if (!PollLoop::defer(start)) start.complete(true);
 }
 
 void PipelineLane::tend() {
@@ -49,7 +57,7 @@ void PipelineLane::tend() {
   stream_->context.TryCancel();  // It ends soon, and takes what was sent on it with it.
 }
 
-bool PipelineLane::next_to_write(Stream& stream, grpc::ByteBuffer& message) {
+bool PipelineLane::next_to_write(Stream& stream, grpc::ByteBuffer& message, grpc::WriteOptions& options) {
   const std::scoped_lock lock(mutex_);
   if (stream.ended || stream.waiting.empty()) {
     stream.writing = false;
@@ -59,14 +67,20 @@ bool PipelineLane::next_to_write(Stream& stream, grpc::ByteBuffer& message) {
   const std::uint64_t id = stream.waiting.front().id;
   stream.under_way.emplace(id, std::move(stream.waiting.front()));
   stream.waiting.pop_front();
+  if (stream.waiting.empty()) {
+    options.clear_buffer_hint();
+  } else {
+    options.set_buffer_hint();
+  }
   return true;
 }
 
 Detached PipelineLane::write_all(StreamPtr stream) {
   grpc::ByteBuffer message;
+  grpc::WriteOptions options;
   for (;;) {
-    if (!next_to_write(*stream, message)) break;
-    const bool written = co_await OnCompletion([&](Completion& done) { stream->call->Write(message, &done); });
+    if (!next_to_write(*stream, message, options)) break;
+    const bool written = co_await OnCompletion([&](Completion& done) { stream->call->Write(message, options, &done); });
     if (!written) break;  // The reader sees the end too, and says why. `writing` stays: nobody writes any more.
   }
   stream.reset();

@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -24,6 +25,7 @@
 
 #include "bench/shot.h"
 #include "client/endpoint.h"
+#include "core/completion.h"
 #include "core/task.h"
 
 namespace kv {
@@ -46,6 +48,18 @@ class PipelineLane {
     std::unique_ptr<Shot> shot;
     ShotSink* sink = nullptr;
   };
+  struct Stream;
+  using StreamPtr = std::shared_ptr<Stream>;
+  // Writing is to begin when the thread has nothing else to do: what others send until then leaves with it. Holds its
+  // stream meanwhile.
+  struct Start final : Completion {
+    void complete(bool) noexcept override {
+      PipelineLane& of = *lane;  // this object may go with the stream
+      of.write_all(std::move(stream));
+    }
+    PipelineLane* lane = nullptr;
+    StreamPtr stream;
+  };
   // From its opening until its last event; its coroutines hold it.
   struct Stream {
     grpc::ClientContext context;
@@ -57,14 +71,16 @@ class PipelineLane {
     bool writing = true;                                // or not begun
     bool ended = false;                                 // no more answers
     std::atomic<bool> silent{false};                    // cancelled for that
+    Start start;                                        // of whoever has set `writing`
   };
-  using StreamPtr = std::shared_ptr<Stream>;
 
   Detached run(StreamPtr stream);
   Detached write_all(StreamPtr stream);
   void take(Stream& stream, grpc::ByteBuffer& bytes);
   void fail_all(Stream& stream, const absl::Status& status);
-  bool next_to_write(Stream& stream, grpc::ByteBuffer& message);
+  void start_writing(StreamPtr stream);
+  // `options` say whether another one follows.
+  bool next_to_write(Stream& stream, grpc::ByteBuffer& message, grpc::WriteOptions& options);
   void writer_ended();
 
   Endpoint& endpoint_;

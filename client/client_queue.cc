@@ -1,6 +1,6 @@
 #include "client/client_queue.h"
 
-#include "core/completion.h"
+#include "core/poll_loop.h"
 
 namespace kv {
 
@@ -10,10 +10,6 @@ void ClientQueue::stop() {
   thread_.join();
 }
 
-void ClientQueue::run() noexcept {
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) static_cast<Completion*>(tag)->complete(ok);
-}
+void ClientQueue::run() noexcept { PollLoop::run(queue_); }
 
 }  // namespace kv

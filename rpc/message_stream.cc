@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/poll_loop.h"
 #include "rpc/overload.h"
 #include "rpc/status.h"
 
@@ -82,6 +83,7 @@ void MessageStream::hold(std::size_t bytes) noexcept {
 
 void MessageStream::send(grpc::ByteBuffer answer, std::size_t held_bytes) noexcept {
   Todo todo;
+  bool first = false;
   {
     const std::lock_guard lock(mutex_);
     unqueue_bytes(held_bytes);
@@ -90,7 +92,19 @@ void MessageStream::send(grpc::ByteBuffer answer, std::size_t held_bytes) noexce
     } else {
       queue_bytes(answer.Length());
       queue_.push_back(std::move(answer));
+      first = !writing_ && !std::exchange(flush_due_, true);
     }
+    todo = next_steps();
+  }
+  carry_out(todo);
+  if (first && !PollLoop::defer(flush_)) flush();
+}
+
+void MessageStream::flush() noexcept {
+  Todo todo;
+  {
+    const std::lock_guard lock(mutex_);
+    flush_due_ = false;
     todo = next_steps();
   }
   carry_out(todo);
@@ -159,7 +173,11 @@ void MessageStream::Finish::await_suspend(std::coroutine_handle<> waiter) {
 
 MessageStream::Todo MessageStream::next_steps() noexcept {
   Todo todo;
-  if (!writing_ && !queue_.empty()) todo.write = writing_ = sending_ = true;
+  if (!writing_ && !flush_due_ && !queue_.empty()) {
+    todo.write = writing_ = sending_ = true;
+    // Not the first: it carries the initial metadata, which the library would keep with it, and never call it written.
+    todo.more_follows = std::exchange(begun_, true) && queue_.size() > 1;
+  }
   if (reader_ == Reader::kWantsRoom) {
     if (ending_ || broken_) {
       todo.resume = std::exchange(waiting_, nullptr);
@@ -175,7 +193,11 @@ MessageStream::Todo MessageStream::next_steps() noexcept {
 }
 
 void MessageStream::carry_out(Todo todo) noexcept {
-  if (todo.write) stream_.Write(queue_.front(), static_cast<Completion*>(&written_));
+  if (todo.write) {
+    grpc::WriteOptions options;
+    if (todo.more_follows) options.set_buffer_hint();
+    stream_.Write(queue_.front(), options, static_cast<Completion*>(&written_));
+  }
   if (todo.read != nullptr) todo.read->start();
   if (todo.send_status) stream_.Finish(to_grpc(status_), static_cast<Completion*>(&sent()));
   if (todo.resume != nullptr) reactor_.post(*todo.resume);

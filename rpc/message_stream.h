@@ -7,7 +7,8 @@
 //
 // Hard part: the bound on what a stream costs. The library lets one answer be written at a time, and completes it only
 // when the peer has room. So answers queue here, read() waits while too many are promised or too many bytes are queued,
-// and a client that does not read is not read from either: its own sends stop. What all streams hold together is
+// and a client that does not read is not read from either: its own sends stop. (Answers that others follow at once are
+// handed over as one, and the library holds up to 64 KiB of them.) What all streams hold together is
 // bounded by the server's ByteBudget: a message that comes when it is full is not carried out, and ends the stream with
 // OVERLOADED behind the answers to those before it.
 // And the end: a stop must end a stream that is parked in a read, after its promised answers were sent. The library
@@ -107,11 +108,18 @@ class MessageStream final : public StreamCall {
     void complete(bool ok) noexcept override { stream.written(ok); }
     MessageStream& stream;
   };
+  // Deferred, so that the answers to messages that lie there already leave together.
+  struct Flush final : Completion {
+    explicit Flush(MessageStream& stream) : stream(stream) {}
+    void complete(bool) noexcept override { stream.flush(); }
+    MessageStream& stream;
+  };
   // Where the coroutine is.
   enum class Reader { kWorking, kWantsRoom, kReading, kGone };
   // What is to be done when the lock is given up; at most one of each.
   struct Todo {
     bool write = false;
+    bool more_follows = false;  // behind what is written
     bool send_status = false;
     Read* read = nullptr;    // has room now
     Read* resume = nullptr;  // is to see that nothing comes any more
@@ -132,11 +140,13 @@ class MessageStream final : public StreamCall {
   // Unlocked.
   void carry_out(Todo todo) noexcept;
   void written(bool ok) noexcept;
+  void flush() noexcept;
   void clear_queue() noexcept;
 
   const StreamBounds bounds_;
   grpc::ServerAsyncReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer> stream_;
   Written written_{*this};
+  Flush flush_{*this};
   absl::Status refused_;  // the coroutine's
 
   std::mutex mutex_;  // guards the rest
@@ -146,7 +156,9 @@ class MessageStream final : public StreamCall {
   std::deque<grpc::ByteBuffer> queue_;  // the first is being written when writing_
   std::size_t queued_bytes_ = 0;        // what is held included
   std::size_t message_bytes_ = 0;       // of the message being carried out
+  bool begun_ = false;                  // a first answer was handed over
   bool writing_ = false;
+  bool flush_due_ = false;    // flush() will come, and begins to write; the stream cannot end before that
   bool broken_ = false;       // the peer takes nothing any more
   bool peer_done_ = false;    // it sends nothing more
   bool ending_ = false;       // a stop has begun

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "core/poll_loop.h"
+
 namespace kv {
 
 Reactor::Reactor(std::unique_ptr<grpc::ServerCompletionQueue> queue, Bounds bounds, CallTerms& terms)
@@ -37,11 +39,7 @@ PollerTime Reactor::poller_time() const {
   return time;
 }
 
-void Reactor::poll() noexcept {
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_->Next(&tag, &ok)) static_cast<Completion*>(tag)->complete(ok);
-}
+void Reactor::poll() noexcept { PollLoop::run(*queue_); }
 
 void Reactor::post(CompletionList list) noexcept {
   if (list.empty()) return;

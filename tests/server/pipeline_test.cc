@@ -2,6 +2,7 @@
 #include <future>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -203,6 +204,27 @@ TEST_CASE("pipeline: under fsync ALWAYS a message waits once for all it shows, a
   REQUIRE(late);
   CHECK(late->id() == 1);
   CHECK(f.journal.durable() >= late->write().revision());
+}
+
+TEST_CASE("pipeline: answers that are there at the same moment all come, the first ones of their stream too") {
+  constexpr std::uint64_t kMessages = 20;
+  HeldDisk disk;
+  KeyValueFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  PipelineStream stream(*f.stub);
+  for (const int round : {0, 1}) {
+    disk.hold(true);
+    const Revision before = f.journal.applied();
+    for (std::uint64_t id = 1; id <= kMessages; ++id) REQUIRE(stream.send(Message(id).set("k", "v").request));
+    while (f.journal.applied() < before + kMessages) std::this_thread::yield();
+    disk.hold(false);
+    std::set<std::uint64_t> answered;
+    while (answered.size() < kMessages) {
+      INFO("round " << round << ", " << answered.size() << " answers");
+      const auto answer = stream.receive();
+      REQUIRE(answer);
+      CHECK(answered.insert(answer->id()).second);
+    }
+  }
 }
 
 TEST_CASE("pipeline: when the disk fails only those results are replaced that would show too much") {

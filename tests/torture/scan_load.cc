@@ -210,7 +210,7 @@ class Load {
       const auto begin = Time::now();
       const Revision revision = random() % 8 == 0 ? remove(*stub, key) : set(*stub, key, nonce);
       const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Time::now() - begin);
-      if (revision != 0) notes.push_back({revision, key, removed_ ? 0 : nonce});
+      if (revision != 0) notes.push_back({revision, key, removed ? 0 : nonce});
       Latencies& side = sides_[beside ? 1 : 0];
       const std::lock_guard lock(side.mutex);
       side.micros.push_back(static_cast<std::uint32_t>(took.count()));
@@ -219,9 +219,9 @@ class Load {
     notes_.insert(notes_.end(), notes.begin(), notes.end());
   }
 
-  static thread_local bool removed_;
+  static thread_local bool removed;
   static Revision set(v1::KeyValueService::Stub& stub, std::uint32_t key, std::uint32_t nonce) {
-    removed_ = false;
+    removed = false;
     v1::SetRequest request;
     request.set_key(key_of(key));
     request.set_value(value_of(key, nonce));
@@ -232,7 +232,7 @@ class Load {
     return response.write().revision();
   }
   static Revision remove(v1::KeyValueService::Stub& stub, std::uint32_t key) {
-    removed_ = true;
+    removed = true;
     v1::DeleteRequest request;
     request.set_key(key_of(key));
     grpc::ClientContext context;
@@ -321,7 +321,7 @@ class Load {
   std::vector<std::thread> writers_;
 };
 
-thread_local bool Load::removed_ = false;
+thread_local bool Load::removed = false;
 
 int run(const Options& options) {
   TortureResult result;
