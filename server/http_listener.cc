@@ -12,6 +12,14 @@
 namespace kv {
 namespace {
 
+// The library gives each connection a thread from its first byte to its last, a silent one too. A thread that waits
+// costs next to nothing, so there are many, and none waits long: as many silent connections as there are threads cost
+// nobody anything, twice as many a second, and so on. Descriptors for all of them are reserved (descriptor_limit.cc).
+constexpr const char* kThreads = "32";
+constexpr const char* kWaiting = "16";  // accepted, and without a thread yet
+// For the whole head of a request, for each step of its answer, and at most for so long a silent one delays a stop.
+constexpr const char* kPatienceMs = "1000";
+
 struct Page {
   int status = 200;
   std::string_view type = "text/plain; charset=utf-8";
@@ -55,8 +63,8 @@ struct HttpListener::Server {
           return is_ready() ? Page{.body = "ready\n"} : Page{.status = 503, .body = "not ready\n"};
         }),
         version([] { return Page{.body = fmt::format("kvstore_server {}\n", kVersion)}; }),
-        civet(std::vector<std::string>{"listening_ports", address, "num_threads", "2", "request_timeout_ms", "10000",
-                                       "enable_directory_listing", "no"}) {
+        civet(std::vector<std::string>{"listening_ports", address, "num_threads", kThreads, "connection_queue", kWaiting,
+                                       "request_timeout_ms", kPatienceMs, "enable_directory_listing", "no"}) {
     civet.addHandler("/metrics$", metrics);
     civet.addHandler("/livez$", live);
     civet.addHandler("/readyz$", ready);

@@ -1,7 +1,10 @@
 // The small HTTP listener beside gRPC, for scrapers and orchestrators: /metrics, /livez, /readyz, /version.
 //
-// Threads:  its own two; the callbacks are called on them, at any time between open() and destruction.
-// Lifetime: the destructor ends the threads, in milliseconds.
+// The hard part is a peer that connects and says nothing: it must not take probes their answer, or an orchestrator ends
+// a server that is well. It has a second for its request, and 32 of them at a time keep nobody waiting.
+//
+// Threads:  its own 32; the callbacks are called on them, at any time between open() and destruction.
+// Lifetime: the destructor ends the threads, in milliseconds; in a second when somebody is connected and silent.
 // Errors:   an address that cannot be bound is kUnavailable, naming it; anything but GET of the four paths is 404 or
 // 405.
 #pragma once

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/descriptor.h"
 #include "kvstore/kvstore.grpc.pb.h"
 #include "tests/support/running_server.h"
 #include "tests/support/temp_directory.h"
@@ -75,21 +76,25 @@ std::string health(const RunningServer& server, const std::string& name) {
   return {reinterpret_cast<const char*>(bytes.begin()), bytes.size()};
 }
 
-std::string http_get(int port, const std::string& path) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+Descriptor connected_to(int port) {
+  Descriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  return fd;
+}
+
+std::string http_get(int port, const std::string& path) {
+  const Descriptor fd = connected_to(port);
   const std::string request = "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-  REQUIRE(::write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size()));
+  REQUIRE(::write(fd.get(), request.data(), request.size()) == static_cast<ssize_t>(request.size()));
   std::string answer;
   char buffer[4096];
-  for (ssize_t got = ::read(fd, buffer, sizeof buffer); got > 0; got = ::read(fd, buffer, sizeof buffer)) {
+  for (ssize_t got = ::read(fd.get(), buffer, sizeof buffer); got > 0; got = ::read(fd.get(), buffer, sizeof buffer)) {
     answer.append(buffer, static_cast<std::size_t>(got));
   }
-  ::close(fd);
   return answer;
 }
 
@@ -334,6 +339,28 @@ TEST_CASE("process: an HTTP address that others reach is warned of, and its list
   RunningServer server({directory.file("data"), {"--http-listen", "0.0.0.0:0"}, {}, {}});
   CHECK_THAT(server.log(), Contains("listening on 0.0.0.0:0 for HTTP: everybody who can connect"));
   CHECK_THAT(http_get(http_port(server), "/livez"), Contains("200 OK"));
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("process: connections that say nothing keep no probe waiting, and are closed") {
+  using Clock = std::chrono::steady_clock;
+  // Of the second that a silent one has, on a machine with much to do.
+  constexpr std::chrono::seconds kBound{5};
+  TempDirectory directory;
+  RunningServer server({directory.file("data"), {"--http-listen", "127.0.0.1:0"}, {}, {}});
+  const int port = http_port(server);
+  std::vector<Descriptor> silent;
+  for (int i = 0; i < 30; ++i) {
+    silent.push_back(connected_to(port));
+    // Every other one begins a request and leaves it at that.
+    if (i % 2 == 1) REQUIRE(::write(silent.back().get(), "GET /livez", 10) == 10);
+  }
+  const Clock::time_point begin = Clock::now();
+  for (const char* path : {"/livez", "/readyz", "/metrics"}) CHECK_THAT(http_get(port, path), Contains("200 OK"));
+  CHECK(Clock::now() - begin < kBound);
+  char byte = 0;
+  CHECK(::read(silent.front().get(), &byte, 1) == 0);
+  CHECK(Clock::now() - begin < kBound);
   CHECK(server.stop() == 0);
 }
 
