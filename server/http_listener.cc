@@ -63,8 +63,8 @@ struct HttpListener::Server {
           return is_ready() ? Page{.body = "ready\n"} : Page{.status = 503, .body = "not ready\n"};
         }),
         version([] { return Page{.body = fmt::format("kvstore_server {}\n", kVersion)}; }),
-        civet(std::vector<std::string>{"listening_ports", address, "num_threads", kThreads, "connection_queue", kWaiting,
-                                       "request_timeout_ms", kPatienceMs, "enable_directory_listing", "no"}) {
+        civet(std::vector<std::string>{"listening_ports", address, "num_threads", kThreads, "connection_queue",
+                                       kWaiting, "request_timeout_ms", kPatienceMs, "enable_directory_listing", "no"}) {
     civet.addHandler("/metrics$", metrics);
     civet.addHandler("/livez$", live);
     civet.addHandler("/readyz$", ready);

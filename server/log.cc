@@ -1,12 +1,13 @@
 #include "server/log.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include "core/utf8.h"
+#include "core/printable.h"
 
 namespace kv {
 namespace {
@@ -30,19 +31,23 @@ spdlog::level::level_enum level_of(Severity severity) {
 }  // namespace
 
 std::string escaped(std::string_view text, bool json) {
-  const bool utf8 = is_utf8(text);
   std::string result;
   result.reserve(text.size() + 8);
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\\' || (json && c == '"')) {
-      result += '\\';
-      result += c;
-    } else if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !utf8)) {
-      result += fmt::format(fmt::runtime(json ? "\\u{:04x}" : "\\x{:02x}"), byte);
+  const auto append = [&](std::string_view form, std::uint32_t number) {
+    result += fmt::format(fmt::runtime(form), number);
+  };
+  while (!text.empty()) {
+    const Character character = first_character(text);
+    const std::string_view bytes = text.substr(0, std::max<std::size_t>(character.size, 1));
+    if (is_printable(character)) {
+      if (bytes == "\\" || (json && bytes == "\"")) result += '\\';
+      result += bytes;
+    } else if (json && character.size != 0) {
+      append("\\u{:04x}", character.code);
     } else {
-      result += c;
+      for (const char c : bytes) append(json ? "\\u{:04x}" : "\\x{:02x}", static_cast<unsigned char>(c));
     }
+    text.remove_prefix(bytes.size());
   }
   return result;
 }

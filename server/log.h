@@ -1,7 +1,7 @@
 // The one logger of the server: lines on standard error, as text or as JSON objects.
 //
-// What clients and files say may be in a message, so control characters are escaped in both forms: nobody can forge a
-// line.
+// What clients and files say may be in a message, so what core/printable.h would not show is escaped in both forms:
+// nobody can forge a line, whatever the reader of the log takes for the end of one.
 //
 // Threads: configure_log() once, before other threads; the rest from any thread.
 #pragma once
@@ -43,7 +43,8 @@ void log_error(fmt::format_string<Arguments...> format, Arguments&&... arguments
   log_line(Severity::kError, fmt::format(format, std::forward<Arguments>(arguments)...));
 }
 
-// One line's text with control characters, backslashes and bytes that are not UTF-8 escaped; for JSON also quotes.
+// One line's text with backslashes, bytes that are not UTF-8 and characters that are not printable escaped: byte by
+// byte in text, by their code in JSON, where quotes are escaped too.
 std::string escaped(std::string_view text, bool json);
 
 }  // namespace kv

@@ -4,38 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "core/printable.h"
+
 namespace kv {
 namespace {
-
-struct Character {
-  std::uint32_t code = 0;
-  std::size_t size = 0;  // 0: not UTF-8.
-};
-
-// Decodes strictly: no overlong forms, no surrogates, nothing above U+10FFFF.
-Character first_character(std::string_view bytes) {
-  const auto at = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i])); };
-  const std::uint32_t lead = at(0);
-  if (lead < 0x80) return {lead, 1};
-  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || bytes.size() < size) return {};
-  std::uint32_t code = lead & (0x7fu >> size);
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return {};
-    code = code << 6 | (at(i) & 0x3f);
-  }
-  static constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
-  if (code < kLeast[size] || code > 0x10ffff || surrogate) return {};
-  return {code, size};
-}
-
-bool printable_code(std::uint32_t code) {
-  const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
-  const bool direction = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-  const bool line_break = code == 0x2028 || code == 0x2029;
-  return !control && !direction && !line_break;
-}
 
 void append_escape(std::string& out, char c) {
   switch (c) {
@@ -60,7 +32,7 @@ std::string escape(std::string_view bytes, std::string_view also) {
   while (!bytes.empty()) {
     const Character character = first_character(bytes);
     const std::size_t size = character.size == 0 ? 1 : character.size;
-    if (character.size == 0 || !printable_code(character.code)) {
+    if (!is_printable(character)) {
       for (char c : bytes.substr(0, size)) append_escape(out, c);
     } else {
       if (size == 1 && also.find(bytes.front()) != also.npos) out += '\\';
@@ -78,7 +50,7 @@ std::string in_quotes(std::string_view bytes) { return '"' + escape(bytes, "\\\"
 bool is_printable(std::string_view bytes) {
   while (!bytes.empty()) {
     const Character character = first_character(bytes);
-    if (character.size == 0 || !printable_code(character.code)) return false;
+    if (!is_printable(character)) return false;
     bytes.remove_prefix(character.size);
   }
   return true;
