@@ -36,18 +36,26 @@ int act(kv::CommandLine line) {
   return only_recover ? application.recover_only() : application.run();
 }
 
+// Said before there are settings for a log, or after all else has failed; what comes from outside is escaped here too.
+int refuse(std::string_view why, const std::vector<std::string>& arguments, kv::ExitCode code) {
+  if (kv::refusal_format(arguments, kv::process_environment()) == "json") {
+    kv::configure_log("error", "json");
+    kv::log_line(kv::Severity::kError, why);
+  } else {
+    fmt::print(stderr, "kvstore_server: {}\n", kv::escaped(why, false));
+  }
+  return code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
   try {
-    auto line = kv::read_command_line(std::vector<std::string>(argv + 1, argv + argc), kv::process_environment());
-    if (!line.ok()) {
-      fmt::print(stderr, "kvstore_server: {}\n", kv::message_of(line.status()));
-      return kv::kExitBadSettings;
-    }
+    auto line = kv::read_command_line(arguments, kv::process_environment());
+    if (!line.ok()) return refuse(kv::message_of(line.status()), arguments, kv::kExitBadSettings);
     return act(*std::move(line));
   } catch (const std::exception& unexpected) {
-    fmt::print(stderr, "kvstore_server: {}\n", unexpected.what());
-    return kv::kExitUnexpected;
+    return refuse(unexpected.what(), arguments, kv::kExitUnexpected);
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -107,6 +108,23 @@ absl::StatusOr<Options> options_of(const GivenSettings& settings) {
   return options;
 }
 
+// What is said of one setting, whatever else may be wrong.
+std::optional<std::string> flag_value(const std::vector<std::string>& arguments, std::string_view flag) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == flag && i + 1 < arguments.size()) return arguments[i + 1];
+    if (argument.starts_with(flag) && argument.substr(flag.size()).starts_with('=')) {
+      return std::string(argument.substr(flag.size() + 1));
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> variable(const Environment& environment, std::string_view flag) {
+  const auto found = environment.find(environment_name(flag));
+  return found == environment.end() ? std::nullopt : std::optional(found->second);
+}
+
 absl::StatusOr<GivenSettings> resolve(const RawFlags& flags, const Environment& environment) {
   GivenSettings settings;
   RawSettings defaults;
@@ -155,6 +173,21 @@ absl::StatusOr<CommandLine> read_command_line(const std::vector<std::string>& ar
   line.options = *std::move(options);
   line.settings = *std::move(settings);
   return line;
+}
+
+std::string refusal_format(const std::vector<std::string>& arguments, const Environment& environment) {
+  constexpr std::string_view kFlag = "log-format";
+  const std::string path = flag_value(arguments, "--config").value_or(variable(environment, "config").value_or(""));
+  std::optional<std::string> in_file;
+  if (!path.empty()) {
+    const auto file = settings_from_file(path);
+    if (file.ok() && file->contains(std::string(kFlag))) in_file = file->at(std::string(kFlag)).values.front();
+  }
+  for (const auto& said : {flag_value(arguments, "--log-format"), variable(environment, kFlag), in_file}) {
+    if (!said) continue;
+    if (auto word = checked_value(*find_setting(kFlag), *said); word.ok()) return *std::move(word);
+  }
+  return "text";
 }
 
 std::string help_text() {

@@ -68,6 +68,10 @@ Environment process_environment();
 absl::StatusOr<CommandLine> read_command_line(const std::vector<std::string>& arguments,
                                               const Environment& environment);
 
+// The form, "text" or "json", of the line that tells of a refusal by read_command_line(): as flags, environment or file
+// say, whichever of them comes first of which that much can be read.
+std::string refusal_format(const std::vector<std::string>& arguments, const Environment& environment);
+
 std::string help_text();
 // A file that --config reads back to the same settings, with the source of each as a comment.
 std::string config_text(const GivenSettings& settings);

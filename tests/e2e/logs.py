@@ -2,7 +2,7 @@
 """logs.py SERVER CLIENT FAULTS_LIBRARY WORK_DIRECTORY
 
 Every line of a JSON log is one object of three members, whatever clients send: hostile keys, bytes that are no message, and
-values that must never be in it. And the level changes while the server runs.
+values that must never be in it. The level changes while the server runs. And a refusal of the settings is one line too.
 """
 import json
 import os
@@ -14,7 +14,7 @@ from observed_server import Server, wait_until
 
 server_binary, client_binary, faults_library, work = sys.argv[1:5]
 SECRET = b"a value that is nobody's business"
-HOSTILE = 'key"}\n{"level":"error","message":"forged \\ \x07'
+HOSTILE = 'key"}\n{"level":"error","message":"forged \\ \x07\u009b2J\u0085\u2028next'
 
 
 def client(server, *words):
@@ -35,7 +35,24 @@ def held_write(server, key):
     os.remove(delivered)
 
 
+def refused_settings():
+    """Said before there is a log: in the form that was asked for, and in one line."""
+    forged = "x\nforged line \u2028\x1b[2J"
+    for form in ("text", "json"):
+        environment = dict(os.environ, KVSTORE_LOG_FORMAT=form, KVSTORE_MODE=forged)
+        done = subprocess.run([server_binary], env=environment, capture_output=True, check=False)
+        assert done.returncode == 2, done
+        text = done.stderr.decode()
+        line = text.removesuffix("\n")
+        assert line.isprintable() and "forged line" in line, f"{form}: {text!r}"
+        if form == "json":
+            event = json.loads(line)
+            assert list(event) == ["time", "level", "message"] and event["level"] == "error", line
+            assert f"KVSTORE_MODE is '{forged}', but must be one of" in event["message"], line
+
+
 def main():
+    refused_settings()
     with Server(server_binary, work, faults_library, "--log-format", "json", "--slow-threshold", "1ms") as server:
         server.start()
         client(server, "config", "set", "log-level=debug")
@@ -63,6 +80,7 @@ def main():
             assert list(event) == ["time", "level", "message"], line
             assert event["level"] in ("debug", "info", "warning", "error"), line
             assert SECRET.decode() not in line, line
+            assert line.removesuffix("\n").isprintable(), f"a line with something else than text: {line!r}"
         client_lines = [line for line in server.log if "forged" in line]
         assert client_lines and all(json.loads(line)["level"] == "debug" for line in client_lines)
     print("every line is an object, and none tells a value")

@@ -223,3 +223,18 @@ TEST_CASE("options: the actions are recognised, and help names every setting wit
     CHECK_THAT(help_text(), Contains(fmt::format("--{}", row.flag)) && Contains(accepted(row)));
   }
 }
+
+TEST_CASE("options: a refusal has the form that flags, environment or file name, so far as they can be read") {
+  Command command;
+  const auto form = [&](std::vector<std::string> arguments) { return refusal_format(arguments, command.environment); };
+  CHECK(form({"--mode", "x"}) == "text");
+  CHECK(form({"--no-such-flag", "--log-format", "json"}) == "json");
+  CHECK(form({"--log-format=json", "--mode=x"}) == "json");
+  CHECK(form({"--log-format"}) == "text");
+  command.file("log-format = json\nmode = x\n");
+  CHECK(form({}) == "json");
+  CHECK(form({"--log-format", "xml"}) == "json");
+  command.environment["KVSTORE_LOG_FORMAT"] = "text";
+  CHECK(form({}) == "text");
+  CHECK(form({"--log-format", "json"}) == "json");
+}
