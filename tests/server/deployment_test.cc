@@ -99,3 +99,30 @@ TEST_CASE("deployment: the grace of compose file, manifest and unit is longer th
   CHECK(60 * seconds("packaging/kvstore_server.service.in", "TimeoutStopSec=(\\d+)min") >
         seconds("packaging/kvstore_server.service.in", "KVSTORE_STOP_TIMEOUT=(\\d+)s"));
 }
+
+TEST_CASE("deployment: both images have one build stage, so that the second finds it made") {
+  const auto build_stage = [](const std::string& path) {
+    const std::string text = text_of(path);
+    const std::size_t end = text.find(" AS runtime\n");
+    REQUIRE(end != text.npos);
+    return text.substr(0, end);
+  };
+  CHECK(build_stage("Dockerfile.server") == build_stage("Dockerfile.client"));
+}
+
+TEST_CASE("deployment: the compose file asks for health as the image does, word for word") {
+  const auto found_in = [](const std::string& path, const std::string& pattern) {
+    std::smatch found;
+    const std::string text = text_of(path);
+    CAPTURE(path, pattern);
+    REQUIRE(std::regex_search(text, found, std::regex(pattern)));
+    return std::regex_replace(found[1].str(), std::regex("[\",]"), "");
+  };
+  for (const char* option : {"interval", "timeout", "start_period", "retries"}) {
+    const std::string flag = std::regex_replace(std::string(option), std::regex("_"), "-");
+    CHECK(found_in("docker-compose.yml", std::string("\n    ") + option + ": (\\S+)\n") ==
+          found_in("Dockerfile.server", "HEALTHCHECK.* --" + flag + "=(\\S+)"));
+  }
+  CHECK(found_in("docker-compose.yml", "healthcheck:\n    test: \\[CMD, ([^\\]]+)\\]") ==
+        found_in("Dockerfile.server", "HEALTHCHECK.* CMD \\[([^\\]]+)\\]"));
+}
