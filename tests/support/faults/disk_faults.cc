@@ -1,10 +1,11 @@
-// A library to preload into a server: makes its disk fail or hang, on demand and from outside.
+// A library to preload into a server: makes its disk or its fork fail or hang, on demand and from outside.
 //
 // $KV_FAULTS names a folder. While it holds a file of one of these names, calls on regular files behave so:
 //   no_space     fallocate, and writes that would grow a file, fail with ENOSPC
 //   sync_hangs   fsync and fdatasync do not return
 //   sync_fails   fsync and fdatasync fail with EIO
 //   child_sync_hangs   as sync_hangs, in forked children only: a snapshot stays unfinished for as long as wanted
+//   fork_fails   _Fork, by which snapshots fork, fails with EAGAIN
 // Every fault delivered appends one byte to KV_FAULTS/delivered, so that a test can demand that its fault was met.
 #include <cerrno>
 #include <cstdio>
@@ -86,6 +87,12 @@ ssize_t write_or_fail(int descriptor, const void* data, size_t size, off64_t off
 
 extern "C" {
 
+pid_t _Fork() {
+  if (!wanted("fork_fails")) return real<pid_t()>("_Fork")();
+  note_delivery();
+  errno = EAGAIN;
+  return -1;
+}
 int fsync(int descriptor) { return sync_or_fail("fsync", descriptor); }
 int fdatasync(int descriptor) { return sync_or_fail("fdatasync", descriptor); }
 int fallocate(int descriptor, int mode, off_t offset, off_t length) {
