@@ -1,5 +1,6 @@
 #include "rpc/health.h"
 
+#include <chrono>
 #include <coroutine>
 #include <optional>
 #include <utility>
@@ -22,6 +23,9 @@ constexpr char kWatchName[] = "/grpc.health.v1.Health/Watch";
 // One open Watch call. Its members are guarded by the board's lock.
 class HealthWatch final : public ServerStream {
  public:
+  // Serves one call after the other, for ever.
+  static Detached serve(Reactor& reactor, MethodCounts& counts, HealthService& board);
+
   HealthWatch(Reactor& reactor, HealthService& board) : ServerStream(reactor), board_(board) {}
   ~HealthWatch() {
     reactor_.streams().remove(*this);
@@ -137,29 +141,39 @@ Answer<Health> HealthService::check(const HealthRequest& request) const {
   return health;
 }
 
-Detached HealthService::serve_watch(Reactor& reactor, HealthService& board) {
+Detached HealthWatch::serve(Reactor& reactor, MethodCounts& counts, HealthService& board) {
   HealthWatch watch(reactor, board);
-  const bool accepted = co_await watch.accept(board.methods_, &Methods::request_watch);
+  const bool accepted = co_await watch.accept(board.methods_, &HealthService::Methods::request_watch);
   if (!accepted) co_return;  // The server is stopping.
-  serve_watch(reactor, board);
+  serve(reactor, counts, board);
 
   absl::Status status = watch.enter(WhenFull::kServe);
   HealthRequest request;
   if (status.ok() && !parse(watch.bytes(), request)) status = unparsable(request);
   if (status.ok()) {
     watch.join(std::move(request.service));
-    status = error(Reason::kShuttingDown, "the server is stopping");
-    for (;;) {
+    bool left = false;
+    while (!left) {
       const std::optional<Health> health = co_await watch.next();
       if (!health && watch.done()) break;
       if (!health) continue;  // What had changed has changed back.
       grpc::ByteBuffer bytes;
       serialize(*health, bytes).IgnoreError();  // two bytes always fit
       const bool written = co_await watch.write(bytes);
-      if (!written) break;
+      left = !written;
+    }
+    status = watch.still_wanted();
+    if (status.ok()) {
+      status = left ? error(Reason::kCancelledInQueue, "the caller left the watch")
+                    : error(Reason::kShuttingDown, "the server is stopping");
     }
   }
+  counts.count(status.raw_code(), std::chrono::steady_clock::now() - watch.accepted_at());
   co_await watch.finish(status);
+}
+
+Detached HealthService::serve_watch(Reactor& reactor, HealthService& board) {
+  return HealthWatch::serve(reactor, reactor.counts().method(&kWatchName[1]), board);
 }
 
 void HealthService::listen(Reactor& reactor) {

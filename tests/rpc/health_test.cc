@@ -24,6 +24,13 @@ std::string request_for(const std::string& name) {
   return name.empty() ? "" : "\x0a" + std::string(1, static_cast<char>(name.size())) + name;
 }
 
+std::uint64_t watches_ended_with(const RpcServer& server, grpc::StatusCode code) {
+  for (const MethodTotals& totals : server.totals()) {
+    if (totals.method == &kWatch[1]) return totals.by_code[code];
+  }
+  return 0;
+}
+
 // One open watch, read step by step.
 class Watcher {
  public:
@@ -128,6 +135,8 @@ TEST_CASE("health: a caller that leaves its watch leaves nothing behind") {
     CHECK(watcher.finish().error_code() == grpc::StatusCode::CANCELLED);
   }
   while (rpc.server.calls_in_flight() != 0) std::this_thread::yield();
+  CHECK(watches_ended_with(rpc.server, grpc::StatusCode::CANCELLED) == 1);
+  CHECK(watches_ended_with(rpc.server, grpc::StatusCode::UNAVAILABLE) == 0);
 }
 
 // ORIGINAL S6: one open watch delayed the exit until the kill.
@@ -142,6 +151,7 @@ TEST_CASE("health: an open watch is told NOT_SERVING and ended by a stop, long b
   CHECK(watcher.read() == kNotServing);
   CHECK(watcher.read() == "ended");
   CHECK(watcher.finish().error_message().starts_with("SHUTTING_DOWN"));
+  CHECK(watches_ended_with(rpc.server, grpc::StatusCode::UNAVAILABLE) == 1);
 }
 
 }  // namespace
