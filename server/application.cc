@@ -32,7 +32,8 @@ constexpr std::array kPromiseNames = {"kvstore.writes", "kvstore.persistence"};
 // Beside the three quarters of the memory that the data may have by default: half of what is left.
 std::size_t automatic_bytes_in_flight(std::uint64_t automatic_data_bytes) {
   constexpr std::uint64_t kLeast = 16 << 20;
-  return static_cast<std::size_t>(std::max(automatic_data_bytes / 6, kLeast));
+  constexpr std::uint64_t kMiB = 1 << 20;  // whole ones, for whoever reads it
+  return static_cast<std::size_t>(std::max(automatic_data_bytes / 6 / kMiB * kMiB, kLeast));
 }
 
 RpcServerOptions rpc_options(const Options& options, std::size_t connections_max, std::uint64_t automatic_data_bytes,
@@ -202,7 +203,7 @@ absl::Status Application::load(std::function<absl::Status()> when_locked) {
   if (!storage.ok()) return storage.status();
   storage_ = *std::move(storage);
   phase_ = Phase::kServing;  // A signal from here on is a stop with all its steps.
-  log_decisions(storage_->decisions());
+  log_decisions(storage_->decisions(), line_.settings);
   log_recovery(storage_->recovery(), store_);
   log_info("data may have {} of memory, requests and answers {}", format_size(engine_.memory().limit()),
            format_size(rpc_.bytes_in_flight().bytes_max()));

@@ -8,15 +8,25 @@
 
 namespace kv {
 
+namespace {
+
+std::string shown(const SettingRow& row, const GivenSetting& setting) {
+  return fmt::format("{}{}", fmt::join(setting.values, ", "), row.type == SettingType::kPercent ? "%" : "");
+}
+
+}  // namespace
+
 void log_settings(const GivenSettings& settings) {
   for (const SettingRow& row : setting_rows()) {
     const GivenSetting& setting = settings.at(std::string(row.flag));
-    log_info("setting {} = {} ({})", row.flag, fmt::join(setting.values, ", "), setting.where);
+    log_info("setting {} = {} ({})", row.flag, shown(row, setting), setting.where);
   }
 }
 
-void log_decisions(const std::vector<SettingDecision>& decisions) {
+void log_decisions(const std::vector<SettingDecision>& decisions, const GivenSettings& settings) {
   for (const SettingDecision& decision : decisions) {
+    const SettingRow* const row = find_setting(decision.name);
+    if (row != nullptr && shown(*row, settings.at(std::string(row->flag))) == decision.value) continue;
     log_info("in effect {} = {} ({})", decision.name, decision.value, decision.why);
   }
 }

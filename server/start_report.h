@@ -7,8 +7,10 @@
 
 namespace kv {
 
+// One line a setting: what is in force, unless log_decisions() says otherwise.
 void log_settings(const GivenSettings& settings);
-void log_decisions(const std::vector<SettingDecision>& decisions);
+// Where a stored value stands in place of the one given at this start.
+void log_decisions(const std::vector<SettingDecision>& decisions, const GivenSettings& settings);
 void log_recovery(const RecoveryReport& report, const Store& store);
 
 // One line of what has another value now; none when nothing has.

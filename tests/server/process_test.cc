@@ -151,6 +151,9 @@ TEST_CASE("process: the start log says where every setting came from, and warns 
                                Contains("setting max-snapshots = 7 (KVSTORE_MAX_SNAPSHOTS)") &&
                                Contains("setting mode = HYBRID (default)") && Contains("fresh start") &&
                                Contains("listening on 0.0.0.0:0: everybody who can connect"));
+  // Once, and as a person would write it.
+  CHECK_THAT(server.log(), Contains("setting log-rewrite-growth = 100% (default)") && !Contains("in effect "));
+  CHECK_THAT(server.log(), Catch::Matches("[^]*data may have \\d+MiB of memory, requests and answers \\d+MiB\n[^]*"));
 }
 
 TEST_CASE("process: bad settings exit 2 before anything is touched") {
