@@ -32,7 +32,7 @@ install(FILES ${made}/kvstore_server.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8 
 install(FILES ${made}/kvstore_client.1 ${made}/kvstore_tool.1 ${made}/kvstore_bench.1
         DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT system)
 # The pages lie as in the tree, so that what they point at is there.
-install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kvstore COMPONENT system)
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md ${packaging}/copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kvstore COMPONENT system)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kvstore COMPONENT system)
 install(DIRECTORY protos DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kvstore COMPONENT system FILES_MATCHING PATTERN *.proto)
 # Where the programs lie is known when they are installed: --prefix and cpack have a word in it.

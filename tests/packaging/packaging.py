@@ -65,6 +65,8 @@ def check_manuals(tree, version):
                               env={"MANWIDTH": "200", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, check=False)
         check(done.returncode == 0 and not done.stderr, f"{page.name}: {done.stderr}")
         check(f"kvstore {version}" in done.stdout, f"{page.name} is not of version {version}")
+        told = re.search(r"^EXIT STATUS$(.*?)^\S", done.stdout, re.MULTILINE | re.DOTALL)
+        check(told and re.match(r"\s*0\b", told.group(1)), f"{page.name} does not say what the exit codes mean")
     shown = subprocess.run(["man", "-E", "UTF-8", "-l", tree / "usr/share/man/man8/kvstore_server.8"], capture_output=True,
                            text=True, env={"MANWIDTH": "300", "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, check=False).stdout
     for line in run(tree / "usr/bin/kvstore_server", "--help").splitlines():
@@ -111,6 +113,8 @@ def main():
                 check(said == f"{program} {version}\n", f"{program} --version says {said!r}")
             check_pages(tree / "usr/share/doc/kvstore")
             check_other_prefix(build, work)
+            copyright_file = tree / "usr/share/doc/kvstore/copyright"  # where Debian looks for it
+            check(copyright_file.exists() and "License: Apache-2.0" in copyright_file.read_text(), "no copyright file")
             for name in ("LICENSE", "THIRD_PARTY_NOTICES", "docs/operations.md"):
                 check((tree / "usr/share/doc/kvstore" / name).stat().st_size > 1000, f"{name} is missing")
     finally:
