@@ -6,6 +6,7 @@
 // Either way an input that ends the process is a finding: libFuzzer leaves it in build/fuzz/found, the blind run says
 // seed and number.
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -24,6 +25,12 @@ namespace {
 constexpr std::size_t kInputBytesMax = 64 << 10;
 
 std::uint64_t inputs = 0;  // decoded so far
+const auto started_at = std::chrono::steady_clock::now();
+
+std::uint64_t seconds_run() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_at).count());
+}
 
 void take(Bytes input) {
   ++inputs;
@@ -40,7 +47,7 @@ void print_result(const Options& options, std::string_view how) {
          .variant = fmt::format("{} {}", KV_DECODER, how),
          .cycles = inputs,
          .seed = options.seed,
-         .counts = {{"seconds", options.seconds}, {"taken", taken}},
+         .counts = {{"seconds", seconds_run()}, {"taken", taken}},
          .passed = taken > 0});
 }
 
