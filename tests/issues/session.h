@@ -29,7 +29,6 @@ class LegacyClient {
   // Answers when the mode's promise holds.
   grpc::Status config(kvstore::StorageMode mode, int interval_seconds = 0, int snapshots_max = 0,
                       std::int64_t log_bytes_max = 0);
-  grpc::Status wait_until_active(kvstore::StorageMode mode);
   kvstore::KeyValueStore::Stub& stub() { return *stub_; }
   const std::shared_ptr<grpc::Channel>& channel() { return channel_; }
 
