@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -99,7 +100,11 @@ class StorageFixture {
     const Mutation mutation{.kind = MutationKind::kSet, .key = key, .value = value};
     return try_write(std::span(&mutation, 1), nullptr);
   }
+  // One record of them all, of different keys.
+  absl::StatusOr<Revision> try_record(std::span<const Mutation> mutations) { return try_write(mutations, nullptr); }
   Level last_level() const { return level_; }
+  // Whether the last write was applied: false means that it is refused for good, whatever the error.
+  bool last_applied() const { return applied_; }
   // Whether an explicit level would have been refused for the last write.
   absl::Status last_disk_check() const { return disk_check_; }
   // The same, and it must be OK.
@@ -124,6 +129,16 @@ class StorageFixture {
   Revision erase(const std::string& key) { return write({.kind = MutationKind::kDelete, .key = key, .value = {}}); }
   void put_many(const std::string& prefix, int count, std::size_t value_bytes = 10) {
     for (int i = 0; i < count; ++i) put(prefix + std::to_string(i), std::string(value_bytes, 'v'));
+  }
+  // When each key is due that has an expiry.
+  std::map<std::string, UnixMillis> expiries() const {
+    std::map<std::string, UnixMillis> due;
+    for (std::size_t i = 0; i < store_->shard_count(); ++i) {
+      store_->read_shard(i).for_each(clock_.now(), [&](const Entry& entry) {
+        if (entry.expires()) due[std::string(entry.key())] = entry.expire_at();
+      });
+    }
+    return due;
   }
   Data data() const {
     Data data;
@@ -215,10 +230,11 @@ class StorageFixture {
     write_on(mutations, request, done);
     return done.get_future().get();
   }
-  // Resumes on the scheduler's thread wherever it waits. At most one mutation.
+  // Resumes on the scheduler's thread wherever it waits.
   Detached write_on(std::span<const Mutation> mutations, const RequestBlock* request,
                     std::promise<absl::StatusOr<Revision>>& done) {
     Journal& journal = storage_->journal();
+    applied_ = false;
     auto ticket = co_await journal.admit(record_bytes_of(mutations, request), scheduler_);
     if (!ticket.ok()) {
       done.set_value(ticket.status());
@@ -227,25 +243,36 @@ class StorageFixture {
     const Level level = level_ = ticket->default_level();
     disk_check_ = ticket->check_level(Level::kDisk);
     const Revision revision = apply(*std::move(ticket), mutations, request);
+    applied_ = true;
     const absl::Status reached = co_await journal.wait_written(revision, level, scheduler_);
     done.set_value(reached.ok() ? absl::StatusOr<Revision>(revision) : reached);
   }
+  // As the engine does it: every shard is locked, in index order, before anything is prepared.
   Revision apply(Ticket&& ticket, std::span<const Mutation> mutations, const RequestBlock* request) {
-    const HashedKey key(mutations.empty() ? "" : mutations.front().key);
-    WriteLock lock = store_->write(key);
+    std::vector<HashedKey> keys;
+    for (const Mutation& mutation : mutations) keys.emplace_back(mutation.key);
+    if (keys.empty()) keys.emplace_back("");  // A claim needs the lock of some shard.
+    std::set<std::size_t> shards;
+    for (const HashedKey& key : keys) shards.insert(store_->shard_of(key));
+    std::map<std::size_t, WriteLock> locks;
+    for (const std::size_t shard : shards) locks.emplace(shard, store_->write_shard(shard));
     std::optional<RequestClaim> claim;
     if (request != nullptr) claim.emplace(store_->requests().claim(request->id, clock_.now()));
-    std::optional<PreparedPut> prepared;
-    if (!mutations.empty() && mutations.front().kind == MutationKind::kSet) {
-      const Mutation& put = mutations.front();
-      prepared = lock.prepare_put(key, put.value, put.type, put.expire_at);
+    std::vector<std::optional<PreparedPut>> prepared(mutations.size());
+    for (std::size_t i = 0; i < mutations.size(); ++i) {
+      const Mutation& put = mutations[i];
+      if (put.kind != MutationKind::kSet) continue;
+      prepared[i] = locks.at(store_->shard_of(keys[i])).prepare_put(keys[i], put.value, put.type, put.expire_at);
     }
     const Revision revision = storage_->journal().append(std::move(ticket), mutations, request);
     if (claim) claim->remember(*request, revision);
-    if (prepared) {
-      lock.publish(*std::move(prepared), revision);
-    } else if (const Entry* entry = lock.find_even_due(key)) {
-      lock.erase(*entry, revision);
+    for (std::size_t i = 0; i < mutations.size(); ++i) {
+      WriteLock& lock = locks.at(store_->shard_of(keys[i]));
+      if (prepared[i]) {
+        lock.publish(*std::move(prepared[i]), revision);
+      } else if (const Entry* entry = lock.find_even_due(keys[i])) {
+        lock.erase(*entry, revision);
+      }
     }
     return revision;
   }
@@ -254,6 +281,7 @@ class StorageFixture {
   std::string root_ = directory_.path();
   std::atomic<Level> level_{Level::kMemory};  // of the last write
   absl::Status disk_check_;                   // of the last write
+  std::atomic<bool> applied_{false};          // the last write
   ThreadScheduler scheduler_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<LoadProgress> progress_;

@@ -101,14 +101,15 @@ bool strike(DiskCall call, const Way& way, std::uint64_t after) {
   WriteHistory history;
   {
     StorageFixture server;
+    set_up_for_work(server);
     server.use(disk);
-    const bool completed = work(server, history);
+    const bool completed = work(server, history).completed();
     if (disk.faults_delivered() == 0 && struck == 0) return false;
     if (must_not_show(call, way)) CHECK(completed);
     TortureRun::get().count(completed ? "not_noticed" : "refused");
     if (!completed && only_full(call, way) && server.is_open()) {
       must_come_back(server, disk);
-      history.writes.push_back({"after", "the disk was full"});
+      history.writes.push_back({{{"after", "the disk was full"}}, server.clock_.now()});
       if (server.last_level() == Level::kDisk) history.safe = history.writes.size();
       TortureRun::get().count("came_back");
     }
