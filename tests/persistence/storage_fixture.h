@@ -107,7 +107,13 @@ class StorageFixture {
   bool last_applied() const { return applied_; }
   // Whether an explicit level would have been refused for the last write.
   absl::Status last_disk_check() const { return disk_check_; }
-  // The same, and it must be OK.
+  // What a reader is told who would show `revision`.
+  absl::Status readable(Revision revision) {
+    std::promise<absl::Status> told;
+    read_on(revision, told);
+    return told.get_future().get();
+  }
+  // try_put(), and it must be OK.
   Revision put(const std::string& key, const std::string& value) {
     return write({.kind = MutationKind::kSet, .key = key, .value = value});
   }
@@ -246,6 +252,10 @@ class StorageFixture {
     applied_ = true;
     const absl::Status reached = co_await journal.wait_written(revision, level, scheduler_);
     done.set_value(reached.ok() ? absl::StatusOr<Revision>(revision) : reached);
+  }
+  Detached read_on(Revision revision, std::promise<absl::Status>& told) {
+    absl::Status status = co_await storage_->journal().wait_readable(revision, scheduler_);
+    told.set_value(std::move(status));
   }
   // As the engine does it: every shard is locked, in index order, before anything is prepared.
   Revision apply(Ticket&& ticket, std::span<const Mutation> mutations, const RequestBlock* request) {

@@ -211,9 +211,9 @@ FaultyFileSystem::Verdict FaultyFileSystem::judge(DiskCall call, const std::stri
       --fault->after;
       continue;
     }
-    ++faults_delivered_;
+    if (faults_delivered_++ == 0) struck_path_ = path;
     const Verdict verdict{fault->error_number, fault->error_number == 0 ? fault->bytes_max : 0};
-    if (!fault->from_then_on) faults_.erase(fault);
+    if (!fault->from_then_on && --fault->times == 0) faults_.erase(fault);
     return verdict;
   }
   return {};
@@ -230,6 +230,10 @@ void FaultyFileSystem::heal() {
 std::uint64_t FaultyFileSystem::faults_delivered() const {
   const std::lock_guard lock(mutex_);
   return faults_delivered_;
+}
+std::string FaultyFileSystem::struck_path() const {
+  const std::lock_guard lock(mutex_);
+  return struck_path_;
 }
 void FaultyFileSystem::limit_capacity(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);

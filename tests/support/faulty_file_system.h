@@ -59,6 +59,7 @@ struct Fault {
   int error_number = EIO;     // 0: no error, but a short transfer
   std::size_t bytes_max = 1;  // of a short transfer
   bool from_then_on = false;  // else once
+  std::uint64_t times = 1;    // or so many times in a row
 };
 
 class FaultyFileSystem final : public FileSystem {
@@ -80,6 +81,8 @@ class FaultyFileSystem final : public FileSystem {
   void fail(Fault fault);
   void heal();  // forgets every fault that is left
   std::uint64_t faults_delivered() const;
+  // Of the call that the first of them struck; "" before.
+  std::string struck_path() const;
   // Space for file contents; more than that is ENOSPC, after a short write of what still fits. Raise it to make room.
   void limit_capacity(std::uint64_t bytes);
   // The n-th call from the first on (1-based, all kinds counted) and every later one fail with EIO and do nothing; if
@@ -130,6 +133,7 @@ class FaultyFileSystem final : public FileSystem {
   SimulatedDisk disk_;
   std::vector<Fault> faults_;
   std::uint64_t faults_delivered_ = 0;
+  std::string struck_path_;
   std::uint64_t capacity_bytes_ = UINT64_MAX;
   std::uint64_t power_off_at_ = UINT64_MAX;
   std::size_t torn_bytes_ = 0;
