@@ -50,11 +50,13 @@ bool strike(DiskCall call, const Way& way, std::uint64_t after) {
     INFO("on " << struck.path);
     TortureRun::get().count(end.completed() ? "not_noticed" : "noticed");
     if (must_not_show(call, way)) CHECK(end.completed());
-    if (!end.completed()) {
-      check_error(struck, end);
-      judge_crashes(disk, history);
-      if (server.is_open()) check_afterwards(struck, server, disk, history);
+    if (end.completed()) {
+      judge(*disk.after_crash({}), history);
+      return true;
     }
+    check_error(struck, end);
+    judge_crashes(disk, history);
+    if (server.is_open()) check_afterwards(struck, server, disk, history);
   }
   judge_crashes(disk, history);
   start_again(disk, history);
@@ -74,7 +76,7 @@ std::uint64_t calls_of(DiskCall call) {
 
 TEST_CASE("faults: each call to the disk fails in each way, and what was promised is kept", "[faults]") {
   TortureRun& run = TortureRun::get();
-  const std::uint64_t step = std::max<std::uint64_t>(run.options.cycles, 1);
+  const std::uint64_t step = run.step();
   for (const auto& [call, call_name] : all_calls()) {
     const std::uint64_t calls = calls_of(call);
     for (const Way& way : all_ways()) {

@@ -28,6 +28,13 @@ void TortureRun::begin(std::string piece) {
   changed_.notify_one();
 }
 
+std::string TortureRun::variant(bool enumerates) const {
+  std::string text = "simulated disk";
+  if (enumerates) text += step() == 1 ? ", every call" : fmt::format(", one call in {}", step());
+  if (stopped_early_) text += ", ended by its time";
+  return text;
+}
+
 std::uint64_t TortureRun::counted(const std::string& name) const {
   const auto found = counts_.find(name);
   return found == counts_.end() ? 0 : found->second;
@@ -71,7 +78,7 @@ int main(int argc, char** argv) {
   const int code = kv::run_catch(4, words);
   run.stop();
   kv::print({.suite = name,
-             .variant = "simulated disk",
+             .variant = run.variant(name != "walk"),
              .cycles = run.pieces(),
              .seed = run.options.seed,
              .counts = run.counts(),

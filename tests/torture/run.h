@@ -6,6 +6,7 @@
 // Threads: count() and begin() from the test's thread.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -25,7 +26,15 @@ class TortureRun {
 
   TortureOptions options;
 
-  bool is_over() const { return time_ && time_->is_over(); }
+  // Whether the time that was given is over; asked for the next piece, so that a run which ended early is known.
+  bool is_over() {
+    stopped_early_ = stopped_early_ || (time_ && time_->is_over());
+    return stopped_early_;
+  }
+  // Every n-th call of an enumeration.
+  std::uint64_t step() const { return std::max<std::uint64_t>(options.cycles, 1); }
+  // What tells rows of the table apart: one that went through all calls from one that did not.
+  std::string variant(bool enumerates) const;
   void start();
   void begin(std::string piece);
   void count(const std::string& name, std::uint64_t more = 1) { counts_[name] += more; }
@@ -42,6 +51,7 @@ class TortureRun {
   std::optional<TortureTime> time_;
   std::map<std::string, std::uint64_t> counts_;
   std::uint64_t pieces_ = 0;
+  bool stopped_early_ = false;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::string piece_;

@@ -149,7 +149,7 @@ void cut_switch(Mode from, Mode to, std::uint64_t call, std::uint64_t torn_bytes
 
 TEST_CASE("switches: all twelve, cut at every call, by a kill and by a power cut", "[switches]") {
   TortureRun& run = TortureRun::get();
-  const std::uint64_t step = std::max<std::uint64_t>(run.options.cycles, 1);
+  const std::uint64_t step = run.step();
   for (const Mode from : kModes) {
     for (const Mode to : kModes) {
       if (from == to) continue;
