@@ -9,21 +9,8 @@ namespace {
 
 using In = WorkEnd::In;
 
-constexpr std::size_t kLargeBytes = 300'000;  // three fit into a segment
+constexpr std::size_t kLargeBytes = 300'000;
 constexpr char kFilling = '.';
-
-std::string large(const std::string& text) { return text + std::string(kLargeBytes - text.size(), kFilling); }
-
-// A value with a wrong byte in its filling stays as it is, and equals nothing that was written.
-std::string text_of(std::string_view value, UnixMillis expire_at) {
-  std::string text(value);
-  const std::size_t filled = value.find(kFilling);
-  if (filled != value.npos && value.find_first_not_of(kFilling, filled) == value.npos) {
-    text = fmt::format("{}*{}", value.substr(0, filled), value.size());
-  }
-  if (expire_at != kNoExpiry) text += fmt::format(" until {}", expire_at);
-  return text;
-}
 
 WriteHistory::Change put(std::string key, std::string value, UnixMillis expire_at = kNoExpiry) {
   WriteHistory::Change change;
@@ -47,7 +34,7 @@ using State = std::map<std::string, Kept>;
 
 void apply(const WriteHistory::Write& write, State& state) {
   for (const WriteHistory::Change& change : write.changes) {
-    if (change.value) state[change.key] = {text_of(*change.value, change.expire_at), change.expire_at};
+    if (change.value) state[change.key] = {shown_value(*change.value, change.expire_at), change.expire_at};
     if (!change.value) state.erase(change.key);
   }
 }
@@ -165,6 +152,19 @@ class Work {
 
 }  // namespace
 
+std::string large(const std::string& text) { return text + std::string(kLargeBytes - text.size(), kFilling); }
+
+// A value with a wrong byte in its filling stays as it is, and equals nothing that was written.
+std::string shown_value(std::string_view value, UnixMillis expire_at) {
+  std::string text(value);
+  const std::size_t filled = value.find(kFilling);
+  if (filled != value.npos && value.find_first_not_of(kFilling, filled) == value.npos) {
+    text = fmt::format("{}*{}", value.substr(0, filled), value.size());
+  }
+  if (expire_at != kNoExpiry) text += fmt::format(" until {}", expire_at);
+  return text;
+}
+
 std::optional<std::size_t> WriteHistory::count_in(const Data& found) const {
   std::optional<std::size_t> last;  // Of several, what a kill leaves.
   State state;
@@ -188,7 +188,7 @@ Data shown(const StorageFixture& server) {
   const std::map<std::string, UnixMillis> expiries = server.expiries();
   for (auto& [key, value] : data) {
     const auto due = expiries.find(key);
-    value = text_of(value, due == expiries.end() ? kNoExpiry : due->second);
+    value = shown_value(value, due == expiries.end() ? kNoExpiry : due->second);
   }
   return data;
 }

@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/persistence/storage_fixture.h"
@@ -41,7 +42,11 @@ struct WriteHistory {
   void restarted(const Data& found);
 };
 
-// The data of a server, with each key's expiry behind its value; the filling of large values is checked and left out.
+// A value of 300 kB, of which three fit into a segment of the smallest size.
+std::string large(const std::string& text);
+// How a value is shown: that of large(text) as one short line, if every byte of its filling is right.
+std::string shown_value(std::string_view value, UnixMillis expire_at = kNoExpiry);
+// The data of a server, with each key's expiry behind its value; values as shown_value() has them.
 Data shown(const StorageFixture& server);
 
 // How far the work came, and why no further.
