@@ -24,9 +24,10 @@ struct Strike {
 void check_error(const Strike& strike, const WorkEnd& end);
 // A start that failed: its exit code, and that it shows nothing.
 void check_refused_start(const Strike& strike, const absl::Status& status);
-// `server` is open after the work ended with an error. Where the failure is final: that it is, on the healed disk too.
+// `server` is open after the work ended there with an error. Where the failure is final: that it is, on the healed disk too.
 // Where it is not: writes are back within 5 s of the disk's healing, and a stop saves everything. The server is
 // stopped then; the history tells what may be found now.
-void check_afterwards(const Strike& strike, StorageFixture& server, FaultyFileSystem& disk, WriteHistory& history);
+void check_afterwards(const Strike& strike, WorkEnd::In in, StorageFixture& server, FaultyFileSystem& disk,
+                      WriteHistory& history);
 
 }  // namespace kv

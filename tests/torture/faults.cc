@@ -56,7 +56,7 @@ bool strike(DiskCall call, const Way& way, std::uint64_t after) {
     }
     check_error(struck, end);
     judge_crashes(disk, history);
-    if (server.is_open()) check_afterwards(struck, server, disk, history);
+    if (server.is_open()) check_afterwards(struck, end.in, server, disk, history);
   }
   judge_crashes(disk, history);
   start_again(disk, history);
@@ -74,25 +74,34 @@ std::uint64_t calls_of(DiskCall call) {
   return disk.calls(call);
 }
 
+void strike_all(const NamedCall& named, const Way& way, std::uint64_t calls) {
+  TortureRun& run = TortureRun::get();
+  run.count("calls", calls);
+  // When all are struck, the last is the one that was not made any more.
+  const bool all = run.step() == 1;
+  for (std::uint64_t after = 0; (all || after < calls) && !run.is_over(); ++after) {
+    const std::string piece = fmt::format("{} number {} of {}: {}", named.name, after + 1, calls, way.name);
+    if (!run.takes(piece)) {
+      if (after >= calls) break;
+      continue;
+    }
+    INFO(piece);
+    run.begin(piece);
+    if (!strike(named.call, way, after)) break;
+    run.count("struck");
+    run.done();
+  }
+}
+
 TEST_CASE("faults: each call to the disk fails in each way, and what was promised is kept", "[faults]") {
   TortureRun& run = TortureRun::get();
-  const std::uint64_t step = run.step();
-  for (const auto& [call, call_name] : all_calls()) {
-    const std::uint64_t calls = calls_of(call);
+  for (const NamedCall& named : all_calls()) {
+    const std::uint64_t calls = calls_of(named.call);
     for (const Way& way : all_ways()) {
-      if (!applies(call, way)) continue;
-      run.count("calls", calls);
-      for (std::uint64_t after = 0; !run.is_over(); after += step) {
-        const std::string piece = fmt::format("{} number {} of {}: {}", call_name, after + 1, calls, way.name);
-        INFO(piece);
-        run.begin(piece);
-        if (!strike(call, way, after)) break;
-        run.count("struck");
-        run.done();
-      }
+      if (applies(named.call, way)) strike_all(named, way, calls);
     }
   }
-  CHECK((run.is_over() || run.counted("struck") > 100));
+  CHECK(run.counted("struck") > 0);
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ void TortureRun::begin(std::string piece) {
 
 std::string TortureRun::variant(bool enumerates) const {
   std::string text = "simulated disk";
+  if (!only.empty()) text += fmt::format(", only {}", only);
   if (enumerates) text += step() == 1 ? ", every call" : fmt::format(", one call in {}", step());
   if (stopped_early_) text += ", ended by its time";
   return text;
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::IsMember({"faults", "switches", "walk"}));
   run.options.add_to(app, "walk: how many switches; faults, switches: every n-th call, 1 for all");
+  app.add_option("--only", run.only, "faults, switches: the pieces with this in their name, as a failure tells it");
   CLI11_PARSE(app, argc, argv);
   std::cout << fmt::format("storage_torture: {}, cycles {}, seed {}\n", name, run.options.cycles, run.options.seed);
   run.start();

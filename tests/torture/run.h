@@ -31,7 +31,13 @@ class TortureRun {
     stopped_early_ = stopped_early_ || (time_ && time_->is_over());
     return stopped_early_;
   }
-  // Every n-th call of an enumeration.
+  std::string only;  // of an enumeration, the pieces with this in their name
+
+  // Of an enumeration that does one piece in n: whether it does this one.
+  bool takes(const std::string& piece) {
+    if (piece.find(only) == piece.npos) return false;
+    return enumerated_++ % step() == 0;
+  }
   std::uint64_t step() const { return std::max<std::uint64_t>(options.cycles, 1); }
   // What tells rows of the table apart: one that went through all calls from one that did not.
   std::string variant(bool enumerates) const;
@@ -51,6 +57,7 @@ class TortureRun {
   std::optional<TortureTime> time_;
   std::map<std::string, std::uint64_t> counts_;
   std::uint64_t pieces_ = 0;
+  std::uint64_t enumerated_ = 0;
   bool stopped_early_ = false;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

@@ -92,16 +92,25 @@ void AimedCut::aim(std::uint64_t call, std::size_t torn_bytes) {
   *cut_at_ = *calls_ + call;
 }
 
+namespace {
+
+std::optional<SwitchRecord> switch_under_way(const Manifest& manifest) {
+  if (!manifest.mode_switch || manifest.mode_switch->phase == SwitchPhase::kFailed) return std::nullopt;
+  if (manifest.mode_switch->phase == SwitchPhase::kDual) TortureRun::get().count("found_in_dual");
+  return manifest.mode_switch;
+}
+
+}  // namespace
+
 Data start_again(StorageFixture& server, Promise& promise, const JudgeFound& judge) {
-  const std::optional<SwitchRecord> under_way = server.manifest().mode_switch;
+  const std::optional<SwitchRecord> under_way = switch_under_way(server.manifest());
   server.start();
   Data found = shown(server);
   judge(found);
-  if (!under_way || under_way->phase == SwitchPhase::kFailed) {
+  if (!under_way) {
     promise.restart(found, server.storage().status().settings.mode);
     return found;
   }
-  if (under_way->phase == SwitchPhase::kDual) TortureRun::get().count("found_in_dual");
   const absl::Status done = server.change(StorageFixture::to(under_way->to));
   INFO("the start goes on with a switch to " << word(under_way->to) << ": " << done.ToString());
   REQUIRE(done.ok());
@@ -116,6 +125,7 @@ std::unique_ptr<FaultyFileSystem> cut_start(FaultyFileSystem& disk, Mode given, 
   StorageFixture server(given);
   set_up_for_switches(server, disk);
   const Manifest before = server.manifest();
+  const std::optional<SwitchRecord> resumed = switch_under_way(before);
   disk.power_off_at(disk.calls() + call, call * 37 % 300);
   const bool served = server.open().ok();
   TortureRun::get().count(served ? "starts_not_cut" : "starts_cut");
@@ -124,7 +134,7 @@ std::unique_ptr<FaultyFileSystem> cut_start(FaultyFileSystem& disk, Mode given, 
     judge(found);
     promise.restart(found, before.mode);
     under_way = {};
-    if (before.mode_switch && before.mode_switch->phase != SwitchPhase::kFailed) under_way.to = before.mode_switch->to;
+    if (resumed) under_way.to = resumed->to;
   }
   server.kill();
   return disk.after_crash(lost);

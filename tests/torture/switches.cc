@@ -111,9 +111,10 @@ SwitchCalls calls_of(Mode from, Mode to) {
 void cut_everywhere(Mode from, Mode to, bool beside, std::uint64_t calls) {
   TortureRun& run = TortureRun::get();
   run.count("calls", calls + 1);
-  for (std::uint64_t call = 1; call <= calls + 1 && !run.is_over(); call += run.step()) {
+  for (std::uint64_t call = 1; call <= calls + 1 && !run.is_over(); ++call) {
     const std::string piece = fmt::format("{} to {}, cut at call {} of {}{}", word(from), word(to), call, calls,
                                           beside ? ", with a writer beside it" : "");
+    if (!run.takes(piece)) continue;
     INFO(piece);
     run.begin(piece);
     cut_switch({from, to, call, beside});
@@ -133,8 +134,11 @@ TEST_CASE("switches: all twelve, cut at every call, by a kill and by a power cut
       cut_everywhere(from, to, true, calls.own);
     }
   }
-  CHECK((run.is_over() || run.counted("written_beside") > run.counted("cuts") / 4));
-  CHECK((run.is_over() || run.counted("starts_cut") > run.counted("starts_not_cut") / 4));
+  CHECK(run.counted("cuts") > 0);
+  if (run.is_over() || !run.only.empty()) return;
+  CHECK(run.counted("written_beside") > run.counted("cuts") / 4);
+  CHECK(run.counted("starts_cut") > run.counted("starts_not_cut") / 4);
+  CHECK(run.counted("found_in_dual") > 0);
 }
 
 }  // namespace
