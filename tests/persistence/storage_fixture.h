@@ -185,6 +185,7 @@ class StorageFixture {
   bool is_open() const { return storage_ != nullptr; }
   Storage& storage() { return *storage_; }
   StoreTotals totals() const { return store_->totals(); }
+  std::uint64_t request_ids() const { return store_->requests().figures(clock_.now()).ids; }
   // Begins with a copy of a directory that lies elsewhere.
   void adopt(const std::string& directory) {
     std::filesystem::copy(directory, path(), std::filesystem::copy_options::recursive);
