@@ -6,7 +6,9 @@
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
+#include "tests/persistence/crash_enumeration.h"
 #include "tests/persistence/data_loss_fixture.h"
+#include "tests/support/crash_step.h"
 
 namespace kv {
 
@@ -249,59 +251,9 @@ TEST_CASE("data loss: whatever byte of a store is damaged, a token leads to the 
 }
 
 TEST_CASE("data loss: a crash at any call of the start that was accepted keeps every damaged file and the token") {
-  const bool snapshots_only = GENERATE(true, false);
-  const auto prepare = [&](Damaged& story) {
-    story.server.start();
-    story.server.put("a", "1");
-    REQUIRE(story.server.snapshot().ok());
-    const Data before = story.server.data();
-    story.server.put("b", "a value to be found");
-    story.server.put("c", "3");
-    if (snapshots_only) REQUIRE(story.server.snapshot().ok());
-    story.server.kill();
-    return before;
-  };
-  Damaged sound(snapshots_only ? Mode::kSnapshot : Mode::kAof);
-  const Data left = prepare(sound);
-  std::string file = kSnap2;
-  std::size_t at = 200;
-  if (!snapshots_only) {
-    for (const std::string& name : sound.server.files("aof")) {
-      const std::size_t found = sound.read("aof/" + name).find("a value to be found");
-      if (found != std::string::npos) {
-        file = "aof/" + name;
-        at = found;
-      }
-    }
-  }
-  sound.flip(file, at);
-  const std::string damaged = sound.read(file);
-  const std::string token = sound.refused();
-  sound.disk->make_durable();
-
-  for (std::uint64_t call = 1;; ++call) {
-    INFO(file << ", power off at call " << call);
-    Damaged story(sound.server.startup_.at("mode").value == "AOF" ? Mode::kAof : Mode::kSnapshot);
-    story.disk = sound.disk->after_crash({Survivors::Which::kAll, 0, 0, 0});
-    story.server.use(*story.disk);
-    story.disk->power_off_at(call, call * 37 % 100);
-    story.server.accept_ = token;
-    const bool opened = story.server.open().ok();
-    story.server.kill();
-    for (const Survivors::Which which : {Survivors::Which::kNone, Survivors::Which::kAll}) {
-      Damaged next(Mode::kAof);
-      next.server.startup_ = story.server.startup_;
-      next.disk = story.disk->after_crash({which, 0, 0, 0});
-      next.server.use(*next.disk);
-      next.server.accept_ = token;  // as a supervisor that starts the same command again
-      const absl::Status again = next.server.open();
-      INFO(again.ToString());
-      REQUIRE(again.ok());
-      CHECK(next.server.data() == left);
-      CHECK(next.read(file + ".damaged") == damaged);
-    }
-    if (opened) break;
-  }
+  const CrashCounts counts = cut_accepted_start({.step = crash_step(5)});
+  CHECK(counts.cuts > 10);
+  CHECK(counts.losses.left > counts.cuts);
 }
 
 }  // namespace kv

@@ -1,10 +1,10 @@
-// A small workload with snapshots, a compaction and mode switches, cut at its storage calls, each time with several
-// ways to lose what was not synced; then recovered and judged.
+// A small workload with snapshots, a compaction and mode switches, cut at its calls to the disk, or with calls that
+// fail; then recovered and judged.
 //
-// KV_CRASH_STEP=1 cuts at every call; the default cuts at fewer, so that it stays short.
+// It cuts at some calls, so that it stays short; `./dev torture enumerate --cycles 1` cuts at all.
 #include <catch2/catch.hpp>
 
-#include "tests/persistence/storage_fixture.h"
+#include "tests/persistence/crash_enumeration.h"
 #include "tests/persistence/storage_story.h"
 #include "tests/support/crash_step.h"
 #include "tests/support/faulty_file_system.h"
@@ -13,39 +13,10 @@ namespace kv {
 namespace {
 
 TEST_CASE("storage: a power cut at any storage call leaves a state that was promised") {
-  std::uint64_t calls = 0;
-  {
-    FaultyFileSystem disk;
-    StorageFixture server;
-    set_up_for_work(server);
-    server.use(disk);
-    WriteHistory history;
-    const WorkEnd end = work(server, history);
-    INFO(end.status.ToString());
-    REQUIRE(end.completed());
-    calls = disk.calls();
-  }
-  REQUIRE(calls > 100);
-  for (std::uint64_t n = 1; n <= calls; n += crash_step(67)) {
-    FaultyFileSystem disk;
-    disk.power_off_at(n, n % 200);
-    WriteHistory history;
-    {
-      StorageFixture server;
-      set_up_for_work(server);
-      server.use(disk);
-      work(server, history);
-    }
-    using Which = Survivors::Which;
-    const std::size_t unsynced = disk.unsynced_changes();
-    for (const Survivors& survivors :
-         {Survivors{Which::kNone, 0, 0, 0}, Survivors{Which::kAll, 0, 0, 0}, Survivors{Which::kOnlyNames, 0, 0, 0},
-          Survivors{Which::kFirst, unsynced / 2, 7, 0}, Survivors{Which::kRandom, 0, 0, n}}) {
-      INFO("power cut at call " << n << " of " << calls << ", survivors " << static_cast<int>(survivors.which));
-      const auto after = disk.after_crash(survivors);
-      judge(*after, history);
-    }
-  }
+  const CrashCounts counts = cut_storage({.step = crash_step(97)});
+  CHECK(counts.calls > 100);
+  CHECK(counts.cuts > 0);
+  CHECK(counts.losses.left > counts.cuts);
 }
 
 // Every single call fails once. The server may refuse, but what it holds and what comes back must be right.

@@ -264,6 +264,11 @@ std::unique_ptr<FaultyFileSystem> FaultyFileSystem::after_crash(const Survivors&
   return restarted;
 }
 
+std::uint64_t FaultyFileSystem::fingerprint() const {
+  const std::lock_guard lock(mutex_);
+  return disk_.fingerprint();
+}
+
 void FaultyFileSystem::put(const std::string& path, std::string_view contents) {
   const std::lock_guard lock(mutex_);
   const Place place = locate(path);

@@ -99,6 +99,9 @@ class FaultyFileSystem final : public FileSystem {
   // What a restarted machine finds. Without faults, limits and locks.
   std::unique_ptr<FaultyFileSystem> after_crash(const Survivors& survivors) const;
 
+  // SimulatedDisk::fingerprint().
+  std::uint64_t fingerprint() const;
+
   // Past all faults and counts: contents as the process sees them, durable at once.
   void put(const std::string& path, std::string_view contents);  // its directory exists
   std::optional<std::string> contents(const std::string& path) const;

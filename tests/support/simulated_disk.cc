@@ -14,6 +14,14 @@ std::uint64_t bytes_below(const SimulatedDisk::Node& node) {
   return sum;
 }
 
+std::uint64_t fingerprint_of(const SimulatedDisk::Node& node) {
+  constexpr std::uint64_t kFile = 1, kDirectory = 2;  // An empty one is not the other.
+  if (!node.is_directory) return checksum64(as_bytes(node.live.data), kFile);
+  std::uint64_t sum = kDirectory;
+  for (const auto& [name, child] : node.live.names) sum = checksum64(as_bytes(name), sum) ^ fingerprint_of(*child);
+  return sum;
+}
+
 void stabilize(SimulatedDisk::Node& node) {
   node.stable = node.live;
   for (const auto& [name, child] : node.live.names) stabilize(*child);
@@ -135,6 +143,7 @@ void SimulatedDisk::sync_everything() {
 }
 
 std::uint64_t SimulatedDisk::live_bytes() const { return bytes_below(*root_); }
+std::uint64_t SimulatedDisk::fingerprint() const { return fingerprint_of(*root_); }
 
 std::vector<SimulatedDisk::Change> SimulatedDisk::choose(const Survivors& survivors) const {
   std::vector<Change> chosen;

@@ -73,6 +73,8 @@ class SimulatedDisk {
 
   std::size_t unsynced_changes() const noexcept { return pending_.size(); }
   std::uint64_t live_bytes() const;
+  // Of all names and contents as a process sees them: two disks of the same one are the same.
+  std::uint64_t fingerprint() const;
   // What a machine finds that starts after a crash now. This disk goes on undisturbed.
   SimulatedDisk after_crash(const Survivors& survivors) const;
 
