@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "core/absl_text.h"
+#include "core/error.h"
 #include "persistence/data_directory.h"
 #include "persistence/recovery.h"
 #include "tests/support/manual_clock.h"
@@ -76,6 +77,7 @@ Verdict server_verdict(FaultyFileSystem& fs) {
   const auto refusal = [](const absl::Status& why) {
     // A refusal is damage; anything else would be a fault of this test.
     REQUIRE(why.code() == absl::StatusCode::kDataLoss);
+    CHECK_FALSE(facts_of(why)["file"].empty());
     return ended(Verdict::Start::kRefuses, std::string(message_of(why)));
   };
   auto directory = DataDirectory::open(fs, kDisk);
@@ -128,6 +130,8 @@ Verdict tool_verdict(FaultyFileSystem& fs) {
   verdict.keys = found->state.keys().size();
   verdict.digest = found->state.digest();
   verdict.request_ids = found->state.requests().size();
+  verdict.watermark = found->log.watermark;
+  if (found->log.end) verdict.log_end = found->log.end->offset;
   verdict.passed_over = !found->damaged.empty();
   // Of a log of which nothing was started the server does not speak, and nothing is cut.
   if (found->torn() && found->log.counted > 0) {

@@ -30,6 +30,9 @@ struct Verdict {
   std::string torn;          // file and offset
   bool passed_over = false;  // damaged snapshots that an older one stands in for
   std::string why;           // of a refusal; for messages, not compared
+  // Of the log, from the tool alone, not compared: the newest watermark, and the offset where it ends without a seal.
+  std::uint64_t watermark = 0;
+  std::uint64_t log_end = 0;
 
   friend bool operator==(const Verdict& a, const Verdict& b);
 };

@@ -2,17 +2,20 @@
 //
 // Each snapshot must have the digest of the log at its cut: when all forks are done the log is sealed and replayed from
 // disk, and at each cut the digest of what was replayed is compared. Every --load-every-th file is loaded whole as
-// well. Every fourth child is killed at a random moment: then the snapshot must have failed, and nothing of it may be
-// left.
+// well. Every fourth child is killed after a random share of the time that the one before took: then the snapshot must
+// have failed, and nothing of it may be left.
 //
 // Faults of a fork hide in short moments, so these can be made long:
 //   --stretch US       the time between a write's revision and its publication, and between the cut and the fork
 //   --strand-delay US  every write and sync of the log
 //   --slow-child US    every write of the child
 //
-// It fails, too, when no kill hit a child that lived, when the writers stood still between two snapshots, and with
+// It fails, too, when no kill hit a child that lived, when many did and none of them in the first, the second or the
+// last third of its life, when the writers stood still between two snapshots, and with
 // --strand-delay when the log was never behind the cut.
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -39,6 +42,10 @@ namespace kv {
 namespace {
 
 using std::chrono::microseconds;
+using Steady = std::chrono::steady_clock;
+
+// So many kills that none in one third of a life is no accident any more.
+constexpr std::uint64_t kManyKills = 30;
 
 struct Options : TortureOptions {
   Options() { cycles = 20; }
@@ -115,7 +122,7 @@ class Stress {
   void run() {
     const TortureTime time(options_.seconds);
     for (std::uint64_t number = 1; number <= options_.cycles && !time.is_over(); ++number) one_fork(number);
-    if (forks_ >= 20 && killed_ == 0) throw std::runtime_error("no kill hit a child that lived");
+    judge_kills();
     if (options_.strand_delay_us > 0 && forks_ >= 20 && log_behind_ == 0) {
       throw std::runtime_error("the log was never behind a cut");
     }
@@ -128,6 +135,9 @@ class Stress {
   std::vector<std::pair<std::string, std::uint64_t>> counts() const {
     return {{"forks", forks_},
             {"killed", killed_},
+            {"killed_in_first_third", killed_in_third_[0]},
+            {"killed_in_second_third", killed_in_third_[1]},
+            {"killed_in_last_third", killed_in_third_[2]},
             {"digests_equal", equal_},
             {"loaded", loaded_},
             {"log_behind_the_cut", log_behind_},
@@ -200,32 +210,53 @@ class Stress {
                            [&](SnapshotOutcome outcome) { done.set_value(std::move(outcome)); }),
             "begin a snapshot");
     std::future<SnapshotOutcome> future = done.get_future();
-    const bool hit = number % 4 == 0 && kill_child(future);
+    const Steady::time_point born = wait_for_child(future);
+    std::optional<std::size_t> third;  // of its life, when it was killed
+    if (number % 4 == 0) third = kill_child(future, born);
     if (future.wait_for(std::chrono::seconds(600)) != std::future_status::ready) {
       throw std::runtime_error("a snapshot did not end within 600 s");
     }
     const SnapshotOutcome outcome = future.get();
     if (!outcome.status.ok()) {
-      if (!hit) throw std::runtime_error("a snapshot failed by itself: " + outcome.status.ToString());
+      if (!third) throw std::runtime_error("a snapshot failed by itself: " + outcome.status.ToString());
       ++killed_;
+      ++killed_in_third_[*third];
       if (!posix_file_system().list(directory_.path())->empty()) throw std::runtime_error("a killed child left a file");
       return;
     }
+    if (!third) last_life_ = Steady::now() - born;
     longest_pause_us_ = std::max<std::uint64_t>(longest_pause_us_, static_cast<std::uint64_t>(outcome.pause.count()));
     take_note(outcome);
     posix_file_system().remove(outcome.temporary_path).IgnoreError();
   }
 
-  // True when there was one to kill.
-  bool kill_child(std::future<SnapshotOutcome>& future) {
-    std::optional<pid_t> child;
-    while (!(child = forker_->child()) && future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+  // When it was there first, or its snapshot over.
+  Steady::time_point wait_for_child(std::future<SnapshotOutcome>& future) {
+    while (!forker_->child() && future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
       std::this_thread::yield();
     }
+    return Steady::now();
+  }
+
+  // In which third of a life as long as that of the last child; nothing when there was none to kill any more.
+  std::optional<std::size_t> kill_child(std::future<SnapshotOutcome>& future, Steady::time_point born) {
+    const double share = std::uniform_real_distribution<double>(0, 1)(random_);
     // A moment anywhere in its life: this is no wait for anything.
-    future.wait_for(microseconds(random_() % 20'000));
-    child = forker_->child();
-    return child && ::kill(*child, SIGKILL) == 0;
+    future.wait_until(born + std::chrono::duration_cast<Steady::duration>(share * last_life_));
+    const std::optional<pid_t> child = forker_->child();
+    const auto lived = Steady::now() - born;
+    if (!child || ::kill(*child, SIGKILL) != 0) return std::nullopt;
+    return std::min<std::size_t>(2, static_cast<std::size_t>(3 * lived / last_life_));
+  }
+
+  void judge_kills() const {
+    if (forks_ >= 20 && killed_ == 0) throw std::runtime_error("no kill hit a child that lived");
+    const char* const names[] = {"first", "second", "last"};
+    for (std::size_t third = 0; third < killed_in_third_.size(); ++third) {
+      if (killed_ < kManyKills || killed_in_third_[third] > 0) continue;
+      throw std::runtime_error(
+          fmt::format("none of {} kills hit a child in the {} third of its life", killed_, names[third]));
+    }
   }
 
   void take_note(const SnapshotOutcome& outcome) {
@@ -294,6 +325,8 @@ class Stress {
   Revision replayed_ = 0;
   std::uint64_t forks_ = 0;
   std::uint64_t killed_ = 0;
+  std::array<std::uint64_t, 3> killed_in_third_{};
+  Steady::duration last_life_{1};  // of a child that was not killed
   std::uint64_t equal_ = 0;
   std::uint64_t loaded_ = 0;
   std::uint64_t log_behind_ = 0;
