@@ -9,7 +9,7 @@ namespace {
 
 void corrupt(const SweptDirectory& directory) {
   TortureRun& run = TortureRun::get();
-  run.set_variant(run.every("bit"));
+  run.goes_through("bit");
   const auto go_on = [&](const std::string& piece) {
     run.begin(piece);
     if (run.is_over()) return false;
@@ -27,7 +27,7 @@ void corrupt(const SweptDirectory& directory) {
   run.count("served_up_to_a_cut_behind_a_batch", counts.shorter);
   run.count("an_older_snapshot_stood_in", counts.older);
   run.count("refused", counts.refused);
-  if (run.ended_early()) return;
+  if (run.stopped_early()) return;
   CHECK(counts.bits_flipped + directory.files.size() >= counts.bits / run.step());
   CHECK(counts.same > 0);
   CHECK(counts.refused > 0);

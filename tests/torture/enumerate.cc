@@ -10,7 +10,6 @@ namespace {
 // Under `name` the record says how many of how many calls were cut.
 void enumerate(const std::string& name, CrashCounts (*cut)(const CrashPlan&)) {
   TortureRun& run = TortureRun::get();
-  run.set_variant(run.every("call"));
   const auto go_on = [&](const std::string& piece) {
     run.begin(piece);
     return !run.is_over();
@@ -22,7 +21,7 @@ void enumerate(const std::string& name, CrashCounts (*cut)(const CrashPlan&)) {
   run.count("losses_left_out", counts.losses.prefixes_out);
   run.count("disks_judged", counts.losses.left);
   for (std::uint64_t n = 0; n < counts.cuts; ++n) run.done();
-  if (run.ended_early()) return;
+  if (run.stopped_early()) return;
   CHECK(counts.calls > 20);
   CHECK(counts.cuts >= counts.calls / run.step());
 }

@@ -31,7 +31,7 @@ void TortureRun::begin(std::string piece) {
 std::string TortureRun::variant(bool enumerates) const {
   std::string text = "simulated disk";
   if (!only.empty()) text += fmt::format(", only {}", only);
-  if (enumerates) text += step() == 1 ? ", every call" : fmt::format(", one call in {}", step());
+  if (enumerates) text += step() == 1 ? ", every " + things_ : fmt::format(", one {} in {}", things_, step());
   if (stopped_early_) text += ", ended by its time";
   return text;
 }
@@ -67,10 +67,10 @@ int main(int argc, char** argv) {
   kv::TortureRun& run = kv::TortureRun::get();
   std::string name;
   CLI::App app("Storage on a simulated disk, broken in every way.");
-  app.add_option("name", name, "faults, switches or walk")
+  app.add_option("name", name, "enumerate, corrupt, faults, switches or walk")
       ->required()
-      ->check(CLI::IsMember({"faults", "switches", "walk"}));
-  run.options.add_to(app, "walk: how many switches; faults, switches: every n-th call, 1 for all");
+      ->check(CLI::IsMember({"enumerate", "corrupt", "faults", "switches", "walk"}));
+  run.options.add_to(app, "walk: how many switches; corrupt: every n-th bit; the others: every n-th call; 1 for all");
   app.add_option("--only", run.only, "faults, switches: the pieces with this in their name, as a failure tells it");
   CLI11_PARSE(app, argc, argv);
   std::cout << fmt::format("storage_torture: {}, cycles {}, seed {}\n", name, run.options.cycles, run.options.seed);

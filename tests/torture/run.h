@@ -38,6 +38,10 @@ class TortureRun {
     if (piece.find(only) == piece.npos) return false;
     return enumerated_++ % step() == 0;
   }
+  bool stopped_early() const { return stopped_early_; }
+  // What an enumeration goes through, where that is not calls.
+  void goes_through(std::string things) { things_ = std::move(things); }
+  // Every n-th call of an enumeration.
   std::uint64_t step() const { return std::max<std::uint64_t>(options.cycles, 1); }
   // What tells rows of the table apart: one that went through all calls from one that did not.
   std::string variant(bool enumerates) const;
@@ -59,6 +63,7 @@ class TortureRun {
   std::uint64_t pieces_ = 0;
   std::uint64_t enumerated_ = 0;
   bool stopped_early_ = false;
+  std::string things_ = "call";
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::string piece_;
