@@ -45,7 +45,7 @@ using std::chrono::microseconds;
 using Steady = std::chrono::steady_clock;
 
 // So many kills that none in one third of a life is no accident any more.
-constexpr std::uint64_t kManyKills = 30;
+constexpr std::uint64_t kManyKills = 80;
 
 struct Options : TortureOptions {
   Options() { cycles = 20; }
