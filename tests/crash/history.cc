@@ -29,6 +29,7 @@ std::string History::acknowledge(const Intent& intent, std::uint64_t revision) {
   if (revision > 0) answered_highest_ = std::max(answered_highest_, revision);
   if (disk_dies_) {
     if (revision == 0) return {};
+    attempt.revision = revision;  // It stays open, but if it is there, then with this number.
     answered_dying_.push_back(revision);
     if (attempt.begin < disk_dead_since_) return {};
     return fmt::format("{} was acknowledged from a dead disk, with revision {}", intent.key, revision);
@@ -102,6 +103,33 @@ std::string History::settle_at_cut(const std::string& key, std::optional<WriteId
 std::string History::settle_empty(const std::string& key, std::optional<WriteId> found) {
   std::lock_guard lock(mutex_);
   return conclude(key, attempts_of(key), found, found ? "although nothing was to be kept" : "");
+}
+
+std::string History::check_prefix(const ShownState& now, Numbers numbers) {
+  std::lock_guard lock(mutex_);
+  PrefixQuestion question{.before = {}, .changes = {}, .now = now, .numbers = numbers};
+  for (const auto& [key, attempts] : attempts_) {
+    const auto version = versions_.find(key);
+    if (const auto& settled = attempts.front().set) {
+      question.before[key] = {*settled, version == versions_.end() ? 0 : version->second};
+    }
+    for (auto attempt = attempts.begin() + 1; attempt != attempts.end(); ++attempt) {
+      question.changes.push_back({key, attempt->set, attempt->begin, attempt->end, attempt->revision});
+    }
+  }
+  versions_.clear();
+  for (const auto& [key, shown] : now) versions_[key] = shown.version;
+  return judge_prefix(question);
+}
+
+void History::promise(std::uint64_t revision) {
+  std::lock_guard lock(mutex_);
+  promised_ = std::max(promised_, revision);
+}
+
+std::uint64_t History::promised() const {
+  std::lock_guard lock(mutex_);
+  return promised_;
 }
 
 void History::disk_dies() {

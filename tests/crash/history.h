@@ -13,13 +13,12 @@
 // and an open write may show or not.
 //
 // It also keeps the revisions: no two writes are ever given the same one, and after crashed() every new one is above
-// all that were seen before.
+// all that were seen before. check_prefix() asks about all keys at once, before each is settled (prefix.h).
 //
 // Threads: all calls from any thread. Order comes from one counter, not from a clock.
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -28,6 +27,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/crash/prefix.h"
 #include "tests/crash/value.h"
 
 namespace kv::crash {
@@ -52,6 +52,10 @@ class History {
   std::string settle_at_cut(const std::string& key, std::optional<WriteId> found, std::uint64_t cut);
   std::string settle_empty(const std::string& key, std::optional<WriteId> found);
 
+  // Whether all that is shown is the exact state at `numbers.last`. To be asked before the keys are settled, which
+  // takes `now` for what later states are compared with.
+  std::string check_prefix(const ShownState& now, Numbers numbers);
+
   // The disk dies between these two calls. An answer that comes after the first proves nothing: the process would be as
   // dead as the disk, were it a real power cut, and a sync that is under way meanwhile may report success and be lost
   // (docs/torture.md). Its write stays open. An OK to a write that began after the second is a finding of acknowledge()
@@ -67,10 +71,15 @@ class History {
   // Acknowledged writes since the last judgement with a revision above `cut`.
   std::uint64_t acknowledged_above(std::uint64_t cut) const;
 
+  // Every change up to this revision survives a kill, whatever mode the server is in then, as long as it has files:
+  // what an answer said of its write, or a switch of modes that was answered.
+  void promise(std::uint64_t revision);
+  std::uint64_t promised() const;
+
   std::vector<std::string> keys() const;
 
  private:
-  static constexpr std::uint64_t kOpen = std::numeric_limits<std::uint64_t>::max();
+  static constexpr std::uint64_t kOpen = kNeverEnded;
   struct Attempt {
     std::optional<WriteId> set;  // nothing: a delete
     std::uint64_t begin = 0;
@@ -92,7 +101,9 @@ class History {
   std::uint64_t floor_ = 0;                    // every revision up to this one was given away before the last crash
   std::set<std::uint64_t> revisions_;          // given since then
   std::uint64_t answered_highest_ = 0;         // revision
+  std::uint64_t promised_ = 0;                 // revision
   std::map<std::string, std::vector<Attempt>, std::less<>> attempts_;  // the first is the state last settled
+  std::map<std::string, std::uint64_t, std::less<>> versions_;         // of what was last settled, where it is known
 };
 
 }  // namespace kv::crash

@@ -58,7 +58,7 @@ void KillLoop::run() {
     if (!missing) break;
     one_cycle(server, ++cycle, *missing);
   }
-  clean_stop(server);
+  stop_and_check(server);
   if (missing_hit()) throw std::runtime_error("too few kills hit what they were aimed at: " + minimums());
   fs::remove_all(directory_);
 }
@@ -73,6 +73,7 @@ ServerOptions KillLoop::server_options() const {
 }
 
 void KillLoop::one_cycle(RunningServer& server, std::uint64_t cycle, Target target) {
+  restarts_.begin_cycle(cycle);
   Workload workload(history_, {.target = server.address(),
                                .writers = options_.writers,
                                .seed = options_.seed,
@@ -83,16 +84,15 @@ void KillLoop::one_cycle(RunningServer& server, std::uint64_t cycle, Target targ
   const std::int64_t killed_at = unix_millis();
   server.kill();
   workload.stop();
-  require(workload.findings(), cycle, server);
+  restarts_.require(workload.findings(), server);
   acknowledged_ += workload.acknowledged();
   open_ += workload.open();
-  const Owed owed = note_kill(killed_at);
-
-  server.start();
-  history_.crashed();
-  note_start(server, owed);
-  const Check check = check_everything(server.address(), history_, owed);
-  require(check.findings, cycle, server);
+  restarts_.judge_life(server);
+  const Remains remains = restarts_.look(server);
+  const Owed owed = note_kill(killed_at, remains);
+  if (remains.torn) note(Target::kWrite, fmt::format("torn tail of {} bytes", remains.torn->bytes));
+  const Check check = restarts_.start_and_check(server, remains, owed);
+  restarts_.start_again(server, cycle % 2 == 0 ? Restarts::End::kStop : Restarts::End::kKill, check);
   std::cout << fmt::format("cycle {:>4}: {:>5} acknowledged, {} open, {} keys found{}\n", cycle,
                            workload.acknowledged(), workload.open(), check.keys_present, last_hits_)
             << std::flush;
@@ -108,17 +108,18 @@ void KillLoop::load(RunningServer& server, Workload& workload, std::uint64_t cyc
 }
 
 // What the kill hit, as the files that are left tell it, and what the server owes now.
-Owed KillLoop::note_kill(std::int64_t killed_at) {
+Owed KillLoop::note_kill(std::int64_t killed_at, const Remains& remains) {
   ++kills_;
   last_hits_.clear();
-  if (options_.mode == "non_persistent") return {Owed::What::kNothing, 0};
+  if (options_.mode == "non_persistent") return {.what = Owed::What::kNothing};
+  const Numbers numbers = restarts_.numbers(remains);
   if (snapshot_in_progress(directory_)) note(Target::kSnapshot, "in a snapshot");
   if (has_log()) {
     const auto rotated_at = last_rotation(directory_);
     if (rotated_at && killed_at - *rotated_at <= 10 && *rotated_at - killed_at <= 10) {
       note(Target::kRotation, "near a rotation");
     }
-    return {Owed::What::kEverything, 0};
+    return {.what = Owed::What::kEverything, .numbers = numbers};
   }
   const std::uint64_t cut = published_cut(directory_);
   if (cut < last_cut_)
@@ -127,16 +128,11 @@ Owed KillLoop::note_kill(std::int64_t killed_at) {
   given_up_ += above;
   if (cut > last_cut_ && above > 0) note(Target::kPublication, fmt::format("cut {}, {} writes above it", cut, above));
   last_cut_ = cut;
-  return {Owed::What::kOneCut, cut};
-}
-
-void KillLoop::note_start(RunningServer& server, Owed owed) {
-  const RecoveryLine recovery = recovery_in(server.log());
-  if (recovery.torn_bytes > 0) note(Target::kWrite, fmt::format("torn tail of {} bytes", recovery.torn_bytes));
-  if (owed.what == Owed::What::kOneCut && recovery.revision != owed.cut) {
+  if (cut != remains.revision) {
     throw std::runtime_error(
-        fmt::format("MANIFEST names the cut {}, the start loaded revision {}", owed.cut, recovery.revision));
+        fmt::format("MANIFEST names the cut {}, kvstore_tool check says revision {}", cut, remains.revision));
   }
+  return {.what = Owed::What::kOneCut, .cut = cut, .numbers = numbers};
 }
 
 void KillLoop::note(Target target, const std::string& text) {
@@ -147,13 +143,11 @@ void KillLoop::note(Target target, const std::string& text) {
 }
 
 // A clean stop loses nothing in a mode that has files.
-void KillLoop::clean_stop(RunningServer& server) {
-  const int code = server.stop();
-  if (code != 0) throw std::runtime_error(fmt::format("a clean stop exited {}\n{}", code, server.log()));
-  server.start();
-  const Owed owed{options_.mode == "non_persistent" ? Owed::What::kNothing : Owed::What::kEverything, 0};
-  require(check_everything(server.address(), history_, owed).findings, kills_, server);
-  server.stop();
+void KillLoop::stop_and_check(RunningServer& server) {
+  restarts_.stop(server);
+  const Owed owed{.what = options_.mode == "non_persistent" ? Owed::What::kNothing : Owed::What::kEverything};
+  restarts_.start_and_check(server, restarts_.look(server), owed);
+  restarts_.stop(server);
 }
 
 // What has not been hit often enough yet.
@@ -174,18 +168,13 @@ std::string KillLoop::minimums() const {
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> KillLoop::counts() const {
-  std::vector<std::pair<std::string, std::uint64_t>> counts = {
-      {"kills", kills_}, {"acknowledged", acknowledged_}, {"open", open_}};
+  std::vector<std::pair<std::string, std::uint64_t>> counts = {{"kills", kills_},
+                                                               {"acknowledged", acknowledged_},
+                                                               {"open", open_},
+                                                               {"second_starts", restarts_.second_starts()}};
   for (const Hits& hits : hits_) counts.emplace_back(hits.name, hits.count);
   if (options_.mode == "snapshot") counts.emplace_back("above_the_cut", given_up_);
   return counts;
-}
-
-void KillLoop::require(const std::vector<std::string>& findings, std::uint64_t cycle, RunningServer& server) {
-  if (findings.empty()) return;
-  std::string text = fmt::format("cycle {}: {} findings", cycle, findings.size());
-  for (const std::string& finding : findings) text += "\n  " + finding;
-  throw std::runtime_error(text + "\nlog of the server:\n" + server.log());
 }
 
 }  // namespace kv::crash
