@@ -88,6 +88,7 @@ class LogStrand {
   bool sync_file(SegmentWriter& segment);
   void tidy_closed();
   void interval_sync();
+  MonotonicTime::duration until_sync_is_due() const;
   void arm_interval();
   void sync_if_wanted();
   void update_delay();

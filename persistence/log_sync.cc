@@ -117,10 +117,19 @@ void LogStrand::sync_if_wanted() {
   if (marks.durable_wanted() > marks.durable() && marks.os() > marks.durable()) request_sync();
 }
 
+// The interval counts from the oldest byte that no sync has covered. One that was written during a sync is as old as
+// that sync's beginning: counted from its end, the byte would wait for two syncs and the interval between them.
+MonotonicTime::duration LogStrand::until_sync_is_due() const {
+  const MonotonicTime now = clock_.monotonic();
+  std::lock_guard lock(segments_mutex_);
+  const MonotonicTime due = oldest_unsynced_.value_or(now) + interval_.load();
+  return std::max(due - now, MonotonicTime::duration::zero());
+}
+
 void LogStrand::arm_interval() {
   if (policy_ != FsyncPolicy::kInterval || interval_armed_.exchange(true)) return;
   asio::post(syncs_, [this] {
-    interval_timer_.expires_after(interval_.load());
+    interval_timer_.expires_after(until_sync_is_due());
     interval_timer_.async_wait(
         asio::bind_executor(syncs_, [this](const boost::system::error_code&) { interval_sync(); }));
   });
