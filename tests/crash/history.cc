@@ -36,6 +36,7 @@ std::string History::acknowledge(const Intent& intent, std::uint64_t revision) {
   }
   attempt.end = ++now_;
   attempt.revision = revision;
+  attempt.answered = std::chrono::steady_clock::now();
   if (revision == 0) return {};
   if (revision <= floor_) {
     return fmt::format("{} was given revision {}, although {} was seen before the crash", intent.key, revision, floor_);
@@ -168,6 +169,29 @@ std::uint64_t History::acknowledged_above(std::uint64_t cut) const {
   for (const auto& [key, attempts] : attempts_) {
     count += static_cast<std::uint64_t>(std::count_if(attempts.begin(), attempts.end(), [&](const Attempt& attempt) {
       return attempt.end != kOpen && attempt.revision > cut;
+    }));
+  }
+  return count;
+}
+
+std::optional<std::chrono::steady_clock::time_point> History::first_answer_above(std::uint64_t cut) const {
+  std::lock_guard lock(mutex_);
+  std::optional<std::chrono::steady_clock::time_point> first;
+  for (const auto& [key, attempts] : attempts_) {
+    for (const Attempt& attempt : attempts) {
+      if (attempt.end == kOpen || attempt.revision <= cut) continue;
+      if (!first || attempt.answered < *first) first = attempt.answered;
+    }
+  }
+  return first;
+}
+
+std::uint64_t History::answered_before(std::chrono::steady_clock::time_point moment) const {
+  std::lock_guard lock(mutex_);
+  std::uint64_t count = 0;
+  for (const auto& [key, attempts] : attempts_) {
+    count += static_cast<std::uint64_t>(std::count_if(attempts.begin(), attempts.end(), [&](const Attempt& attempt) {
+      return attempt.end != kOpen && attempt.revision > 0 && attempt.answered < moment;
     }));
   }
   return count;

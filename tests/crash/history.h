@@ -18,6 +18,7 @@
 // Threads: all calls from any thread. Order comes from one counter, not from a clock.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -71,6 +72,11 @@ class History {
   // Acknowledged writes since the last judgement with a revision above `cut`.
   std::uint64_t acknowledged_above(std::uint64_t cut) const;
 
+  // When the first of them was answered; nothing when there are none.
+  std::optional<std::chrono::steady_clock::time_point> first_answer_above(std::uint64_t cut) const;
+  // How many changes since the last judgement were answered before `moment`.
+  std::uint64_t answered_before(std::chrono::steady_clock::time_point moment) const;
+
   // Every change up to this revision survives a kill, whatever mode the server is in then, as long as it has files:
   // what an answer said of its write, or a switch of modes that was answered.
   void promise(std::uint64_t revision);
@@ -85,6 +91,7 @@ class History {
     std::uint64_t begin = 0;
     std::uint64_t end = kOpen;
     std::uint64_t revision = 0;
+    std::chrono::steady_clock::time_point answered{};
   };
 
   Intent begin(std::string_view key, std::optional<WriteId> set);

@@ -92,7 +92,8 @@ void KillLoop::one_cycle(RunningServer& server, std::uint64_t cycle, Target targ
   const Owed owed = note_kill(killed_at, remains);
   if (remains.torn) note(Target::kWrite, fmt::format("torn tail of {} bytes", remains.torn->bytes));
   const Check check = restarts_.start_and_check(server, remains, owed);
-  restarts_.start_again(server, cycle % 2 == 0 ? Restarts::End::kStop : Restarts::End::kKill, check);
+  const auto end = [&] { cycle % 2 == 0 ? restarts_.stop(server) : server.kill(); };
+  restarts_.start_again(server, end, check);
   std::cout << fmt::format("cycle {:>4}: {:>5} acknowledged, {} open, {} keys found{}\n", cycle,
                            workload.acknowledged(), workload.open(), check.keys_present, last_hits_)
             << std::flush;

@@ -6,8 +6,15 @@
 //
 //   AOF, HYBRID, always        nothing acknowledged is lost
 //   the same, interval, never  the state is exactly that of the revision that the start says it loaded
+//   interval                   and that has all that was acknowledged longer ago than the interval and the slowest
+//   sync.
+//                              In every other cycle nothing but the interval causes a sync: small values, large
+//                              segments, no snapshots
 //   SNAPSHOT                   the same, of the cut that MANIFEST names, which is never older than one seen before
 //   NON_PERSISTENT             nothing is left
+//
+// Each start is judged as after a kill (restarts.h); every other one is followed by a second cut, from which the next
+// start must read the same: what a start serves it has made durable.
 //
 // A file that is written without a sync just before the cut must be lost, else the cut was none. That, and too few cuts
 // at the moments aimed at, fail the run.
@@ -27,10 +34,12 @@
 #include "tests/crash/checker.h"
 #include "tests/crash/evidence.h"
 #include "tests/crash/history.h"
+#include "tests/crash/restarts.h"
 #include "tests/crash/target.h"
 #include "tests/crash/workload.h"
 #include "tests/support/loop_disk.h"
 #include "tests/support/running_server.h"
+#include "tests/support/sync_times.h"
 #include "tests/support/torture.h"
 
 namespace kv::crash {
@@ -50,6 +59,11 @@ struct PowerOptions : TortureOptions {
 constexpr std::uint64_t kDiskBytes = 1ULL << 30;
 constexpr unsigned kWriters = 8;
 constexpr std::size_t kMarkerBytes = 64 << 10;
+constexpr std::chrono::milliseconds kInterval{100};
+// What a thread that was woken may wait for a processor, on a machine that has other things to do.
+constexpr std::chrono::milliseconds kWakeUp{100};
+// So long the writers of an interval run: much longer than what it may lose.
+constexpr std::chrono::milliseconds kIntervalLoad{1000};
 
 // Gone at the end when it is empty: when the disk in it is not kept.
 struct Directory {
@@ -72,8 +86,7 @@ class PowerCut {
     const TortureTime time(options_.seconds);
     RunningServer server(server_options());
     for (std::uint64_t cycle = 1; cycle <= options_.cycles && !time.is_over(); ++cycle) one_cycle(server, cycle);
-    const int code = server.stop();
-    if (code != 0) throw std::runtime_error(fmt::format("a clean stop exited {}\n{}", code, server.log()));
+    restarts_.stop(server);
     check_hits();
   }
   void keep() { disk_.keep(); }
@@ -83,50 +96,77 @@ class PowerCut {
 
  private:
   bool has_log() const { return options_.mode == "aof" || options_.mode == "hybrid"; }
+  bool has_interval() const { return has_log() && options_.fsync == "interval"; }
   bool has_files() const { return options_.mode != "non_persistent"; }
   std::string data() const { return disk_.path() + "/data"; }
 
+  bool is_calm(std::uint64_t cycle) const { return has_interval() && cycle % 2 == 1; }
+
+  std::vector<std::string> flags(bool calm) const {
+    std::vector<std::string> flags = {"--mode", options_.mode, "--fsync", options_.fsync, "--max-snapshots", "3"};
+    const std::string interval = fmt::format("{}ms", kInterval.count());
+    for (const auto& [flag, usual, when_calm] :
+         std::vector<std::array<std::string, 3>>{{"--fsync-interval", interval, interval},
+                                                 {"--log-segment-size", "1MiB", "64MiB"},
+                                                 {"--snapshot-interval", "1s", "1h"},
+                                                 {"--log-rewrite-growth", "20%", "1000%"},
+                                                 {"--log-rewrite-min-size", "4MiB", "1GiB"}}) {
+      flags.push_back(flag);
+      flags.push_back(calm ? when_calm : usual);
+    }
+    return flags;
+  }
+
   ServerOptions server_options() const {
-    return {.data_directory = data(),
-            .flags = {"--mode", options_.mode, "--fsync", options_.fsync, "--fsync-interval", "100ms",
-                      "--log-segment-size", "1MiB", "--snapshot-interval", "1s", "--max-snapshots", "3",
-                      "--log-rewrite-growth", "20%", "--log-rewrite-min-size", "4MiB"},
-            .environment = {},
-            .wrapper = {}};
+    return {
+        .data_directory = data(), .flags = flags(is_calm(1)), .environment = sync_clock_.environment(), .wrapper = {}};
   }
 
   void one_cycle(RunningServer& server, std::uint64_t cycle) {
+    restarts_.begin_cycle(cycle);
     Workload workload(history_, {.target = server.address(),
                                  .writers = kWriters,
                                  .seed = options_.seed,
+                                 .large_values = !is_calm(cycle),
                                  .first_writer = static_cast<std::uint32_t>(cycle * kWriters)});
-    if (!workload.wait_for_acknowledged(options_.writes, std::chrono::seconds(60))) {
-      workload.expect_death();
-      workload.stop();
-      std::vector<std::string> findings = workload.findings();
-      findings.push_back(fmt::format("only {} writes acknowledged", workload.acknowledged()));
-      require(findings, cycle, server);
-    }
+    load(server, workload);
     aim(server, cycle);
+    restarts_.judge_life(server);
     workload.expect_death();
     cut(cycle);
     // On the dead disk the writers end by themselves where every write must reach it; elsewhere they are told to.
     if (cycle % 2 == 0 && has_log() && options_.fsync == "always") wait_for_refusal(server);
     server.kill();
     workload.stop();
-    require(workload.findings(), cycle, server);
+    restarts_.require(workload.findings(), server);
     counts_["acknowledged"] += workload.acknowledged();
     counts_["open"] += workload.open();
     restart_and_check(server, cycle, workload);
+  }
+
+  void load(RunningServer& server, Workload& workload) {
+    const auto enough =
+        std::chrono::steady_clock::now() + (has_interval() ? kIntervalLoad : std::chrono::milliseconds(0));
+    for (std::uint64_t writes = options_.writes;; writes += options_.writes) {
+      if (!workload.wait_for_acknowledged(writes, std::chrono::seconds(60))) {
+        workload.expect_death();
+        workload.stop();
+        std::vector<std::string> findings = workload.findings();
+        findings.push_back(fmt::format("only {} writes acknowledged", workload.acknowledged()));
+        restarts_.require(findings, server);
+      }
+      if (std::chrono::steady_clock::now() >= enough) return;
+    }
   }
 
   void aim(RunningServer& server, std::uint64_t cycle) {
     using T = Target;
     static constexpr std::array kOfLog = {T::kSnapshot, T::kRotation, T::kWrite, T::kPublication, T::kAnywhere};
     static constexpr std::array kOfSnapshots = {T::kSnapshot, T::kPublication, T::kAnywhere};
-    const Target target = has_log()     ? kOfLog[cycle % kOfLog.size()]
-                          : has_files() ? kOfSnapshots[cycle % kOfSnapshots.size()]
-                                        : T::kAnywhere;
+    const Target target = is_calm(cycle) ? T::kAnywhere
+                          : has_log()    ? kOfLog[cycle % kOfLog.size()]
+                          : has_files()  ? kOfSnapshots[cycle % kOfSnapshots.size()]
+                                         : T::kAnywhere;
     static const std::map<Target, std::string> kNames = {{T::kSnapshot, "in_snapshot"},
                                                          {T::kPublication, "at_publication"},
                                                          {T::kRotation, "after_rotation"},
@@ -139,6 +179,8 @@ class PowerCut {
   void cut(std::uint64_t cycle) {
     const std::string marker = disk_.path() + fmt::format("/marker-{}", cycle);
     std::ofstream(marker, std::ios::binary) << std::string(kMarkerBytes, 'm') << std::flush;
+    cut_at_ = std::chrono::steady_clock::now();
+    slowest_sync_ = sync_clock_.slowest(cut_at_);
     history_.disk_dies();
     disk_.cut_power();
     history_.disk_is_dead(has_log() && options_.fsync == "always");
@@ -150,45 +192,86 @@ class PowerCut {
   }
 
   void restart_and_check(RunningServer& server, std::uint64_t cycle, const Workload& workload) {
-    disk_.unmount();
-    disk_.mount();
+    remount();
     std::error_code none;
     const std::string marker = disk_.path() + fmt::format("/marker-{}", cycle);
     const auto left = fs::file_size(marker, none);
     if (none || left < kMarkerBytes) ++counts_["unsynced_file_lost"];
     fs::remove(marker, none);
 
-    Owed owed = owed_before_start();
-    server.start();
-    const RecoveryLine recovery = recovery_in(server.log());
+    const Remains remains = restarts_.look(server);
+    const Owed owed = owed_of(remains);
     if (has_log()) {
       counts_["answered_during_a_cut"] += history_.answered_dying_above(0);
-      const std::uint64_t lost = history_.answered_dying_above(recovery.revision);
+      const std::uint64_t lost = history_.answered_dying_above(remains.revision);
       counts_["of_these_lost"] += lost;
       if (lost > 0) std::cout << fmt::format("cycle {}: {} writes answered during the cut are lost\n", cycle, lost);
     }
-    history_.crashed();
-    if (recovery.torn_bytes > 0) ++counts_["torn_tails"];
-    if (owed.what == Owed::What::kOneCut && has_log()) owed.cut = recovery.revision;
-    if (owed.what == Owed::What::kOneCut && owed.cut != recovery.revision) {
-      throw std::runtime_error(fmt::format("cycle {}: MANIFEST names the cut {}, the start loaded revision {}", cycle,
-                                           owed.cut, recovery.revision));
-    }
+    if (remains.torn) ++counts_["torn_tails"];
     if (owed.what == Owed::What::kOneCut) counts_["above_the_cut"] += history_.acknowledged_above(owed.cut);
-    const Check check = check_everything(server.address(), history_, owed);
-    require(check.findings, cycle, server);
+    if (has_interval()) judge_interval(server, remains.revision);
+    sync_clock_.reset();
+    const Check check = restarts_.start_and_check(server, remains, owed);
+    start_again(server, cycle, check);
     std::cout << fmt::format("cycle {:>4}: {:>5} acknowledged, {} open, {} keys found, {} bytes of torn tail\n", cycle,
-                             workload.acknowledged(), workload.open(), check.keys_present, recovery.torn_bytes)
+                             workload.acknowledged(), workload.open(), check.keys_present,
+                             remains.torn ? remains.torn->bytes : 0)
               << std::flush;
   }
 
-  Owed owed_before_start() {
-    if (!has_files()) return {Owed::What::kNothing, 0};
-    if (has_log()) return {options_.fsync == "always" ? Owed::What::kEverything : Owed::What::kOneCut, 0};
+  // Everything acknowledged longer ago than the interval and one sync must be there. A sync that takes longer than the
+  // interval delays the next one, and stands for it then.
+  void judge_interval(RunningServer& server, std::uint64_t revision) {
+    using Milliseconds = std::chrono::duration<double, std::milli>;
+    const auto bound = std::max<std::chrono::nanoseconds>(kInterval, slowest_sync_) + slowest_sync_ + kWakeUp;
+    const std::uint64_t judged = history_.answered_before(cut_at_ - bound);
+    counts_["owed_by_their_age"] += judged;
+    if (judged == 0) restarts_.require({"no write was older than what an interval may lose"}, server);
+    const auto first = history_.first_answer_above(revision);
+    const auto age = first ? cut_at_ - *first : std::chrono::nanoseconds(0);
+    std::cout << fmt::format(
+        "lost: up to {:.1f} ms; the slowest sync took {:.1f} ms, {} writes were older than {:.1f} ms\n",
+        Milliseconds(age).count(), Milliseconds(slowest_sync_).count(), judged, Milliseconds(bound).count());
+    if (age <= bound) return;
+    restarts_.require(
+        {fmt::format("a write was acknowledged {:.1f} ms before the cut and is lost; the interval is {} ms, "
+                     "the slowest sync took {:.1f} ms",
+                     Milliseconds(age).count(), kInterval.count(), Milliseconds(slowest_sync_).count())},
+        server);
+  }
+
+  void start_again(RunningServer& server, std::uint64_t cycle, const Check& check) {
+    const auto end = [&] {
+      if (cycle % 2 == 0) return server.kill();
+      disk_.cut_power();
+      ++counts_["second_cuts"];
+      server.kill();
+      remount();
+    };
+    server.options().flags = flags(is_calm(cycle + 1));
+    restarts_.start_again(server, end, check);
+  }
+
+  void remount() {
+    disk_.unmount();
+    disk_.mount();
+  }
+
+  Owed owed_of(const Remains& remains) {
+    if (!has_files()) return {.what = Owed::What::kNothing};
+    const Numbers numbers = restarts_.numbers(remains);
+    if (has_log()) {
+      const auto what = options_.fsync == "always" ? Owed::What::kEverything : Owed::What::kOneCut;
+      return {.what = what, .cut = remains.revision, .numbers = numbers};
+    }
     const std::uint64_t cut = published_cut(data());
     if (cut < last_cut_) throw std::runtime_error(fmt::format("the cut went back from {} to {}", last_cut_, cut));
     last_cut_ = cut;
-    return {Owed::What::kOneCut, cut};
+    if (cut != remains.revision) {
+      throw std::runtime_error(
+          fmt::format("MANIFEST names the cut {}, kvstore_tool check says revision {}", cut, remains.revision));
+    }
+    return {.what = Owed::What::kOneCut, .cut = cut, .numbers = numbers};
   }
 
   void check_hits() const {
@@ -200,18 +283,15 @@ class PowerCut {
     }
   }
 
-  static void require(const std::vector<std::string>& findings, std::uint64_t cycle, RunningServer& server) {
-    if (findings.empty()) return;
-    std::string text = fmt::format("cycle {}: {} findings", cycle, findings.size());
-    for (const std::string& finding : findings) text += "\n  " + finding;
-    throw std::runtime_error(text + "\nlog of the server:\n" + server.log());
-  }
-
   const PowerOptions options_;
   std::mt19937_64 random_;
   const Directory directory_;
   LoopDisk disk_;
+  SyncClock sync_clock_;
   History history_;
+  Restarts restarts_{history_};
+  std::chrono::steady_clock::time_point cut_at_;
+  std::chrono::nanoseconds slowest_sync_{0};
   std::map<std::string, std::uint64_t> counts_{{"cuts", 0}, {"unsynced_file_lost", 0}};
   std::uint64_t aimed_ = 0;
   std::uint64_t hit_ = 0;

@@ -37,13 +37,9 @@ Check Restarts::start_and_check(RunningServer& server, const Remains& remains, c
 }
 
 // The start before has made what it served durable.
-void Restarts::start_again(RunningServer& server, End end, const Check& before) {
-  if (end == End::kStop) {
-    stop(server);
-  } else {
-    server.kill();
-  }
+void Restarts::start_again(RunningServer& server, const std::function<void()>& end, const Check& before) {
   judge_life(server);
+  end();
   const Remains remains = look(server);
   start(server, remains);
   ++second_starts_;
@@ -61,6 +57,7 @@ void Restarts::start_again(RunningServer& server, End end, const Check& before) 
 void Restarts::stop(RunningServer& server) {
   const int code = server.stop();
   if (code != 0) require({fmt::format("a clean stop exited {}", code)}, server);
+  judge_life(server);
 }
 
 void Restarts::require(const std::vector<std::string>& findings, RunningServer& server) const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,9 +33,9 @@ class Restarts {
   Numbers numbers(const Remains& remains) const { return {first_revision_, remains.revision}; }
   // Starts on what was looked at and reads everything.
   Check start_and_check(RunningServer& server, const Remains& remains, const Owed& owed);
-  // Ends the idle server, by a kill or a clean stop, and starts once more: the same entries, no torn tail.
-  enum class End { kKill, kStop };
-  void start_again(RunningServer& server, End end, const Check& before);
+  // Once more, after `end` has ended the server, to which nobody wrote: the same entries, no torn tail.
+  void start_again(RunningServer& server, const std::function<void()>& end, const Check& before);
+  // A clean one.
   void stop(RunningServer& server);
 
   std::uint64_t second_starts() const { return second_starts_; }

@@ -11,8 +11,8 @@ constexpr std::uint64_t kSharedKeys = 6;
 
 std::uint64_t below(std::mt19937_64& random, std::uint64_t bound) { return random() % bound; }
 
-std::size_t pick_size(std::mt19937_64& random) {
-  const std::uint64_t dice = below(random, 100);
+std::size_t pick_size(bool large_values, std::mt19937_64& random) {
+  const std::uint64_t dice = below(random, large_values ? 100 : 93);
   if (dice < 75) return 60 + below(random, 500);
   if (dice < 93) return (1 << 10) + below(random, 16 << 10);
   return (64 << 10) + below(random, (1 << 20) - (64 << 10));
@@ -57,7 +57,7 @@ void Workload::run(const Options& options, unsigned lane) {
   std::mt19937_64 random(options.seed * 1000 + writer);
   for (std::uint64_t counter = 1; !stopping_; ++counter) {
     const std::string key = pick_key(lane, random);
-    const grpc::Status status = call(*stub, key, {writer, counter}, random);
+    const grpc::Status status = call(*stub, key, {writer, counter}, options.large_values, random);
     if (status.ok()) {
       ++acknowledged_;
       progress_.notify_one();
@@ -73,7 +73,7 @@ void Workload::run(const Options& options, unsigned lane) {
 
 Workload::~Workload() { stop(); }
 
-grpc::Status Workload::call(kvstore::KeyValueStore::Stub& stub, const std::string& key, WriteId id,
+grpc::Status Workload::call(kvstore::KeyValueStore::Stub& stub, const std::string& key, WriteId id, bool large_values,
                             std::mt19937_64& random) {
   grpc::ClientContext context;
   set_deadline(context);
@@ -89,7 +89,7 @@ grpc::Status Workload::call(kvstore::KeyValueStore::Stub& stub, const std::strin
   }
   kvstore::SetRequest request;
   request.set_key(key);
-  request.set_value(make_value(key, id, pick_size(random)));
+  request.set_value(make_value(key, id, pick_size(large_values, random)));
   google::protobuf::Empty response;
   const History::Intent intent = history_.begin_set(key, id);
   grpc::Status status = stub.Set(&context, request, &response);

@@ -37,6 +37,7 @@ class Workload {
     std::string target;
     unsigned writers = 8;
     std::uint64_t seed = 0;
+    bool large_values = true;
     std::uint32_t first_writer = 0;  // ids of writers, and with them of writes, are never used twice in a run
   };
 
@@ -55,7 +56,8 @@ class Workload {
 
  private:
   void run(const Options& options, unsigned lane);
-  grpc::Status call(kvstore::KeyValueStore::Stub& stub, const std::string& key, WriteId id, std::mt19937_64& random);
+  grpc::Status call(kvstore::KeyValueStore::Stub& stub, const std::string& key, WriteId id, bool large_values,
+                    std::mt19937_64& random);
   void acknowledge(const History::Intent& intent, const grpc::ClientContext& context, bool changed);
   void note(std::string finding);
 
