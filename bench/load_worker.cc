@@ -149,31 +149,46 @@ void LoadWorker::keep(const Shot& shot, LoadClock::time_point now) {
   const bool counts = measured(plan_.rate ? shot.intended : now);
   if (!plan_.rate && counts) record_->intended += count;
   if (counts && now <= end_ + grace(plan_)) record_->in_time += count;
+  std::array<std::uint64_t, kLoadKinds> timed{};
+  std::uint64_t answered = 0;
   for (std::size_t i = 0; i < shot.operations.size(); ++i) {
-    if (shot.operations[i].kind == LoadKind::kInsert && shot.answers[i].status.ok()) keys_.inserted();
-    if (counts) keep_operation(shot.operations[i], shot.answers[i], shot, now);
-    if (measured(now)) {
-      SecondRecord& second = record_->seconds[second_of(now)];
-      ++(shot.answers[i].status.ok() ? second.answered : second.failed);
-    }
+    const LoadOperation& operation = shot.operations[i];
+    const LoadAnswer& answer = shot.answers[i];
+    if (answer.status.ok()) ++answered;
+    if (operation.kind == LoadKind::kInsert && answer.status.ok()) keys_.inserted();
+    if (counts && keep_answer(operation.kind, answer)) ++timed[static_cast<std::size_t>(operation.kind)];
   }
+  if (measured(now)) {
+    SecondRecord& second = record_->seconds[second_of(now)];
+    second.answered += answered;
+    second.failed += count - answered;
+  }
+  keep_times(timed, shot, now);
 }
 
-void LoadWorker::keep_operation(const LoadOperation& operation, const LoadAnswer& answer, const Shot& shot,
-                                LoadClock::time_point now) {
-  KindRecord& record = record_->kinds[static_cast<std::size_t>(operation.kind)];
+// Whether its time is one of the latencies.
+bool LoadWorker::keep_answer(LoadKind kind, const LoadAnswer& answer) {
+  KindRecord& record = record_->kinds[static_cast<std::size_t>(kind)];
   if (answer.status.ok()) {
     ++record.answered;
     record.bytes += answer.bytes;
     record.missing += answer.missing ? 1 : 0;
-  } else {
-    ++record.failed;
-    ++record.errors[error_name(answer.status)];
-    if (answer.status.code() != absl::StatusCode::kDeadlineExceeded) return;
+    return true;
   }
-  record.from_intended.add(now - shot.intended);
-  record.from_sent.add(now - shot.sent);
-  record_->seconds[second_of(plan_.rate ? shot.intended : now)].latency.add(now - shot.intended);
+  ++record.failed;
+  ++record.errors[error_name(answer.status)];
+  return answer.status.code() == absl::StatusCode::kDeadlineExceeded;
+}
+
+// The operations of a message took one time, all of them: it is kept once for each kind.
+void LoadWorker::keep_times(const std::array<std::uint64_t, kLoadKinds>& timed, const Shot& shot,
+                            LoadClock::time_point now) {
+  for (std::size_t kind = 0; kind < kLoadKinds; ++kind) {
+    if (timed[kind] == 0) continue;
+    record_->kinds[kind].from_intended.add(now - shot.intended, timed[kind]);
+    record_->kinds[kind].from_sent.add(now - shot.sent, timed[kind]);
+    record_->seconds[second_of(plan_.rate ? shot.intended : now)].latency.add(now - shot.intended, timed[kind]);
+  }
 }
 
 }  // namespace kv

