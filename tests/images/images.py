@@ -2,15 +2,16 @@
 """images.py: the images, the compose file and the README's container commands, on a real engine.
 
 `./dev docker test` brings the engine. The steps are in order and each stands on those before it: the images are built,
-looked at, started, killed, upgraded and stopped, as a user would. The names are those that a user has, so it refuses to
-begin where one of them is taken, and removes all that bear them at its end, whatever came before. On an engine of its own
-(KV_ENGINE=own, which scripts/with_engine says) images are nobody's: they stay, for the next time.
+looked at, started, killed, upgraded and stopped, as a user would. The names are those that a user has, so where one of them
+is taken it goes to an engine of its own, and at its end it removes all that bear them, whatever came before. On an engine of
+its own (KV_ENGINE=own, which scripts/with_engine says) images are nobody's: they stay, for the next time.
 """
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 from engine import (NETWORK, ROOT, Failed, check, client, compose, docker, exists, healthy, inspect, log_line, moment, on_terminal,
@@ -20,7 +21,7 @@ import readme
 IMAGE_MB_MAX = 125
 USER = "10001"
 CONTAINERS = ["kvstore_server", "kvstore_client", "kvstore_test"]
-VOLUMES = ["kvstore_data", "kvstore_test"]
+VOLUMES = ["kvstore_data", "kvstore_restored", "kvstore_test"]
 BASE_OF_SECOND = "kvstore_test:base"
 VERSION = re.search(r"^project\(kvstore VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE).group(1)
 LEFT_OVER = [BASE_OF_SECOND, "kvstore_server:other", "kvstore_client:other", "kvstore_tests:latest"]
@@ -85,11 +86,19 @@ def images_are_small_and_say_where_they_come_from():
 
 # --- with compose -------------------------------------------------------------------------------------------------------
 
-def compose_brings_up_a_healthy_server_and_then_its_client():
+def compose_makes_the_images_that_are_missing_and_brings_up_a_healthy_server_and_then_its_client():
+    images = ("kvstore_server", "kvstore_client")
+    docker("image", "rm", *images)  # The name: what was built stays, under the version's.
     begin = time.monotonic()
-    compose("up", "-d", "--wait")
-    print(f"   up and healthy after {time.monotonic() - begin:.1f} s")
+    compose("up", "-d", "--wait", bound=1500, environment={**builders()[0][1], "REVISION": REVISION, "SOURCE": "of-the-test"})
+    print(f"   made, up and healthy after {time.monotonic() - begin:.1f} s")
     check(healthy("kvstore_server"), "the server is not healthy")
+    for name in images:  # of the container that runs it, too
+        image = json.loads(docker("image", "inspect", name))[0]
+        wanted = {"title": name, "revision": REVISION, "source": "of-the-test", "version": VERSION}
+        labels = {key: image["Config"]["Labels"].get(f"org.opencontainers.image.{key}") for key in wanted}
+        check(labels == wanted, f"compose has made {name} with the labels {labels}")
+        check(inspect(name, "Image") == image["Id"], f"the container {name} runs another image")
     # For health checks that were written for that program.
     docker("exec", "kvstore_server", "grpc_health_probe", "-addr=127.0.0.1:50051")
     docker("exec", "kvstore_server", "grpc_health_probe", "-addr=127.0.0.1:1", fails=True)
@@ -167,6 +176,22 @@ def tool_reads_the_volume_of_a_stopped_server():
     wait_until(lambda: healthy("kvstore_server"), "healthy again")
 
 
+def backup_and_restore_work_as_the_page_says():
+    folder = tempfile.mkdtemp(prefix="backup-", dir=ROOT / "build")
+    try:
+        for line in readme.commands("docs/operations.md", "Backup and restore"):
+            run("bash", "-euc", f"cd '{folder}'; {line}", bound=300)
+    finally:
+        docker("run", "--rm", "--user", "0", "-v", f"{folder}:/work", "--entrypoint", "sh", "kvstore_server", "-c", "rm -rf /work/*")
+        os.rmdir(folder)
+    docker("run", "-d", "--name", "kvstore_test", "-v", "kvstore_restored:/data", "kvstore_server")
+    wait_until(lambda: healthy("kvstore_test"), "healthy on what was restored")
+    value = docker("exec", "kvstore_test", "kvstore_client", "get", "name").strip()
+    check(value == "johndoe", f"restored is: {value}")
+    docker("rm", "-fv", "kvstore_test")
+    docker("volume", "rm", "kvstore_restored")
+
+
 def tests_and_bench_have_profiles_and_a_server_of_their_own():
     services = compose("config", "--services").split()
     check(sorted(services) == ["kvstore_client", "kvstore_server"], f"up starts {services}")
@@ -229,9 +254,11 @@ def volume_that_cannot_be_written_gives_one_clear_error():
 
 STEPS = [
     images_are_built_by_every_builder, images_are_small_and_say_where_they_come_from,
-    compose_brings_up_a_healthy_server_and_then_its_client, server_has_no_rights_and_writes_nowhere_but_data,
+    compose_makes_the_images_that_are_missing_and_brings_up_a_healthy_server_and_then_its_client,
+    server_has_no_rights_and_writes_nowhere_but_data,
     port_is_published_on_loopback_alone, killed_server_has_every_key_that_it_answered_for,
     upgrade_replaces_the_container_and_keeps_the_data, tool_reads_the_volume_of_a_stopped_server,
+    backup_and_restore_work_as_the_page_says,
     tests_and_bench_have_profiles_and_a_server_of_their_own, readme_says_commands_that_work,
     compose_goes_on_with_what_was_made_by_hand, empty_server_starts_and_stops_within_a_second, volume_that_cannot_be_written_gives_one_clear_error]
 
@@ -251,9 +278,12 @@ def clean_up():
 
 def main():
     taken = taken_names()
-    if taken:
-        print(f"this engine has {', '.join(taken)} already; remove that, or use: ./dev docker test --own", file=sys.stderr)
+    if taken and OWN_ENGINE:
+        print(f"the kept engine has {', '.join(taken)} already: remove that in ./dev docker shell --keep", file=sys.stderr)
         return 2
+    if taken:
+        print(f"this engine has {', '.join(taken)} already: an engine of its own is taken", file=sys.stderr, flush=True)
+        os.execv(ROOT / "scripts/with_engine", ["with_engine", "--own", os.path.abspath(__file__)])
     try:
         for step in STEPS:
             begin = time.monotonic()

@@ -8,9 +8,9 @@ TYPED = ["set typed 'by hand'", "get typed", "exit"]
 SHOWN = ["Set operation successful", "Value: by hand", "Exiting client."]
 
 
-def commands():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = re.search(r"^## In containers$(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL).group(1)
+def commands(page="README.md", title="In containers"):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    section = re.search(rf"^## {title}$(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL).group(1)
     for block in re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
         yield from (line for line in block.replace("\\\n", " ").splitlines() if line and not line.startswith("#"))
 
