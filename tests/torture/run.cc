@@ -30,7 +30,7 @@ void TortureRun::begin(std::string piece) {
 
 std::string TortureRun::variant(bool enumerates) const {
   std::string text = "simulated disk";
-  if (!only.empty()) text += fmt::format(", only {}", only);
+  for (const std::string& part : only) text += fmt::format(", only {}", part);
   if (enumerates) text += step() == 1 ? ", every " + things_ : fmt::format(", one {} in {}", things_, step());
   if (stopped_early_) text += ", ended by its time";
   return text;
@@ -71,7 +71,8 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::IsMember({"enumerate", "corrupt", "faults", "switches", "walk"}));
   run.options.add_to(app, "walk: how many switches; corrupt: every n-th bit; the others: every n-th call; 1 for all");
-  app.add_option("--only", run.only, "faults, switches: the pieces with this in their name, as a failure tells it");
+  app.add_option("--only", run.only, "faults, switches: the pieces with this in their name, as a failure tells it")
+      ->allow_extra_args(false);
   CLI11_PARSE(app, argc, argv);
   std::cout << fmt::format("storage_torture: {}, cycles {}, seed {}\n", name, run.options.cycles, run.options.seed);
   run.start();

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/support/torture.h"
 
@@ -31,11 +32,13 @@ class TortureRun {
     stopped_early_ = stopped_early_ || (time_ && time_->is_over());
     return stopped_early_;
   }
-  std::string only;  // of an enumeration, the pieces with this in their name
+  std::vector<std::string> only;  // of an enumeration, the pieces with all of these in their name
 
   // Of an enumeration that does one piece in n: whether it does this one.
   bool takes(const std::string& piece) {
-    if (piece.find(only) == piece.npos) return false;
+    for (const std::string& part : only) {
+      if (piece.find(part) == piece.npos) return false;
+    }
     return enumerated_++ % step() == 0;
   }
   bool stopped_early() const { return stopped_early_; }
