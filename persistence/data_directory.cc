@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "persistence/file_ownership.h"
 #include "persistence/format/log_format.h"
+#include "persistence/format/manifest_format.h"
 #include "persistence/format/side_files.h"
 #include "persistence/format/snapshot_format.h"
 
@@ -57,14 +58,27 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::open(FileSystem& f
   if (when_locked) {
     if (absl::Status ready = when_locked(); !ready.ok()) return ready;
   }
-  if (made.ok()) {
-    if (absl::Status synced = fs.sync_directory(parent_of(path)); !synced.ok()) return directory->not_usable(synced);
-  }
-  for (const std::string& folder : {directory->log_path(), directory->snapshots_path(), directory->past_path()}) {
-    if (absl::Status made = make_if_missing(fs, folder); !made.ok()) return directory->not_usable(made);
-  }
-  if (absl::Status synced = fs.sync_directory(path); !synced.ok()) return directory->not_usable(synced);
+  if (absl::Status ready = directory->make_folders(made.ok()); !ready.ok()) return directory->not_usable(ready);
   return directory;
+}
+
+// Until there is a MANIFEST, an earlier start may have made all this and not have come as far as to sync it: it was
+// killed, or the sync failed, after which the next one would be called a success without saving anything. So the parent
+// is synced again, and folders in which nothing lies are made anew.
+absl::Status DataDirectory::make_folders(bool made) {
+  const absl::StatusOr<bool> begun = fs_.exists(fmt::format("{}/{}", path_, kManifestName));
+  if (!begun.ok()) return begun.status();
+  if (!*begun) {
+    const absl::Status synced = fs_.sync_directory(parent_of(path_));
+    // Whoever made a directory in a place that is not ours to open has answered for its name.
+    const bool not_ours = !made && errno_of(synced) == EACCES;
+    if (!synced.ok() && !not_ours) return synced;
+  }
+  for (const std::string& folder : {log_path(), snapshots_path(), past_path()}) {
+    if (!*begun) fs_.remove_directory(folder).IgnoreError();  // It is not there, or not empty.
+    if (absl::Status ready = make_if_missing(fs_, folder); !ready.ok()) return ready;
+  }
+  return fs_.sync_directory(path_);
 }
 
 absl::Status DataDirectory::not_usable(const absl::Status& why) const {

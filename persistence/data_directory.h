@@ -66,6 +66,7 @@ class DataDirectory {
  private:
   DataDirectory(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
   absl::Status lock();
+  absl::Status make_folders(bool made);
   absl::Status not_usable(const absl::Status& why) const;
   absl::Status remove_if_ours(const std::string& path, const StoreId& store_id, std::vector<std::string>& strangers);
   absl::Status move_file(const std::string& from, const std::string& to);

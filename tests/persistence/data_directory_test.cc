@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "tests/persistence/storage_fixture.h"
+#include "tests/support/faulty_file_system.h"
 
 namespace kv {
 namespace {
@@ -43,6 +44,24 @@ TEST_CASE("data directory: one that cannot be made is refused with exit code 1 a
   REQUIRE_FALSE(opened.ok());
   CHECK(facts_of(opened.status())["exit"] == "1");
   CHECK(message_of(opened.status()).find("missing/data") != std::string_view::npos);
+}
+
+TEST_CASE("data directory: what a start made and did not come to sync is made durable by the next") {
+  // Killed between making the directory and syncing its parent; or a sync failed, after which the next says nothing.
+  const Fault fault = GENERATE(Fault{.call = DiskCall::kLock}, Fault{.call = DiskCall::kSyncDirectory, .after = 1});
+  FaultyFileSystem disk;
+  StorageFixture server;
+  server.use(disk);
+  disk.fail(fault);
+  refused(server, "1", "cannot be used");
+  server.start();
+  server.put("a", "1");
+  server.kill();
+  const auto left = disk.after_crash({});
+  StorageFixture next;
+  next.use(*left);
+  next.start();
+  CHECK(next.data() == Data{{"a", "1"}});
 }
 
 TEST_CASE("data directory: one that cannot be used says whose it is") {

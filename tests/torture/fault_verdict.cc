@@ -39,25 +39,6 @@ void check_final(StorageFixture& server, FaultyFileSystem& disk) {
   TortureRun::get().count("final");
 }
 
-// Writes come back by themselves on the healed disk, within 5 s.
-void put_until_taken(StorageFixture& server, WriteHistory& history) {
-  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-  absl::Status last;
-  do {
-    last = server.try_put("after", "the fault").status();
-    if (last.ok()) {
-      WriteHistory::Change change;
-      change.key = "after";
-      change.value = "the fault";
-      history.writes.push_back({{change}, server.clock_.now()});
-      if (server.last_level() == Level::kDisk) history.safe = history.writes.size();
-      return;
-    }
-    std::this_thread::yield();  // A refusal comes at once, so this asks until it does.
-  } while (std::chrono::steady_clock::now() < bound);
-  FAIL("writes did not come back within 5 s: " << last.ToString());
-}
-
 void check_back(StorageFixture& server, FaultyFileSystem& disk, WriteHistory& history) {
   disk.heal();
   put_until_taken(server, history);
@@ -78,13 +59,31 @@ void check_job(const Strike& strike, const absl::Status& status) {
 
 }  // namespace
 
+void put_until_taken(StorageFixture& server, WriteHistory& history) {
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  absl::Status last;
+  do {
+    last = server.try_put("after", "the fault").status();
+    if (last.ok()) {
+      WriteHistory::Change change;
+      change.key = "after";
+      change.value = "the fault";
+      history.writes.push_back({{change}, server.clock_.now()});
+      if (server.last_level() == Level::kDisk) history.safe = history.writes.size();
+      return;
+    }
+    std::this_thread::yield();  // A refusal comes at once, so this asks until it does.
+  } while (std::chrono::steady_clock::now() < bound);
+  FAIL("writes did not come back within 5 s: " << last.ToString());
+}
+
 void check_refused_start(const Strike& strike, const absl::Status& status) {
   INFO("the start ended with " << status.ToString());
   const std::string exit = facts_of(status)["exit"];
   CHECK((exit == "1" || exit == "3"));
   // Damage is only what the disk holds and does not give back.
-  const bool reading = strike.call == DiskCall::kRead || strike.call == DiskCall::kOpen ||
-                       strike.call == DiskCall::kSize;
+  const bool reading =
+      strike.call == DiskCall::kRead || strike.call == DiskCall::kOpen || strike.call == DiskCall::kSize;
   if (exit == "3") CHECK((reading && strike.way.error_number == EIO));
   if (exit == "3") CHECK(facts_of(status).count("file") == 1);
 }

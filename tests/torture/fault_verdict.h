@@ -20,12 +20,14 @@ struct Strike {
   std::string path;
 };
 
+// Writes are taken, at once or within 5 s of the disk's healing.
+void put_until_taken(StorageFixture& server, WriteHistory& history);
 // The error that ended the work is of the right class.
 void check_error(const Strike& strike, const WorkEnd& end);
 // A start that failed: its exit code, and that it shows nothing.
 void check_refused_start(const Strike& strike, const absl::Status& status);
-// `server` is open after the work ended there with an error. Where the failure is final: that it is, on the healed disk too.
-// Where it is not: writes are back within 5 s of the disk's healing, and a stop saves everything. The server is
+// `server` is open after the work ended there with an error. Where the failure is final: that it is, on the healed disk
+// too. Where it is not: writes are back within 5 s of the disk's healing, and a stop saves everything. The server is
 // stopped then; the history tells what may be found now.
 void check_afterwards(const Strike& strike, WorkEnd::In in, StorageFixture& server, FaultyFileSystem& disk,
                       WriteHistory& history);

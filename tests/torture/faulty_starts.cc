@@ -1,5 +1,5 @@
-// Each call that a start makes on existing data fails in each way: twice in a row, then the disk is well again. Whatever
-// happened on the way, what was there is there.
+// Each call that a start makes on existing data fails in each way: twice in a row, then the disk is well again.
+// Whatever happened on the way, what was there is there.
 #include <functional>
 
 #include <catch2/catch.hpp>
@@ -176,7 +176,8 @@ void strike_all(const Image& image, const NamedCall& named) {
   }
 }
 
-TEST_CASE("faults: each call of a start on existing data fails in each way, twice, and everything is there", "[faults]") {
+TEST_CASE("faults: each call of a start on existing data fails in each way, twice, and everything is there",
+          "[faults]") {
   for (const auto& make : {killed, stopped, in_dual, sealed, leaving}) {
     const Image image = make();
     for (const NamedCall& named : all_calls()) strike_all(image, named);

@@ -1,5 +1,5 @@
-// What was written since the last start, and which prefixes of it a crash may leave: by mode, by what was answered as on
-// disk, and by the switch or snapshot that was under way.
+// What was written since the last start, and which prefixes of it a crash may leave: by mode, by what was answered as
+// on disk, and by the switch or snapshot that was under way.
 //
 // Hard part: somebody writes while a snapshot is cut or a mode is switched, so where the cut lies is known only as a
 // range: at or above what was answered when it was asked for, at or below what was sent when it was done.

@@ -1,5 +1,5 @@
-// All twelve mode switches on a simulated disk, cut at every call: alone, and with a writer beside them. The start behind
-// the cut is cut too, twice in a row.
+// All twelve mode switches on a simulated disk, cut at every call: alone, and with a writer beside them. The start
+// behind the cut is cut too, twice in a row.
 #include <catch2/catch.hpp>
 
 #include "tests/persistence/storage_story.h"

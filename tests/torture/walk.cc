@@ -11,8 +11,8 @@ namespace {
 
 constexpr Mode kModes[] = {Mode::kNonPersistent, Mode::kSnapshot, Mode::kAof, Mode::kHybrid};
 
-// Calls of the disk after which a cut that is aimed at a step comes: a write makes two or three, a switch some dozens of
-// its own. One that is aimed at a start: it makes about so many.
+// Calls of the disk after which a cut that is aimed at a step comes: a write makes two or three, a switch some dozens
+// of its own. One that is aimed at a start: it makes about so many.
 constexpr std::uint64_t kCutWithinCalls = 40;
 constexpr std::uint64_t kStartCalls = 80;
 
