@@ -106,7 +106,7 @@ TEST_CASE("faults: each call to the disk fails in each way, and what was promise
       if (applies(named.call, way)) strike_all(named, way, calls);
     }
   }
-  CHECK(run.counted("struck") > 0);
+  CHECK((run.counted("struck") > 0 || !run.only.empty()));
 }
 
 }  // namespace
