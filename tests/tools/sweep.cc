@@ -2,6 +2,7 @@
 
 #include <random>
 #include <utility>
+#include <vector>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -68,7 +69,9 @@ class Sweep {
       counts_.bits += bytes.size() * 8;
       counts_.lengths += bytes.size();
     }
-    for (const auto& [name, bytes] : directory_.files) {
+    for (const auto& file : directory_.files) {
+      const std::string& name = file.first;
+      const std::string& bytes = file.second;
       if (!flip(name, bytes) || !cut(name, bytes) || !append(name, bytes) || !mix_up(name, bytes)) break;
       if (!damage(name + " is missing", [&] { damaged_.erase(name); })) break;
     }
@@ -123,7 +126,9 @@ class Sweep {
       tails.emplace_back("what " + other + " ends in", content.substr(content.size() - content.size() / 2));
     }
     tails.emplace_back("itself", bytes);
-    for (const auto& [kind, tail] : tails) {
+    for (const auto& kind_and_tail : tails) {
+      const std::string& kind = kind_and_tail.first;
+      const std::string& tail = kind_and_tail.second;
       if (!other(fmt::format("{} and {} bytes: {}", name, tail.size(), kind), [&] { damaged_[name] += tail; })) {
         return false;
       }
@@ -132,7 +137,9 @@ class Sweep {
   }
 
   bool mix_up(const std::string& name, const std::string& bytes) {
-    for (const auto& [second, content] : directory_.files) {
+    for (const auto& file : directory_.files) {
+      const std::string& second = file.first;
+      const std::string& content = file.second;
       if (folder_of(second) != folder_of(name) || second == name) continue;
       if (!other(name + " copied over " + second, [&] { damaged_[second] = bytes; })) return false;
       if (name < second && !other(name + " swapped with " + second, [&] {
