@@ -1,4 +1,5 @@
 """Medians, spreads and ratios of runs that alternated; figures as people write them."""
+import math
 import statistics
 
 
@@ -11,8 +12,9 @@ def spread(values):
 
 
 def ratio(above, below):
-    """Of each round's two runs, so that what hit both cancels: median, least, most."""
-    return spread([a / b for a, b in zip(above, below, strict=True)])
+    """Of each round's two runs, so that what hit both cancels: median, least, most. A round too short for the clock, whose
+    figure is 0, says nothing; without any other one the ratio is not a number."""
+    return spread([a / b for a, b in zip(above, below, strict=True) if b] or [math.nan])
 
 
 def text(found, digits=2):

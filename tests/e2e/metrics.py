@@ -340,7 +340,7 @@ def recovery(server):
 
 
 def alarms_of_the_disk(server):
-    client(server, "config", "set", "snapshot-interval=1s")
+    client(server, "config", "set", "snapshot-interval=1s", "snapshot-min-changes=0")
     before = server.metrics()['snapshot_failures_total{cause="publish"}']
     server.fault("no_space", True)
     client(server, "snapshot", fails=True)
