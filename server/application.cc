@@ -26,6 +26,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kHealthPeriod{200};
 constexpr milliseconds kEndPatience{2000};
+constexpr milliseconds kLibraryPatience{300};
 constexpr std::array kServedNames = {"", "kvstore.KeyValueStore", "kvstore.v1.KeyValueService"};
 constexpr std::array kPromiseNames = {"kvstore.writes", "kvstore.persistence"};
 
@@ -345,13 +346,16 @@ int Application::stop() {
   rpc_.close();
   log_info("stopped after {} ms, exit {}",
            std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin).count(), code);
+  // The library joins its threads when the last of it goes. One that has looked after a connection which could not take
+  // an answer at once does so for up to ten seconds more, and there is nothing to wait for.
+  guard_the_end(code, kLibraryPatience, nullptr);
   return code;
 }
 
 void Application::guard_the_end(int code, milliseconds patience, const char* why) {
   std::thread([code, patience, why] {
     std::this_thread::sleep_for(patience);
-    log_warning("{}", why);
+    if (why != nullptr) log_warning("{}", why);
     _exit(code);
   }).detach();
 }

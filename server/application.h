@@ -76,7 +76,7 @@ class Application {
   int stop();
   // Nobody waits any longer for what storage does.
   void abandon_waiters();
-  // Ends the process, and says why, when the rest of a stop takes longer than `patience`.
+  // Ends the process when the rest of a stop takes longer than `patience`, and says why unless that is null.
   static void guard_the_end(int code, std::chrono::milliseconds patience, const char* why);
 
   const CommandLine line_;
