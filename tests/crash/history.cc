@@ -128,6 +128,11 @@ void History::promise(std::uint64_t revision) {
   promised_ = std::max(promised_, revision);
 }
 
+void History::promise_nothing() {
+  std::lock_guard lock(mutex_);
+  promised_ = 0;
+}
+
 std::uint64_t History::promised() const {
   std::lock_guard lock(mutex_);
   return promised_;

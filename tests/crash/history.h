@@ -80,6 +80,7 @@ class History {
   // Every change up to this revision survives a kill, whatever mode the server is in then, as long as it has files:
   // what an answer said of its write, or a switch of modes that was answered.
   void promise(std::uint64_t revision);
+  void promise_nothing();
   std::uint64_t promised() const;
 
   std::vector<std::string> keys() const;

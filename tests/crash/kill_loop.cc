@@ -23,6 +23,15 @@ std::int64_t unix_millis() {
 
 }  // namespace
 
+ServerOptions busy_server(const std::string& directory, const std::string& mode, const std::string& fsync) {
+  return {.data_directory = directory,
+          .flags = {"--mode", mode, "--fsync", fsync, "--fsync-interval", "100ms", "--log-segment-size", "1MiB",
+                    "--snapshot-interval", "1s", "--max-snapshots", "3", "--log-rewrite-growth", "20%",
+                    "--log-rewrite-min-size", "4MiB"},
+          .environment = {},
+          .wrapper = {}};
+}
+
 KillLoop::KillLoop(const KillOptions& options)
     : options_(options),
       random_(options.seed),
@@ -46,7 +55,7 @@ void KillLoop::run() {
                                     : std::vector{T::kAnywhere};
   const TortureTime time(options_.seconds);
   fs::create_directories(directory_);
-  RunningServer server(server_options());
+  RunningServer server(busy_server(directory_, options_.mode, options_.fsync));
   std::uint64_t cycle = 0;
   while (cycle < options_.cycles && !time.is_over()) {
     ++cycle;
@@ -61,15 +70,6 @@ void KillLoop::run() {
   stop_and_check(server);
   if (missing_hit()) throw std::runtime_error("too few kills hit what they were aimed at: " + minimums());
   fs::remove_all(directory_);
-}
-
-ServerOptions KillLoop::server_options() const {
-  return {.data_directory = directory_,
-          .flags = {"--mode", options_.mode, "--fsync", options_.fsync, "--fsync-interval", "100ms",
-                    "--log-segment-size", "1MiB", "--snapshot-interval", "1s", "--max-snapshots", "3",
-                    "--log-rewrite-growth", "20%", "--log-rewrite-min-size", "4MiB"},
-          .environment = {},
-          .wrapper = {}};
 }
 
 void KillLoop::one_cycle(RunningServer& server, std::uint64_t cycle, Target target) {
@@ -92,8 +92,10 @@ void KillLoop::one_cycle(RunningServer& server, std::uint64_t cycle, Target targ
   const Owed owed = note_kill(killed_at, remains);
   if (remains.torn) note(Target::kWrite, fmt::format("torn tail of {} bytes", remains.torn->bytes));
   const Check check = restarts_.start_and_check(server, remains, owed);
-  const auto end = [&] { cycle % 2 == 0 ? restarts_.stop(server) : server.kill(); };
-  restarts_.start_again(server, end, check);
+  if (cycle % options_.second_start_one_in == 0) {
+    const auto end = [&] { restarts_.second_starts() % 2 == 0 ? server.kill() : restarts_.stop(server); };
+    restarts_.start_again(server, end, check);
+  }
   std::cout << fmt::format("cycle {:>4}: {:>5} acknowledged, {} open, {} keys found{}\n", cycle,
                            workload.acknowledged(), workload.open(), check.keys_present, last_hits_)
             << std::flush;

@@ -46,7 +46,11 @@ struct KillOptions : TortureOptions {
   std::string work_directory = KV_CRASH_DIRECTORY;
   std::uint64_t writes = 500;
   unsigned writers = 8;
+  std::uint64_t second_start_one_in = 3;  // cycles
 };
+
+// A server with small segments and snapshots every second, so that something is always going on.
+ServerOptions busy_server(const std::string& directory, const std::string& mode, const std::string& fsync);
 
 class KillLoop {
  public:
@@ -68,7 +72,6 @@ class KillLoop {
   };
 
   bool has_log() const { return options_.mode == "aof" || options_.mode == "hybrid"; }
-  ServerOptions server_options() const;
   void one_cycle(RunningServer& server, std::uint64_t cycle, Target target);
   void load(RunningServer& server, Workload& workload, std::uint64_t cycle);
   Owed note_kill(std::int64_t killed_at, const Remains& remains);

@@ -37,7 +37,7 @@ Check Restarts::start_and_check(RunningServer& server, const Remains& remains, c
 }
 
 // The start before has made what it served durable.
-void Restarts::start_again(RunningServer& server, const std::function<void()>& end, const Check& before) {
+Remains Restarts::start_again(RunningServer& server, const std::function<void()>& end, const Check& before) {
   judge_life(server);
   end();
   const Remains remains = look(server);
@@ -52,6 +52,7 @@ void Restarts::start_again(RunningServer& server, const std::function<void()>& e
                     before.digest, check.digest, remains.digest));
   }
   require(check.findings, server);
+  return remains;
 }
 
 void Restarts::stop(RunningServer& server) {

@@ -34,7 +34,7 @@ class Restarts {
   // Starts on what was looked at and reads everything.
   Check start_and_check(RunningServer& server, const Remains& remains, const Owed& owed);
   // Once more, after `end` has ended the server, to which nobody wrote: the same entries, no torn tail.
-  void start_again(RunningServer& server, const std::function<void()>& end, const Check& before);
+  Remains start_again(RunningServer& server, const std::function<void()>& end, const Check& before);
   // A clean one.
   void stop(RunningServer& server);
 

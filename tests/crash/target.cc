@@ -13,12 +13,11 @@ namespace {
 using std::chrono::milliseconds;
 constexpr milliseconds kBound{3000};
 
-// The moment of the crash is random, within the window aimed at: this is no wait for anything.
-void pause(std::mt19937_64& random, milliseconds most) {
+}  // namespace
+
+void pause_up_to(milliseconds most, std::mt19937_64& random) {
   std::this_thread::sleep_for(std::chrono::microseconds(random() % static_cast<std::uint64_t>(most.count() * 1000)));
 }
-
-}  // namespace
 
 bool take_aim(RunningServer& server, Target target, std::mt19937_64& random) {
   const std::string& directory = server.data_directory();
@@ -44,7 +43,7 @@ bool take_aim(RunningServer& server, Target target, std::mt19937_64& random) {
       window = milliseconds(60);
       break;
   }
-  pause(random, window);
+  pause_up_to(window, random);
   return seen;
 }
 

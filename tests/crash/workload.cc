@@ -1,5 +1,7 @@
 #include "tests/crash/workload.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
 
@@ -28,11 +30,22 @@ void set_deadline(grpc::ClientContext& context) {
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
 }
 
+std::optional<std::string> trailer_of(const grpc::ClientContext& context, const char* name) {
+  const auto& trailers = context.GetServerTrailingMetadata();
+  const auto found = trailers.find(name);
+  if (found == trailers.end()) return std::nullopt;
+  return std::string(found->second.data(), found->second.size());
+}
+
 // 0 when the answer names none.
 std::uint64_t revision_of(const grpc::ClientContext& context) {
-  const auto& trailers = context.GetServerTrailingMetadata();
-  const auto found = trailers.find("kvstore-revision");
-  return found == trailers.end() ? 0 : std::stoull(std::string(found->second.data(), found->second.size()));
+  return std::stoull(trailer_of(context, "kvstore-revision").value_or("0"));
+}
+
+// Whether the answer says that the write survives a kill.
+bool is_promised(const grpc::ClientContext& context) {
+  const auto level = trailer_of(context, "kvstore-durability");
+  return level == "os" || level == "disk";
 }
 
 }  // namespace
@@ -101,6 +114,7 @@ void Workload::acknowledge(const History::Intent& intent, const grpc::ClientCont
   const std::uint64_t revision = revision_of(context);
   if (changed && revision == 0) note(fmt::format("the answer to a write of {} names no revision", intent.key));
   note(history_.acknowledge(intent, changed ? revision : 0));
+  if (changed && is_promised(context)) history_.promise(revision);
 }
 
 void Workload::note(std::string finding) {
