@@ -64,6 +64,19 @@ TEST_CASE("data directory: what a start made and did not come to sync is made du
   CHECK(next.data() == Data{{"a", "1"}});
 }
 
+TEST_CASE("data directory: one that was made for us in a place that is not ours to open is used as it is") {
+  FaultyFileSystem disk;
+  const bool made_for_us = GENERATE(true, false);
+  if (made_for_us) REQUIRE(disk.make_directory("/data").ok());
+  disk.make_durable();
+  disk.fail({.call = DiskCall::kSyncDirectory, .error_number = EACCES});
+  StorageFixture server;
+  server.use(disk);
+  if (!made_for_us) return refused(server, "1", "cannot be used");
+  server.start();
+  CHECK(disk.faults_delivered() == 1);
+}
+
 TEST_CASE("data directory: one that cannot be used says whose it is") {
   TempDirectory directory;
   // Whatever stops us, the message says who owns the place.
