@@ -205,6 +205,7 @@ class Stress {
   void one_fork(std::uint64_t number) {
     ++forks_;
     budget_.add(options_.writes);
+    wait_for_a_write();
     std::promise<SnapshotOutcome> done;
     require(forker_->begin({.number = number, .store_id = {}, .directory = directory_.path()},
                            [&](SnapshotOutcome outcome) { done.set_value(std::move(outcome)); }),
@@ -228,6 +229,14 @@ class Stress {
     longest_pause_us_ = std::max<std::uint64_t>(longest_pause_us_, static_cast<std::uint64_t>(outcome.pause.count()));
     take_note(outcome);
     posix_file_system().remove(outcome.temporary_path).IgnoreError();
+  }
+
+  // On a busy machine sleeping writers take longer to wake up than a fork takes. take_note() fails when none does.
+  void wait_for_a_write() const {
+    const Steady::time_point bound = Steady::now() + std::chrono::seconds(60);
+    while (!taken_.empty() && journal_.applied() <= taken_.back().cut && Steady::now() < bound) {
+      std::this_thread::yield();
+    }
   }
 
   // When it was there first, or its snapshot over.
