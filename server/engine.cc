@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "server/request_check.h"
 
 namespace kv {
 namespace {
@@ -72,27 +73,14 @@ absl::Status Engine::ready() const {
   return error(Reason::kShuttingDown, "the server is stopping");
 }
 
-absl::Status Engine::check_key(std::string_view key) const {
-  if (key.empty()) return error(Reason::kEmptyKey, "the key is empty or not set", {{"field", "key"}});
-  if (key.size() <= limits_.key_bytes_max) return absl::OkStatus();
-  return error(Reason::kKeyTooLarge,
-               fmt::format("the key has {} bytes, the limit is {}", key.size(), limits_.key_bytes_max),
-               {{"field", "key"}, {"limit", std::to_string(limits_.key_bytes_max)}});
-}
+absl::Status Engine::check_key(std::string_view key) const { return kv::check_key(limits_, key); }
 
 absl::Status Engine::check_entry(std::string_view key, std::string_view value) const {
-  if (const absl::Status checked = check_key(key); !checked.ok()) return checked;
-  if (key.size() + value.size() <= limits_.entry_bytes_max) return absl::OkStatus();
-  return error(Reason::kEntryTooLarge,
-               fmt::format("key and value have {} bytes together, the limit is {}", key.size() + value.size(),
-                           limits_.entry_bytes_max),
-               {{"field", "value"}, {"limit", std::to_string(limits_.entry_bytes_max)}});
+  return kv::check_entry(limits_, key, value);
 }
 
 absl::Status Engine::check(const Operation& operation) const {
-  if (operation.kind == OperationKind::kSet || operation.kind == OperationKind::kAppend)
-    return check_entry(operation.key, operation.value);
-  if (const absl::Status checked = check_key(operation.key); !checked.ok()) return checked;
+  if (const absl::Status checked = check_operation(limits_, operation); !checked.ok()) return checked;
   if (operation.min_revision <= applied()) return absl::OkStatus();
   return error(Reason::kRevisionInFuture,
                fmt::format("revision {} is asked for, the newest is {}", operation.min_revision, applied()),

@@ -10,9 +10,8 @@
 #include "core/error.h"
 #include "server/calling_client.h"
 #include "server/entry_message.h"
+#include "server/many_requests.h"
 #include "server/range_deleter.h"
-#include "server/range_request.h"
-#include "server/unknown_fields.h"
 
 namespace kv {
 
@@ -24,7 +23,6 @@ constexpr std::size_t kChunkBytes = 256 << 10;
 constexpr int kChunkKeys = 256;           // looked up in one go
 constexpr std::size_t kResultBytes = 24;  // of a miss
 // Of an answer at one revision, which is held whole before it is sent.
-constexpr int kConsistentKeysMax = 1024;
 constexpr std::size_t kConsistentBytesMax = 64 << 20;
 
 std::size_t bytes_of(const v1::GetResponse& result) {
@@ -57,22 +55,9 @@ absl::Status too_large() {
 
 // ---- MultiGet ---------------------------------------------------------------------------------------------------
 
-absl::Status ManyCalls::check(const v1::MultiGetRequest& request) const {
-  if (const absl::Status ready = engine_.ready(); !ready.ok()) return ready;
-  if (const absl::Status known = refuse_unknown_fields(request); !known.ok()) return known;
-  for (int i = 0; i < request.keys_size(); ++i) {
-    const absl::Status checked = engine_.check_key(request.keys(i));
-    if (!checked.ok()) return with_fact(checked, "index", std::to_string(i));
-  }
-  if (!request.consistent() || request.keys_size() <= kConsistentKeysMax) return absl::OkStatus();
-  return error(
-      Reason::kTooManyOperations,
-      fmt::format("{} keys at one revision are asked for, the limit is {}", request.keys_size(), kConsistentKeysMax),
-      {{"field", "keys"}, {"limit", std::to_string(kConsistentKeysMax)}});
-}
-
 Task<absl::Status> ManyCalls::multi_get(ServerStream& stream, const v1::MultiGetRequest& request) {
-  const absl::Status checked = check(request);
+  if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;
+  const absl::Status checked = check_multi_get(engine_.limits(), request);
   if (!checked.ok()) co_return checked;
   if (request.consistent()) co_return co_await get_at_once(stream, request);
   co_return co_await get_in_chunks(stream, request);
@@ -184,28 +169,19 @@ Task<absl::Status> ManyCalls::send(ServerStream& stream, const v1::MultiGetRespo
 Answer<v1::DeleteRangeResponse> ManyCalls::delete_range(Call& call, const v1::DeleteRangeRequest& request) {
   using Result = absl::StatusOr<v1::DeleteRangeResponse>;
   if (const absl::Status ready = engine_.ready(); !ready.ok()) return Result(ready);
-  if (const absl::Status known = refuse_unknown_fields(request); !known.ok()) return Result(known);
-  return delete_and_wait(call, request);
+  absl::StatusOr<RangeDeletion> deletion = range_deletion_of(request);
+  if (!deletion.ok()) return Result(deletion.status());
+  return delete_and_wait(call, *std::move(deletion));
 }
 
-Task<absl::StatusOr<v1::DeleteRangeResponse>> ManyCalls::delete_and_wait(Call& call,
-                                                                         const v1::DeleteRangeRequest& request) {
-  absl::StatusOr<KeyRange> range = key_range_of(request.range());
-  if (!range.ok()) co_return range.status();
-  const absl::StatusOr<WriteOptions> options = write_options_of(request.options());
-  if (!options.ok()) co_return options.status();
-  if (range->is_everything() && !request.confirm_all() && !request.dry_run()) {
-    co_return error(Reason::kConfirmationRequired, "this range is every key: say so with confirm_all",
-                    {{"field", "confirm_all"}});
-  }
+Task<absl::StatusOr<v1::DeleteRangeResponse>> ManyCalls::delete_and_wait(Call& call, RangeDeletion deletion) {
   CallingClient client(call);
-  const RangeDeletion deletion{*std::move(range), *options, request.dry_run()};
   RangeDeleter deleter(engine_, deletion, client);
   const absl::StatusOr<RangeDeleted> deleted = co_await deleter.run();
   if (!deleted.ok()) co_return deleted.status();
   v1::DeleteRangeResponse response;
   response.set_deleted(deleted->keys);
-  if (!request.dry_run()) {
+  if (!deletion.dry_run) {
     response.mutable_write()->set_revision(deleted->revision);
     response.mutable_write()->set_durability(static_cast<v1::Durability>(static_cast<int>(deleted->level)));
     response.mutable_write()->set_replayed(deleted->replayed);

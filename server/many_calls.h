@@ -12,6 +12,7 @@
 #include "rpc/server_stream.h"
 #include "rpc/unary.h"
 #include "server/engine.h"
+#include "server/many_requests.h"
 
 namespace kv {
 
@@ -36,15 +37,13 @@ class ManyCalls {
   DeleteRange delete_range_handler() { return {this}; }
 
  private:
-  absl::Status check(const kvstore::v1::MultiGetRequest& request) const;
   Task<absl::Status> multi_get(ServerStream& stream, const kvstore::v1::MultiGetRequest& request);
   Task<absl::Status> get_in_chunks(ServerStream& stream, const kvstore::v1::MultiGetRequest& request);
   Task<absl::Status> get_at_once(ServerStream& stream, const kvstore::v1::MultiGetRequest& request);
   Task<absl::Status> send(ServerStream& stream, const kvstore::v1::MultiGetResponse& chunk, Revision shown);
 
   Answer<kvstore::v1::DeleteRangeResponse> delete_range(Call& call, const kvstore::v1::DeleteRangeRequest& request);
-  Task<absl::StatusOr<kvstore::v1::DeleteRangeResponse>> delete_and_wait(
-      Call& call, const kvstore::v1::DeleteRangeRequest& request);
+  Task<absl::StatusOr<kvstore::v1::DeleteRangeResponse>> delete_and_wait(Call& call, RangeDeletion deletion);
 
   Engine& engine_;
 };

@@ -22,15 +22,10 @@
 
 #include "absl/status/statusor.h"
 #include "server/engine.h"
+#include "server/many_requests.h"
 #include "store/key_range.h"
 
 namespace kv {
-
-struct RangeDeletion {
-  KeyRange range;
-  WriteOptions options;
-  bool dry_run = false;  // counts only
-};
 
 struct RangeDeleted {
   std::uint64_t keys = 0;

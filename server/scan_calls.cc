@@ -1,6 +1,5 @@
 #include "server/scan_calls.h"
 
-#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <new>
@@ -12,9 +11,7 @@
 #include "rpc/overload.h"
 #include "server/calling_client.h"
 #include "server/entry_message.h"
-#include "server/key_pattern.h"
-#include "server/range_request.h"
-#include "server/unknown_fields.h"
+#include "server/scan_plan.h"
 
 namespace kv {
 
@@ -22,40 +19,15 @@ namespace v1 = kvstore::v1;
 
 namespace {
 
-constexpr std::size_t kChunkBytes = 256 << 10;  // when the caller says nothing
-// A client takes messages up to 4 MiB by default. An entry is smaller by 4 KiB, so one always fits.
-constexpr std::size_t kChunkBytesMax = (4 << 20) - (1 << 10);
 // A chunk leaves after this time even if it is not full, or empty: its token is worth something.
 constexpr std::chrono::milliseconds kChunkPatience{1000};
 
-absl::Status refuse_field(std::string_view field, std::string_view why) {
-  return error(Reason::kFieldInvalid, fmt::format("{} {}", field, why), {{"field", std::string(field)}});
-}
-
-std::uint64_t hash_of(const v1::ScanRequest& request) {
-  v1::ScanRequest selection;  // what decides which keys the scan shows
-  *selection.mutable_range() = request.range();
-  selection.set_glob(request.glob());
-  selection.set_type(request.type());
-  return checksum64(as_bytes(selection.SerializeAsString()), 0);
-}
-
 }  // namespace
-
-struct ScanCalls::Plan {
-  ScanIdentity identity;
-  WalkOptions options;
-  WalkPlace from;
-  bool snapshot = true;
-  bool values = false;
-  std::uint64_t limit = 0;  // 0: none
-  std::size_t chunk_bytes = kChunkBytes;
-};
 
 // One message, filled by the walk.
 class ScanCalls::Chunk {
  public:
-  explicit Chunk(const Plan& plan) : plan_(plan) {}
+  explicit Chunk(const ScanPlan& plan) : plan_(plan) {}
 
   // Under the shard's lock. False: it belongs into the next chunk, or into none.
   bool take(const Entry& entry) {
@@ -85,7 +57,7 @@ class ScanCalls::Chunk {
   }
 
  private:
-  const Plan& plan_;
+  const ScanPlan& plan_;
   v1::ScanResponse message_;
   std::size_t bytes_ = 0;    // of this chunk
   std::uint64_t taken_ = 0;  // of all chunks
@@ -93,44 +65,9 @@ class ScanCalls::Chunk {
 
 void ScanCalls::start_serving(const Storage& storage) { store_ = checksum64(as_bytes(storage.instance_id()), 0); }
 
-absl::StatusOr<ScanCalls::Plan> ScanCalls::plan_of(const v1::ScanRequest& request) const {
-  if (const absl::Status ready = engine_.ready(); !ready.ok()) return ready;
-  if (const absl::Status known = refuse_unknown_fields(request); !known.ok()) return known;
-  Plan plan;
-  if (!v1::ScanConsistency_IsValid(request.consistency())) return refuse_field("consistency", "is unknown");
-  if (!v1::ValueType_IsValid(request.type())) return refuse_field("type", "is unknown");
-  if (request.ordered()) return error(Reason::kIndexDisabled, "there is no index in the order of keys");
-  plan.snapshot = request.consistency() != v1::SCAN_CONSISTENCY_RELAXED;
-  plan.values = request.include_values();
-  plan.limit = request.limit();
-  if (request.max_chunk_bytes() != 0)
-    plan.chunk_bytes = std::min<std::size_t>(request.max_chunk_bytes(), kChunkBytesMax);
-  plan.options.budget_bytes = engine_.limits().scan_budget_bytes;
-  absl::StatusOr<KeyRange> range = key_range_of(request.range());
-  if (!range.ok()) return range.status();
-  plan.options.range = *std::move(range);
-  std::shared_ptr<const KeyPattern> pattern;
-  if (!request.glob().empty()) {
-    absl::StatusOr<KeyPattern> compiled = KeyPattern::compile(request.glob());
-    if (!compiled.ok()) return compiled.status();
-    pattern = std::make_shared<const KeyPattern>(*std::move(compiled));
-  }
-  const auto type = static_cast<ValueType>(request.type());
-  if (pattern != nullptr || request.type() != v1::VALUE_TYPE_UNSPECIFIED) {
-    plan.options.matches = [pattern, type, any = request.type() == v1::VALUE_TYPE_UNSPECIFIED](const Entry& entry) {
-      return (any || entry.type() == type) && (pattern == nullptr || pattern->matches(entry.key()));
-    };
-  }
-  plan.identity = {store_, hash_of(request)};
-  if (request.resume_token().empty()) return plan;
-  const absl::StatusOr<WalkPlace> from = read_scan_token(plan.identity, request.resume_token());
-  if (!from.ok()) return from.status();
-  plan.from = *from;
-  return plan;
-}
-
 Task<absl::Status> ScanCalls::scan(ServerStream& stream, const v1::ScanRequest& request) {
-  const absl::StatusOr<Plan> plan = plan_of(request);
+  if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;
+  const absl::StatusOr<ScanPlan> plan = scan_plan_of(request, store_, engine_.limits());
   if (!plan.ok()) co_return plan.status();
   const unsigned most = engine_.limits().scans_max;
   absl::Status ended;
@@ -148,7 +85,7 @@ Task<absl::Status> ScanCalls::scan(ServerStream& stream, const v1::ScanRequest& 
 }
 
 // From the walks' thread, and resumes on it.
-Task<absl::Status> ScanCalls::walk_and_send(ServerStream& stream, const Plan& plan, StoreWalk& walk) {
+Task<absl::Status> ScanCalls::walk_and_send(ServerStream& stream, const ScanPlan& plan, StoreWalk& walk) {
   Revision at = 0;
   if (plan.snapshot) {
     try {

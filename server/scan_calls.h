@@ -15,9 +15,10 @@
 #include "persistence/storage.h"
 #include "rpc/server_stream.h"
 #include "server/engine.h"
-#include "server/scan_token.h"
 
 namespace kv {
+
+struct ScanPlan;
 
 class ScanCalls {
  public:
@@ -36,12 +37,10 @@ class ScanCalls {
   unsigned scans() const noexcept { return scans_.load(std::memory_order_relaxed); }
 
  private:
-  struct Plan;
   class Chunk;
 
-  absl::StatusOr<Plan> plan_of(const kvstore::v1::ScanRequest& request) const;
   Task<absl::Status> scan(ServerStream& stream, const kvstore::v1::ScanRequest& request);
-  Task<absl::Status> walk_and_send(ServerStream& stream, const Plan& plan, StoreWalk& walk);
+  Task<absl::Status> walk_and_send(ServerStream& stream, const ScanPlan& plan, StoreWalk& walk);
   // Resumes on the reactor.
   Task<absl::Status> send(ServerStream& stream, Chunk& chunk, Revision shown);
 

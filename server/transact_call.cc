@@ -6,124 +6,9 @@
 #include "server/answer_writer.h"
 #include "server/calling_client.h"
 #include "server/operation_decoder.h"
+#include "server/transact_request.h"
 
 namespace kv {
-namespace {
-
-enum : std::uint32_t { kComparisons = 1, kThen = 2, kOtherwise = 3, kOptions = 4 };
-constexpr std::uint32_t bytes(std::uint32_t field) { return wire_tag(field, WireType::kBytes); }
-
-// What stands in the bytes, judged one by one but not before all were read: bytes that do not parse are that, whatever
-// else is wrong with them.
-class RequestReader {
- public:
-  explicit RequestReader(TransactionRequest& request) : request_(request) {}
-
-  // False: not a TransactRequest.
-  bool read(std::string_view message) {
-    WireReader reader(message);
-    while (reader.next()) {
-      switch (reader.tag()) {
-        case bytes(kComparisons):
-          read_comparison(reader);
-          break;
-        case bytes(kThen):
-          read_operation(reader, "then", request_.then);
-          break;
-        case bytes(kOtherwise):
-          read_operation(reader, "otherwise", request_.otherwise);
-          break;
-        case bytes(kOptions): {
-          WireReader options = reader.message();
-          if (!decode_options(options, options_, unknown_, "options.")) reader.fail();
-          break;
-        }
-        default:
-          unknown_.note("", reader.field());
-          reader.skip();
-      }
-    }
-    return !reader.failed();
-  }
-
-  // The first thing that is wrong with what was read.
-  absl::Status finish() {
-    if (unknown_.number != 0) return refuse_unknown(unknown_);
-    if (!refused_.ok()) return refused_;
-    return kv::finish(options_, request_.options);
-  }
-
- private:
-  bool too_many(const char* list, std::size_t count) {
-    if (count < kTransactionOperationsMax) return false;
-    refuse(error(Reason::kTooManyOperations,
-                 fmt::format("{} has more than {} elements", list, kTransactionOperationsMax),
-                 {{"field", list}, {"limit", std::to_string(kTransactionOperationsMax)}}));
-    return true;
-  }
-  void refuse(absl::Status why) {
-    if (refused_.ok()) refused_ = std::move(why);
-  }
-
-  void read_comparison(WireReader& reader) {
-    DecodedOperation decoded;
-    WireReader comparison = reader.message();
-    while (comparison.next()) {
-      switch (comparison.tag()) {
-        case bytes(1):
-          decoded.operation.key = comparison.bytes();
-          break;
-        case bytes(2): {
-          WireReader precondition = comparison.message();
-          if (!decode_precondition(precondition, decoded, "precondition.")) comparison.fail();
-          break;
-        }
-        default:
-          decoded.unknown.note("", comparison.field());
-          comparison.skip();
-      }
-    }
-    if (comparison.failed()) {
-      reader.fail();
-      return;
-    }
-    if (too_many("comparisons", request_.comparisons.size())) return;
-    absl::Status judged = decoded.unknown.number != 0 ? refuse_unknown(decoded.unknown) : finish_precondition(decoded);
-    if (judged.ok() && !decoded.test.there) judged = refuse_field("precondition", "is not set");
-    if (!judged.ok())
-      refuse(within(judged, place_of("comparisons", request_.comparisons.size(), OperationKind::kNone)));
-    request_.comparisons.push_back({decoded.operation.key, decoded.operation.precondition});
-  }
-
-  void read_operation(WireReader& reader, const char* list, std::vector<Operation>& operations) {
-    DecodedOperation decoded;
-    WireReader operation = reader.message();
-    if (!decode_operation(operation, decoded)) {
-      reader.fail();
-      return;
-    }
-    if (too_many(list, operations.size())) return;
-    absl::Status judged = kv::finish(decoded);
-    if (judged.ok() && decoded.options.there) judged = refuse_field("options", "belongs to the whole transaction");
-    if (!judged.ok()) refuse(within(judged, place_of(list, operations.size(), decoded.operation.kind)));
-    operations.push_back(decoded.operation);
-  }
-
-  TransactionRequest& request_;
-  DecodedOperation::Options options_;
-  UnknownField unknown_;
-  absl::Status refused_;
-};
-
-absl::Status check_all(const Engine& engine, const char* list, const std::vector<Operation>& operations) {
-  for (std::size_t i = 0; i < operations.size(); ++i) {
-    if (const absl::Status checked = engine.check(operations[i]); !checked.ok())
-      return within(checked, place_of(list, i, operations[i].kind));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::Status response_too_large(std::size_t bytes_max) {
   return error(Reason::kResponseTooLarge, fmt::format("the answer would have more than {} bytes", bytes_max),
@@ -157,15 +42,11 @@ void TransactionWriter::take(const TransactionOutcome& outcome) noexcept {
 }
 
 absl::Status TransactCall::read(const WireMessage& message, TransactionRequest& request) const {
-  RequestReader reader(request);
-  if (!reader.read(message.bytes())) return unparsable("kvstore.v1.TransactRequest");
-  if (absl::Status finished = reader.finish(); !finished.ok()) return finished;
-  for (std::size_t i = 0; i < request.comparisons.size(); ++i) {
-    if (const absl::Status checked = engine_.check_key(request.comparisons[i].key); !checked.ok())
-      return within(checked, place_of("comparisons", i, OperationKind::kNone));
-  }
-  if (absl::Status checked = check_all(engine_, "then", request.then); !checked.ok()) return checked;
-  return check_all(engine_, "otherwise", request.otherwise);
+  absl::Status judged;
+  if (!read_transaction(message.bytes(), request, judged)) return unparsable("kvstore.v1.TransactRequest");
+  if (!judged.ok()) return judged;
+  return check_transaction(engine_.limits(), request,
+                           [this](const Operation& operation) { return engine_.check(operation); });
 }
 
 Answer<WireMessage> TransactCall::answer(Call& call, const WireMessage& request) {
