@@ -289,24 +289,26 @@ bool decode_options(WireReader& reader, DecodedOperation::Options& options, Unkn
 
 bool decode_precondition(WireReader& reader, DecodedOperation& decoded, const char* where) noexcept {
   using Test = Precondition::Test;
-  Precondition& precondition = decoded.operation.precondition;
+  // Each arm replaces what stood there: what is left over of another would make a retry another request.
+  const auto arm = [&precondition = decoded.operation.precondition](Test test) -> Precondition& {
+    precondition = {};
+    precondition.test = test;
+    return precondition;
+  };
   decoded.test.there = true;
   while (reader.next()) {
     switch (reader.tag()) {
       case number(kExists):
-        precondition.test = Test::kExists;
-        precondition.exists = reader.boolean();
+        arm(Test::kExists).exists = reader.boolean();
         break;
       case number(kVersionEquals):
-        precondition.test = Test::kVersion;
-        precondition.version = reader.varint();
+        arm(Test::kVersion).version = reader.varint();
         break;
       case bytes(kValueEquals):
-        precondition.test = Test::kValue;
-        precondition.value = reader.bytes();
+        arm(Test::kValue).value = reader.bytes();
         break;
       case number(kTypeEquals):
-        precondition.test = Test::kType;
+        arm(Test::kType);
         decoded.test.type = reader.int32();
         break;
       default:

@@ -3,12 +3,14 @@
 
 #include <random>
 #include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "kvstore/v1/operation.pb.h"
+#include "server/request_key.h"
 #include "server/unknown_fields.h"
 
 using namespace kv;
@@ -330,6 +332,35 @@ TEST_CASE("operation decoder: an arm that comes again merges with itself, and re
   const std::string a = set.SerializeAsString(), b = more.SerializeAsString(), c = get.SerializeAsString();
   for (const std::string& bytes : {a + b, a + c, a + c + b, c + a + c, a + b + a}) compare(bytes, tally);
   CHECK(tally.parsed == 5);
+}
+
+TEST_CASE(
+    "operation decoder: a precondition that replaces another leaves nothing of it, so a retry is the same request") {
+  v1::SetRequest request;
+  request.set_key("k");
+  request.mutable_options()->set_request_id(std::string(16, 'r'));
+  std::vector<v1::Precondition> tests(4);
+  tests[0].set_exists(true);
+  tests[1].set_version_equals(7);
+  tests[2].set_value_equals("v");
+  tests[3].set_type_equals(v1::VALUE_TYPE_HASH);
+  const auto key_of = [](const std::string& bytes) {
+    DecodedOperation decoded;
+    REQUIRE(decode_request(OperationKind::kSet, bytes, decoded));
+    REQUIRE(finish(decoded).ok());
+    return *request_key(decoded.operation, HashedValue(decoded.operation.value));
+  };
+  for (const v1::Precondition& first : tests) {
+    for (const v1::Precondition& last : tests) {
+      v1::SetRequest both = request, once = request;
+      *both.mutable_precondition() = first;
+      v1::SetRequest more;
+      *more.mutable_precondition() = last;
+      *once.mutable_precondition() = last;
+      const std::string twice = both.SerializeAsString() + more.SerializeAsString();
+      CHECK(key_of(twice).hash == key_of(once.SerializeAsString()).hash);
+    }
+  }
 }
 
 TEST_CASE("operation decoder: messages and groups may be nested as deeply as the library allows, and no deeper") {
