@@ -206,6 +206,9 @@ TEST_CASE("expiry: times are read and said as people do") {
   CHECK(parse_ttl("90s")->ttl().seconds() == 90);
   CHECK(parse_ttl("250ms")->ttl().nanos() == 250'000'000);
   CHECK_FALSE(parse_ttl("never").ok());
+  // Longer than the library's own durations may be: the server says what is too long.
+  CHECK(parse_ttl("9000000000000s")->ttl().seconds() == 9'000'000'000'000);
+  CHECK(parse_expiry("100000000d")->ttl().seconds() == 8'640'000'000'000);
   CHECK(about_so_long(250ms) == "250ms");
   CHECK(about_so_long(42s) == "42s");
   CHECK(about_so_long(200s) == "3m 20s");
