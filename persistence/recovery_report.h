@@ -3,7 +3,7 @@
 // DATA/RECOVERY is the last start's, one that was refused included. When a start went on without what is damaged, the
 // same text also stays as RECOVERY.TOKEN: it lists what was lost, and no later start replaces it.
 //
-// Threads: values and free functions. Errors: those of the file system.
+// Threads: values and free functions. Errors: those of the file system. Format: docs/formats/recovery.md.
 #pragma once
 
 #include <chrono>

@@ -6,7 +6,7 @@
 // crash interrupted before it sweeps.
 //
 // Threads: one. Errors: CHECKSUM for a list that is not whole; else those of the file system.
-// Format:  SET_ASIDE holds one line a file, the path below the data directory, a blank and the ending; then "end".
+// Format:  docs/formats/set-aside.md.
 #pragma once
 
 #include <cstdint>

@@ -38,7 +38,9 @@ absl::Status StorageImpl::open(LoadProgress& progress) {
   const auto listing = core_.directory->list();
   if (!listing.ok()) return listing.status();
   auto to_set_aside = read_set_aside(core_.fs, core_.directory->path());
-  if (!to_set_aside.ok()) return to_set_aside.status();
+  if (!to_set_aside.ok()) {
+    return is_damage(to_set_aside.status()) ? refuse(to_set_aside.status(), nullptr) : to_set_aside.status();
+  }
   to_set_aside_ = *std::move(to_set_aside);
   auto manifest = read_or_make_manifest(*listing);
   if (!manifest.ok()) return is_damage(manifest.status()) ? refuse(manifest.status(), nullptr) : manifest.status();

@@ -31,6 +31,18 @@ std::string_view word(SnapshotSummary::Verdict verdict) {
   return "";
 }
 
+std::string_view word(Examination::SetAside::Now now) {
+  switch (now) {
+    case Examination::SetAside::Now::kToRename:
+      return "to be renamed";
+    case Examination::SetAside::Now::kNamed:
+      return "named in MANIFEST";
+    case Examination::SetAside::Now::kGone:
+      return "not there";
+  }
+  return "";
+}
+
 class Report {
  public:
   Report(const DirectoryPage& directory, const Examination& found) : directory_(directory), found_(found) {}
@@ -55,6 +67,15 @@ class Report {
                              {"what", tail.why}};
     }
     if (found_.start == Examination::Start::kServes) add_state(report);
+    report["set_aside"] = Json::array();
+    for (const Examination::SetAside& one : found_.set_aside) {
+      report["set_aside"].push_back({{"file", one.file.file}, {"as", one.file.as}, {"now", word(one.now)}});
+    }
+    report["accepted_losses"] = Json::array();
+    for (const AcceptedLoss& loss : found_.accepted) {
+      report["accepted_losses"].push_back(
+          {{"token", loss.token}, {"time", loss.time}, {"revision", loss.revision}, {"lost", loss.lost}});
+    }
     report["removed_at_start"] = found_.swept;
     report["strangers"] = found_.strangers;
     return report;
@@ -66,6 +87,7 @@ class Report {
       say_snapshots(screen);
       say_segments(screen);
     }
+    say_side_files(screen);
     for (const std::string& file : found_.swept)
       screen.say("not named in MANIFEST, a start removes it: {}", harmless(file));
     for (const std::string& file : found_.strangers) screen.say("not ours, left alone: {}", harmless(file));
@@ -144,6 +166,21 @@ class Report {
         screen.say("{}: revisions {} to {}, {} records, {} of {} used", file, one.base + 1, one.last, one.records,
                    about(one.used), about(one.file_bytes));
       }
+    }
+  }
+
+  void say_side_files(Screen& screen) const {
+    using Now = Examination::SetAside::Now;
+    for (const Examination::SetAside& one : found_.set_aside) {
+      if (one.now == Now::kToRename) {
+        screen.say("SET_ASIDE: a start keeps {} as {}", one.file.file, one.file.as);
+      } else {
+        screen.say("SET_ASIDE: {} is {}: a start leaves it so", one.file.file, word(one.now));
+      }
+    }
+    for (const AcceptedLoss& loss : found_.accepted) {
+      screen.say("RECOVERY.{}: a start of {} went on without what was damaged, at revision {}; lost: {}", loss.token,
+                 harmless(loss.time), loss.revision, harmless(loss.lost));
     }
   }
 

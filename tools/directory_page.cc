@@ -68,6 +68,7 @@ std::string DirectoryPage::past(std::uint64_t number) const {
   return fmt::format("{}/{}/{}", path_, kPastFolder, past_name(number));
 }
 std::string DirectoryPage::manifest() const { return fmt::format("{}/{}", path_, kManifestName); }
+std::string DirectoryPage::set_aside() const { return fmt::format("{}/{}", path_, kSetAsideName); }
 std::string DirectoryPage::below(const std::string& path) const {
   return path.starts_with(path_ + "/") ? path.substr(path_.size() + 1) : path;
 }
@@ -106,6 +107,8 @@ absl::StatusOr<Listing> DirectoryPage::list() const {
     const bool ours = entry.name == kLockName || entry.name == kLogFolder || entry.name == kSnapshotFolder ||
                       entry.name == kPastFolder || entry.name == fmt::format("{}{}", kManifestName, kTemporarySuffix) ||
                       is_side_file(entry.name);
+    if (entry.name == kSetAsideName) listing.set_aside = true;
+    if (accepted_token(entry.name)) listing.accepted.push_back(entry.name);
     if (entry.name == kManifestName) {
       listing.manifest = true;
     } else if (!ours) {
@@ -132,11 +135,29 @@ absl::StatusOr<Listing> DirectoryPage::list() const {
   return listing;
 }
 
+absl::StatusOr<std::string> DirectoryPage::read_text(const std::string& path, std::uint64_t bytes_max) const {
+  auto text = read_file(fs_, path, bytes_max);
+  if (absl::IsResourceExhausted(text.status())) return damage(path, bytes_max, "larger than such a file may be");
+  return text;
+}
+
+absl::StatusOr<std::vector<FileSetAside>> DirectoryPage::read_set_aside(const Listing& listing) const {
+  if (!listing.set_aside) return std::vector<FileSetAside>();
+  const auto text = read_text(set_aside(), kSideFileBytesMax);
+  if (!text.ok()) return text.status();
+  return read_set_aside_page(*text, set_aside());
+}
+
+absl::StatusOr<AcceptedLoss> DirectoryPage::read_accepted(const std::string& name, const StoreId& store) const {
+  const std::string path = fmt::format("{}/{}", path_, name);
+  const auto text = read_text(path, kSideFileBytesMax);
+  if (!text.ok()) return text.status();
+  return read_accepted_loss(*text, path, accepted_token(name).value_or(""), store);
+}
+
 absl::StatusOr<std::optional<ManifestPage>> DirectoryPage::read_manifest() const {
-  const auto text = read_file(fs_, manifest(), kManifestBytesMax);
+  const auto text = read_text(manifest(), kManifestBytesMax);
   if (errno_of(text.status()) == ENOENT) return std::optional<ManifestPage>();
-  if (absl::IsResourceExhausted(text.status()))
-    return damage(manifest(), kManifestBytesMax, "larger than a MANIFEST may be");
   if (!text.ok()) return text.status();
   auto page = read_manifest_page(*text, manifest());
   if (!page.ok()) return page.status();

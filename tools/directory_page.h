@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "core/file_system.h"
 #include "tools/manifest_page.h"
+#include "tools/side_files_page.h"
 
 namespace kv::tools {
 
@@ -23,6 +24,8 @@ struct Listing {
   std::vector<std::string> temporaries;  // paths below the directory, named as ours are
   std::set<std::uint64_t> past;
   bool past_has_files = false;
+  bool set_aside = false;              // SET_ASIDE is there
+  std::vector<std::string> accepted;   // names of RECOVERY.TOKEN
   std::vector<std::string> strangers;  // paths below the directory
   bool has_data() const { return !segments.empty() || !snapshots.empty() || past_has_files; }
 };
@@ -37,12 +40,16 @@ class DirectoryPage {
   std::string snapshot(std::uint64_t number) const;
   std::string past(std::uint64_t number) const;
   std::string manifest() const;
+  std::string set_aside() const;
   // The path without the directory in front.
   std::string below(const std::string& path) const;
 
   absl::StatusOr<Listing> list() const;
   // Nothing when there is none.
   absl::StatusOr<std::optional<ManifestPage>> read_manifest() const;
+  // Those that the listing has found.
+  absl::StatusOr<std::vector<FileSetAside>> read_set_aside(const Listing& listing) const;
+  absl::StatusOr<AcceptedLoss> read_accepted(const std::string& name, const StoreId& store) const;
   // Files in aof/ and snapshots/ that MANIFEST does not name: ours, which a start removes; others, which it leaves.
   struct Unnamed {
     std::vector<std::string> ours, strangers;
@@ -52,6 +59,8 @@ class DirectoryPage {
  private:
   DirectoryPage(FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
   absl::Status lock();
+  // Damage when it is larger than it may be.
+  absl::StatusOr<std::string> read_text(const std::string& path, std::uint64_t bytes_max) const;
   absl::StatusOr<std::vector<DirectoryEntry>> list_folder(const std::string& below) const;
 
   FileSystem& fs_;

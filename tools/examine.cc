@@ -29,8 +29,11 @@ class Examiner {
   absl::StatusOr<Examination> run() {
     const auto listing = directory_.list();
     if (!listing.ok()) return listing.status();
+    // As a start does: first what is unfinished, for without it nobody knows what may be removed.
+    if (absl::Status failed = settle(read_set_aside(*listing)); !failed.ok()) return failed;
     if (absl::Status failed = settle(read_manifest(*listing)); !failed.ok()) return failed;
     if (!found_.manifest) {
+      place_set_aside(*listing);
       found_.strangers = listing->strangers;
       return std::move(found_);
     }
@@ -44,9 +47,13 @@ class Examiner {
     }
     // A damaged snapshot is named all the same.
     page_.snapshots = found_.manifest->snapshots;
+    place_set_aside(*listing);
+    if (absl::Status failed = read_accepted(*listing); !failed.ok()) return failed;
+    if (found_.start == Examination::Start::kRefuses) found_.state.clear();
     const auto unnamed = directory_.unnamed(*listing, page_);
     if (!unnamed.ok()) return unnamed.status();
     found_.swept = unnamed->ours;
+    std::erase_if(found_.swept, [this](const std::string& file) { return is_set_aside(file); });
     found_.strangers = unnamed->strangers;
     return std::move(found_);
   }
@@ -69,10 +76,50 @@ class Examiner {
       found_.manifest = **page;
     } else if (listing.has_data()) {
       return damage(directory_.manifest(), 0, "it is missing, but there are data files beside it");
-    } else {
+    } else if (found_.damaged.empty()) {
       found_.start = Examination::Start::kFresh;
     }
     return absl::OkStatus();
+  }
+
+  absl::Status read_set_aside(const Listing& listing) {
+    auto files = directory_.read_set_aside(listing);
+    if (!files.ok()) return files.status();
+    for (FileSetAside& file : *files) found_.set_aside.push_back({std::move(file)});
+    return absl::OkStatus();
+  }
+  bool is_set_aside(const std::string& file) const {
+    return std::any_of(found_.set_aside.begin(), found_.set_aside.end(),
+                       [&](const Examination::SetAside& one) { return one.file.file == file; });
+  }
+
+  void place_set_aside(const Listing& listing) {
+    using Now = Examination::SetAside::Now;
+    for (Examination::SetAside& one : found_.set_aside) {
+      const FileSetAside& file = one.file;
+      const bool named = file.segment ? page_.names_segment(*file.segment) : names_snapshot(*file.snapshot);
+      const bool there =
+          file.segment ? listing.segments.contains(*file.segment) : listing.snapshots.contains(*file.snapshot);
+      one.now = named ? Now::kNamed : there ? Now::kToRename : Now::kGone;
+    }
+  }
+
+  // No start reads them: they are for people. So damage here is told, and ends nothing.
+  absl::Status read_accepted(const Listing& listing) {
+    for (const std::string& name : listing.accepted) {
+      auto loss = directory_.read_accepted(name, page_.store_id);
+      if (!loss.ok() && !is_damage(loss.status())) return loss.status();
+      if (loss.ok()) {
+        found_.accepted.push_back(*std::move(loss));
+      } else {
+        note(loss.status());
+      }
+    }
+    return absl::OkStatus();
+  }
+  bool names_snapshot(std::uint64_t number) const {
+    return std::any_of(page_.snapshots.begin(), page_.snapshots.end(),
+                       [&](const NamedSnapshot& named) { return named.number == number; });
   }
 
   void list_snapshots() {

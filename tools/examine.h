@@ -52,6 +52,13 @@ struct Examination {
   State state{State::Values::kHashed};
   Revision revision = 0;
   std::uint64_t records_applied = 0;
+  // What SET_ASIDE lists. A start gives those another name that MANIFEST does not name and that are there.
+  struct SetAside {
+    FileSetAside file;
+    enum class Now { kToRename, kNamed, kGone } now = Now::kToRename;
+  };
+  std::vector<SetAside> set_aside;
+  std::vector<AcceptedLoss> accepted;  // starts that went on without what was damaged, by their tokens
   std::vector<std::string> swept;      // ours and unnamed: a start removes them
   std::vector<std::string> strangers;  // a start leaves them alone
 
