@@ -26,7 +26,9 @@ constexpr unsigned long kShutdown = _IOR('X', 125, std::uint32_t);
 constexpr std::uint32_t kWithoutLogFlush = 2;
 
 [[noreturn]] void fail(const std::string& doing) {
-  throw std::runtime_error(fmt::format("{}: {}", doing, std::strerror(errno)));
+  const std::string text = fmt::format("{}: {}", doing, std::strerror(errno));
+  if (errno == EPERM || errno == EACCES || errno == ENOENT) throw NoLoopDisk(text);
+  throw std::runtime_error(text);
 }
 
 Descriptor open_or_fail(const std::string& path, int flags) {
@@ -68,16 +70,32 @@ LoopDisk::LoopDisk(std::string kind, const std::string& directory, std::uint64_t
     : kind_(std::move(kind)), image_(directory + "/" + kind_ + ".image"), mount_point_(directory + "/" + kind_) {
   enter_private_namespace();
   std::filesystem::create_directories(mount_point_);
+  try {
+    make_image(bytes);
+    mount();
+  } catch (...) {
+    remove_files();
+    throw;
+  }
+}
+
+void LoopDisk::make_image(std::uint64_t bytes) {
+  if (!std::filesystem::exists("/usr/sbin/mkfs." + kind_) && !std::filesystem::exists("/sbin/mkfs." + kind_)) {
+    throw NoLoopDisk(fmt::format("there is no mkfs.{}", kind_));
+  }
   if (::ftruncate(open_or_fail(image_, O_RDWR | O_CREAT | O_EXCL).get(), static_cast<off_t>(bytes)) != 0) {
     fail("size " + image_);
   }
   run_program(
       fmt::format("PATH=$PATH:/usr/sbin:/sbin mkfs.{} -q {} '{}'", kind_, kind_ == "xfs" ? "-f" : "-F", image_));
-  mount();
 }
 
 LoopDisk::~LoopDisk() {
   if (mounted_) ::umount2(mount_point_.c_str(), MNT_DETACH);  // What cannot be told of here: see the header.
+  remove_files();
+}
+
+void LoopDisk::remove_files() {
   std::error_code ignored;
   std::filesystem::remove(mount_point_, ignored);
   if (!keep_) std::filesystem::remove(image_, ignored);

@@ -10,14 +10,21 @@
 //
 // Threads:  one.
 // Lifetime: the destructor unmounts and removes the image; nobody may use a file of it any more.
-// Errors:   std::runtime_error. Needs root, and mkfs of the kind (cmake/packages.txt: torture).
+// Errors:   std::runtime_error; NoLoopDisk where this machine gives none. Needs root, and mkfs of the kind
+//           (cmake/packages.txt: torture).
 // Source:   ext4_shutdown() and xfs_fs_goingdown() in Linux; loop(4).
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 
 namespace kv {
+
+// Not allowed, or not there: no fault of what is tested.
+struct NoLoopDisk : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 class LoopDisk {
  public:
@@ -39,6 +46,9 @@ class LoopDisk {
   const std::string& image() const noexcept { return image_; }
 
  private:
+  void make_image(std::uint64_t bytes);
+  void remove_files();
+
   const std::string kind_;
   const std::string image_;
   const std::string mount_point_;
