@@ -198,8 +198,10 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
     applied = apply_alone(operation, key, value, request, *std::move(ticket), *level, sink, outcome);
     room = limits_.entry_bytes_max;  // Somebody made the value longer meanwhile: this is enough for any.
   }
+  // What changed nothing waits for what it saw as long as a change would: who was told that a key is gone must not find
+  // it again after a crash.
   const absl::Status reached =
-      co_await answerable(changes_of(outcome), operation.options.level, caller.home(), written.times.durability);
+      co_await answerable(changes_of(outcome), outcome.level, caller.home(), written.times.durability);
   if (!reached.ok()) co_return reached;
   if (!outcome.error.ok()) co_return outcome.error;
   written.applied = outcome.applied;
@@ -258,9 +260,10 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
   const TransactionOutcome& outcome = transaction->outcome();
   if (expiries_ != nullptr && outcome.revision != 0 && !outcome.replayed && transaction->earliest_expiry() != kNoExpiry)
     expiries_->note(transaction->earliest_expiry());
-  const absl::Status reached = co_await answerable({std::max(outcome.revision, outcome.logged), outcome.shown,
-                                                    outcome.level, outcome.revision != 0 && !outcome.replayed},
-                                                   asked, caller.home(), times.durability);
+  const absl::Status reached =
+      co_await answerable({std::max(outcome.revision, outcome.logged), outcome.shown, outcome.level,
+                           outcome.revision != 0 && !outcome.replayed},
+                          writes ? std::optional(outcome.level) : asked, caller.home(), times.durability);
   if (!reached.ok()) co_return reached;
   co_return Transacted{transaction->error(), transaction->failed_at(), outcome.succeeded, times};
 }

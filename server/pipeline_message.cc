@@ -42,13 +42,12 @@ Outcome failure(const absl::Status& why) {
 struct Needs {
   Revision revision = 0;
   Level level = Level::kMemory;
-  bool as_writer = false;  // of a change, or of a write that asked for its level
+  bool as_writer = false;  // of a write, which waits for its level whether it changed something or not
 };
 
 Needs needs_of(const BatchItem& item) {
-  const bool asked = item.operation.writes() && item.operation.options.level.has_value();
   if (const Revision logged = std::max(item.revision, item.logged); logged != 0) return {logged, item.level, true};
-  if (asked) return {item.shown, item.level, true};
+  if (item.operation.writes()) return {item.shown, item.level, true};
   // A reader waits only where nothing may be shown that is not durable.
   return {item.shown, item.level == Level::kDisk ? Level::kDisk : Level::kMemory, false};
 }

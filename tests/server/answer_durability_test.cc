@@ -103,6 +103,25 @@ TEST_CASE("answers: a level of MEMORY or DISK that was asked for counts for an o
   CHECK(has_reason(late.get().status(), Reason::kNotDurable));
 }
 
+TEST_CASE("answers: under fsync NEVER a write that changes nothing waits until what it saw is with the kernel") {
+  HeldDisk disk(DiskCall::kWrite);
+  EngineFixture f(FsyncPolicy::kNever, disk.fs, {}, "/log");
+  REQUIRE(f.set("gone", "v").ok());
+  disk.hold(true);
+  REQUIRE(f.remove("gone", Level::kMemory).ok());
+  // The process may be killed now, and the key would be there again.
+  const Operation again = operation_on(OperationKind::kDelete, "gone");
+  std::promise<absl::StatusOr<Written>> result;
+  auto answer = start_task(f.engine.write(again, f.caller), result);
+  CHECK(UnsafeState::waits(answer));
+  CHECK(f.get("gone") == std::nullopt);  // a read promises nothing
+  disk.hold(false);
+  const auto written = answer.get();
+  REQUIRE(written.ok());
+  CHECK_FALSE(written->applied);
+  CHECK(f.journal.watermarks().os >= 2);
+}
+
 TEST_CASE("answers: conditions are judged on memory, queued writes included") {
   UnsafeState held;
   Operation operation = set_operation("k", "new", kNoExpiry, Level::kMemory);

@@ -1,4 +1,4 @@
-// A disk whose syncs of data can be held back, and made to fail.
+// A disk whose syncs of data, or calls of another kind, can be held back, and made to fail.
 #pragma once
 
 #include <condition_variable>
@@ -12,10 +12,10 @@
 namespace kv {
 
 struct HeldDisk {
-  HeldDisk() {
+  explicit HeldDisk(DiskCall kind = DiskCall::kSyncData) {
     REQUIRE(fs.make_directory("/log").ok());
-    fs.on_call([this](DiskCall call, const std::string&) {
-      if (call != DiskCall::kSyncData) return;
+    fs.on_call([this, kind](DiskCall call, const std::string&) {
+      if (call != kind) return;
       std::unique_lock lock(mutex);
       changed.wait(lock, [this] { return !held; });
     });

@@ -1,6 +1,7 @@
 // The level of a pipeline's message: which operations it counts for, and what its answer claims.
 #include <catch2/catch.hpp>
 
+#include "tests/server/held_disk.h"
 #include "tests/server/pipeline_fixture.h"
 
 using namespace kv;
@@ -49,4 +50,24 @@ TEST_CASE("pipeline: a message claims a level only for writes that were carried 
   CHECK(one.write().durability() == v1::DURABILITY_MEMORY);
   CHECK(one.write().revision() == one.results(0).set().write().revision());
   CHECK(f.journal.applied() == 1);
+}
+
+TEST_CASE("pipeline: under fsync NEVER a write that changes nothing waits until what it saw is with the kernel") {
+  HeldDisk disk(DiskCall::kWrite);
+  KeyValueFixture f(FsyncPolicy::kNever, disk.fs, {}, "/log");
+  REQUIRE(f.set("gone", "v").ok());
+  PipelineStream stream(*f.stub);
+  disk.hold(true);
+  Message first(1);
+  first.remove("gone").last().mutable_delete_()->mutable_options()->set_durability(v1::DURABILITY_MEMORY);
+  CHECK(stream.call(first.request).results(0).delete_().deleted());
+  REQUIRE(stream.send(Message(2).remove("gone").request));
+  const auto early = stream.call(Message(3).get("gone").request);
+  CHECK(early.id() == 3);
+  disk.hold(false);
+  const auto late = stream.receive();
+  REQUIRE(late);
+  CHECK(late->id() == 2);
+  CHECK_FALSE(late->results(0).delete_().deleted());
+  CHECK(f.journal.watermarks().os >= 2);
 }
