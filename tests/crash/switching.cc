@@ -18,8 +18,6 @@ using std::chrono::seconds;
 
 constexpr std::uint64_t kWays = 12;
 
-bool has_log(const std::string& mode) { return mode == "AOF" || mode == "HYBRID"; }
-
 }  // namespace
 
 SwitchingLoop::SwitchingLoop(const KillOptions& options)
@@ -133,10 +131,7 @@ Owed SwitchingLoop::judge_mode(RunningServer& server, const Switcher::Known& kno
                                    remains.mode, remains.revision, history_.promised()));
   }
   restarts_.require(findings, server);
-  const bool everything = has_log(remains.mode) && remains.mode == known.mode;
-  return {.what = everything ? Owed::What::kEverything : Owed::What::kOneCut,
-          .cut = remains.revision,
-          .numbers = restarts_.numbers(remains)};
+  return {.what = Owed::What::kOneCut, .cut = remains.revision, .numbers = restarts_.numbers(remains)};
 }
 
 void SwitchingLoop::start_twice(RunningServer& server, std::uint64_t cycle, const Remains& remains, const Owed& owed) {
