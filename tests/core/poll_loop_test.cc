@@ -27,7 +27,7 @@ struct Step final : Completion {
 // As grpc::CompletionQueue, with the events of a script. A null is a moment without one: AsyncNext() gives up there,
 // and Next() notes that it waits.
 struct ScriptedQueue {
-  enum NextStatus { SHUTDOWN, GOT_EVENT, TIMEOUT };
+  enum NextStatus { SHUTDOWN, GOT_EVENT, TIMEOUT };  // NOLINT(readability-identifier-naming): the library's names
 
   bool Next(void** tag, bool* ok) {
     while (!events.empty() && events.front() == nullptr) {
