@@ -26,8 +26,9 @@ struct Step final : Completion {
 
 // As grpc::CompletionQueue, with the events of a script. A null is a moment without one: AsyncNext() gives up there,
 // and Next() notes that it waits.
+// NOLINTBEGIN(readability-identifier-naming): the library's names
 struct ScriptedQueue {
-  enum NextStatus { SHUTDOWN, GOT_EVENT, TIMEOUT };  // NOLINT(readability-identifier-naming): the library's names
+  enum NextStatus { SHUTDOWN, GOT_EVENT, TIMEOUT };
 
   bool Next(void** tag, bool* ok) {
     while (!events.empty() && events.front() == nullptr) {
@@ -51,6 +52,7 @@ struct ScriptedQueue {
 
   std::string& notes;
   std::deque<Completion*> events{};
+// NOLINTEND(readability-identifier-naming)
 };
 
 }  // namespace
