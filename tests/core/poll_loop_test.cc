@@ -52,7 +52,7 @@ struct ScriptedQueue {
 
   std::string& notes;
   std::deque<Completion*> events{};
-// NOLINTEND(readability-identifier-naming)
+  // NOLINTEND(readability-identifier-naming)
 };
 
 }  // namespace
