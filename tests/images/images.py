@@ -22,9 +22,9 @@ IMAGE_MB_MAX = 125
 USER = "10001"
 CONTAINERS = ["kvstore_server", "kvstore_client", "kvstore_test"]
 VOLUMES = ["kvstore_data", "kvstore_restored", "kvstore_test"]
-BASE_OF_SECOND = "kvstore_test:base"
+BUILD_STAGE = "kvstore_test:build"
 VERSION = re.search(r"^project\(kvstore VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.MULTILINE).group(1)
-LEFT_OVER = [BASE_OF_SECOND, "kvstore_server:other", "kvstore_client:other", "kvstore_tests:latest"]
+LEFT_OVER = [BUILD_STAGE, "kvstore_server:other", "kvstore_client:other", "kvstore_tests:latest"]
 IMAGES = [*LEFT_OVER, *(f"kvstore_{image}:{tag}" for image in ("server", "client") for tag in ("latest", VERSION))]
 OWN_ENGINE = os.environ.get("KV_ENGINE") == "own"
 REVISION = run("git", "rev-parse", "HEAD").strip()  # when it begins: the tree may go on while images are made
@@ -50,12 +50,11 @@ def build(setting, tag, *options):
 def images_are_built_by_every_builder():
     (name, setting), *others = builders()
     print(f"   {name}: {build(setting, 'latest'):.0f} s for both images")
+    # What is made from here on is made on this build stage, where everything is installed and compiled: to see that the
+    # same lines are read to the same end takes no second compilation.
+    docker("build", "-f", "Dockerfile.server", "--target", "build", "-t", BUILD_STAGE, ".", bound=1500, environment=setting)
     for other, other_setting in others:
-        # On the first builder's build stage, where everything is installed and compiled: what is seen here is that this
-        # builder reads the same lines to the same end, without a second compilation.
-        docker("build", "-f", "Dockerfile.server", "--target", "build", "-t", BASE_OF_SECOND, ".", bound=1500,
-               environment=setting)
-        seconds = build(other_setting, "other", "--build-arg", f"BASE={BASE_OF_SECOND}")
+        seconds = build(other_setting, "other", "--build-arg", f"BASE={BUILD_STAGE}")
         print(f"   {other}: {seconds:.0f} s for both, on what {name} had compiled")
         for image in ("kvstore_server", "kvstore_client"):
             one, two = (inspect(f"{image}:{tag}", "Config") for tag in ("latest", "other"))
@@ -86,19 +85,31 @@ def images_are_small_and_say_where_they_come_from():
 
 # --- with compose -------------------------------------------------------------------------------------------------------
 
-def compose_makes_the_images_that_are_missing_and_brings_up_a_healthy_server_and_then_its_client():
+def compose_makes_the_images_that_are_missing():
     images = ("kvstore_server", "kvstore_client")
     docker("image", "rm", *images)  # The name: what was built stays, under the version's.
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as also:
+        json.dump({"services": {name: {"build": {"args": {"BASE": BUILD_STAGE}}} for name in images}}, also)
+        also.flush()
+        words = ("-f", "docker-compose.yml", "-f", also.name)
+        compose(*words, "create", bound=1500,
+                environment={**builders()[0][1], "REVISION": REVISION, "SOURCE": "of-the-test"})
+        for name in images:  # of the container that is to run it, too
+            image = json.loads(docker("image", "inspect", name))[0]
+            wanted = {"title": name, "revision": REVISION, "source": "of-the-test", "version": VERSION}
+            labels = {key: image["Config"]["Labels"].get(f"org.opencontainers.image.{key}") for key in wanted}
+            check(labels == wanted, f"compose has made {name} with the labels {labels}")
+            check(inspect(name, "Image") == image["Id"], f"the container {name} has another image")
+        compose(*words, "down", "--volumes")
+    for name in images:
+        docker("tag", f"{name}:{VERSION}", name)
+
+
+def compose_brings_up_a_healthy_server_and_then_its_client():
     begin = time.monotonic()
-    compose("up", "-d", "--wait", bound=1500, environment={**builders()[0][1], "REVISION": REVISION, "SOURCE": "of-the-test"})
-    print(f"   made, up and healthy after {time.monotonic() - begin:.1f} s")
+    compose("up", "-d", "--wait")
+    print(f"   up and healthy after {time.monotonic() - begin:.1f} s")
     check(healthy("kvstore_server"), "the server is not healthy")
-    for name in images:  # of the container that runs it, too
-        image = json.loads(docker("image", "inspect", name))[0]
-        wanted = {"title": name, "revision": REVISION, "source": "of-the-test", "version": VERSION}
-        labels = {key: image["Config"]["Labels"].get(f"org.opencontainers.image.{key}") for key in wanted}
-        check(labels == wanted, f"compose has made {name} with the labels {labels}")
-        check(inspect(name, "Image") == image["Id"], f"the container {name} runs another image")
     # For health checks that were written for that program.
     docker("exec", "kvstore_server", "grpc_health_probe", "-addr=127.0.0.1:50051")
     docker("exec", "kvstore_server", "grpc_health_probe", "-addr=127.0.0.1:1", fails=True)
@@ -254,7 +265,8 @@ def volume_that_cannot_be_written_gives_one_clear_error():
 
 STEPS = [
     images_are_built_by_every_builder, images_are_small_and_say_where_they_come_from,
-    compose_makes_the_images_that_are_missing_and_brings_up_a_healthy_server_and_then_its_client,
+    compose_makes_the_images_that_are_missing,
+    compose_brings_up_a_healthy_server_and_then_its_client,
     server_has_no_rights_and_writes_nowhere_but_data,
     port_is_published_on_loopback_alone, killed_server_has_every_key_that_it_answered_for,
     upgrade_replaces_the_container_and_keeps_the_data, tool_reads_the_volume_of_a_stopped_server,
