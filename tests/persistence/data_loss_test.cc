@@ -253,7 +253,7 @@ TEST_CASE("data loss: whatever byte of a store is damaged, a token leads to the 
 TEST_CASE("data loss: a crash at any call of the start that was accepted keeps every damaged file and the token") {
   const CrashCounts counts = cut_accepted_start({.step = crash_step(5)});
   CHECK(counts.cuts > 0);
-  CHECK(counts.losses.left > counts.cuts);
+  CHECK(counts.losses.left >= counts.cuts);
 }
 
 }  // namespace kv

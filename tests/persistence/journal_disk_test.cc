@@ -237,7 +237,7 @@ TEST_CASE("journal: under INTERVAL the next sync is due by the oldest byte, not 
 TEST_CASE("journal: power lost at any call, whatever survives: all acknowledged writes are there, nothing is corrupt") {
   const CrashCounts counts = cut_journal({.step = crash_step(3)});
   CHECK(counts.cuts > 0);
-  CHECK(counts.losses.left > counts.cuts);
+  CHECK(counts.losses.left >= counts.cuts);
 }
 
 }  // namespace kv

@@ -16,7 +16,7 @@ TEST_CASE("storage: a power cut at any storage call leaves a state that was prom
   const CrashCounts counts = cut_storage({.step = crash_step(97)});
   CHECK(counts.calls > 100);
   CHECK(counts.cuts > 0);
-  CHECK(counts.losses.left > counts.cuts);
+  CHECK(counts.losses.left >= counts.cuts);
 }
 
 // Every single call fails once. The server may refuse, but what it holds and what comes back must be right.
