@@ -94,6 +94,7 @@ class Rounds {
       server.kill();
       ++kills_;
       free();
+      commit_what_was_freed();
       server.start();
       history_.crashed();
       connect_to(server);
@@ -121,6 +122,12 @@ class Rounds {
     }
   }
   void free() { fs::remove(ballast_path()); }
+  // The file system gives freed blocks away only when it has committed that they are free. A server that runs asks
+  // again; one that starts says that there is no space, and ends.
+  void commit_what_was_freed() {
+    const Descriptor root(::open(disk_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root.valid() || ::syncfs(root.get()) != 0) throw std::runtime_error("the file system cannot be synced");
+  }
   std::string ballast_path() const { return disk_.path() + "/ballast"; }
 
   // A refusal that says "not applied" is no open write: it must not show, so it is noted as nothing at all.
