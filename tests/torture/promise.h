@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "tests/persistence/storage_fixture.h"
 
 namespace kv {
@@ -61,6 +63,16 @@ class Promise {
   Mode mode() const { return mode_; }
   const Data& newest() const { return states_.back(); }
   std::size_t sent_count() const { return states_.size() - 1; }
+
+  // For whoever reads a failure: what is promised, and after which of the writes the data was as it was found.
+  std::string numbers(const Data& found) const {
+    std::string text = fmt::format("{} writes, {} answered as on disk, cut in {} to {}; found is after", sent_count(),
+                                   on_disk_, kept_.first, kept_.last);
+    for (std::size_t n = 0; n < states_.size(); ++n) {
+      if (found == states_[n]) text += fmt::format(" {}", n);
+    }
+    return text;
+  }
 
   bool allows(const Data& found, const UnderWay& under_way) const {
     const bool nothing_kept = mode_ == Mode::kNonPersistent && on_disk_ == 0;

@@ -60,7 +60,8 @@ class Walk {
 
   void judge(const Data& found) const {
     INFO("after a crash in " << word(promise_.mode()) << (under_way_.to ? " on the way to another mode" : "") << ": "
-                             << text_of(found) << ", newest " << text_of(promise_.newest()));
+                             << text_of(found) << ", newest " << text_of(promise_.newest()) << "; "
+                             << promise_.numbers(found));
     REQUIRE(promise_.allows(found, under_way_));
   }
 
