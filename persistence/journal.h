@@ -274,6 +274,8 @@ class Journal {
   // Waits until `revision` is durable, forcing a sync under every policy. OK at once without a log. Segments that were
   // full by then are closed, and stand in the list below.
   absl::Status sync_through(Revision revision);
+  // A stop has begun: the next full disk is final, so that nobody goes on waiting in here for it to heal.
+  void give_up_on_full_disk() noexcept;
 
   // Closed segments, oldest first; forget_segments drops those up to `number` from the list and from log_bytes.
   std::vector<ClosedSegment> closed_segments() const;

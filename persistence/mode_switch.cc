@@ -40,8 +40,11 @@ absl::Status ModeSwitch::run() {
   }
   core_.adopt(target_);
   if (log_opened_) core_.journal->set_promised(true);
+  // What was answered at the old mode's level, above the cut, is in the log and need not be on disk yet: it is, before
+  // anybody is told that the new mode's promise holds.
+  if (has_log(target_.mode)) done = core_.journal->sync_through(core_.journal->applied());
   tell_(SwitchPhase::kActive);
-  core_.info(fmt::format("switched from {} to {}", word(from_), word(target_.mode)));
+  if (done.ok()) core_.info(fmt::format("switched from {} to {}", word(from_), word(target_.mode)));
   return done;
 }
 

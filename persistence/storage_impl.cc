@@ -174,6 +174,7 @@ StorageStatus StorageImpl::status() const {
 absl::Status StorageImpl::stop() {
   core_.stopping = true;
   snapshots_->cancel();
+  core_.journal->give_up_on_full_disk();  // which a job may be waiting for
   jobs_->finish();
   const absl::Status closed = close_files();
   if (!closed.ok()) core_.alarm(fmt::format("stopped without saving everything: {}", message_of(closed)));

@@ -53,7 +53,9 @@ void Switcher::run() {
     const std::uint64_t answered = history_.highest_revision();
     const auto asked = steady_clock::now();
     const std::string problem = switch_mode(target_, *mode);
-    if (problem.empty() && mode != "NON_PERSISTENT") history_.promise(answered);
+    // A snapshot has what was there when it was asked for; a log, everything that was answered before the OK.
+    const bool has_log = mode == "AOF" || mode == "HYBRID";
+    if (problem.empty() && mode != "NON_PERSISTENT") history_.promise(has_log ? history_.highest_revision() : answered);
     end(problem, std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - asked));
     if (!problem.empty()) return;
     rest();

@@ -5,13 +5,11 @@
 // that mode:
 //
 //   the mode       the one of the last answer, or the one asked for since. No third one, and not the new one before it
-//   was
-//                  asked for
+//                  was asked for
 //   NON_PERSISTENT nothing
 //   else           the exact state at one revision, which is no older than any change that was promised: an answer said
-//                  OS or DISK of it, or a switch into a mode with files was answered that was asked for after it. In
-//                  AOF and HYBRID that is everything but what was answered with MEMORY while a switch into them was
-//                  under way
+//                  OS or DISK of it, or a switch was answered that promises it: one into SNAPSHOT what had been
+//                  answered before it was asked for, one into AOF or HYBRID all that had been answered before its OK
 //
 // Then the server starts, finishes the switch that MANIFEST records, and, in one cycle of three, starts once more: in
 // the mode that it said.

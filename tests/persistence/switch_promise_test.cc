@@ -1,0 +1,125 @@
+// What the OK of a switch says: all that was answered before it is as safe as the new mode promises.
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include <catch2/catch.hpp>
+
+#include "tests/persistence/storage_fixture.h"
+#include "tests/support/faulty_file_system.h"
+
+namespace kv {
+namespace {
+
+// A disk whose syncs of the log are late, once they are told to be: each waits until the switch has said OK, or, if it
+// waits for the sync, for a moment.
+class LateLog {
+ public:
+  // `at_publication` is called once, when the switch's snapshot gets its name: its cut is behind, the new mode not in
+  // force yet. From then on syncs are late.
+  LateLog(FaultyFileSystem& disk, std::function<void()> at_publication) : disk_(disk) {
+    disk.on_call([this, once = std::move(at_publication)](DiskCall call, const std::string& path) {
+      if (call == DiskCall::kRename && path.find(".snap") != path.npos && !late_.exchange(true)) once();
+      if (call != DiskCall::kSyncData || !path.ends_with(".aof") || !late_) return;
+      std::unique_lock lock(mutex_);
+      told_.wait_for(lock, std::chrono::milliseconds(300), [this] { return left_ != nullptr; });
+    });
+  }
+  void begin() { late_ = true; }
+
+  // What a power cut leaves at the very moment when the switch says OK.
+  std::unique_ptr<FaultyFileSystem> left_at_ok(StorageFixture& server, Mode to) {
+    std::promise<absl::Status> done;
+    server.storage().change_settings(StorageFixture::to(to), [&](absl::Status status) {
+      {
+        std::lock_guard lock(mutex_);
+        left_ = disk_.after_crash({});
+      }
+      told_.notify_all();
+      done.set_value(std::move(status));
+    });
+    const absl::Status switched = done.get_future().get();
+    INFO(switched.ToString());
+    REQUIRE(switched.ok());
+    server.kill();
+    return std::move(left_);
+  }
+
+ private:
+  FaultyFileSystem& disk_;
+  std::atomic<bool> late_{false};
+  std::mutex mutex_;
+  std::condition_variable told_;
+  std::unique_ptr<FaultyFileSystem> left_;  // guarded
+};
+
+Data found_on(FaultyFileSystem& disk, Mode mode) {
+  StorageFixture next(mode);
+  next.use(disk);
+  next.start();
+  return next.data();
+}
+
+TEST_CASE("switch: when it says OK, what was answered above its cut outlives a power cut") {
+  const std::pair<Mode, Mode> pairs[] = {{Mode::kNonPersistent, Mode::kAof},
+                                         {Mode::kNonPersistent, Mode::kHybrid},
+                                         {Mode::kSnapshot, Mode::kAof},
+                                         {Mode::kSnapshot, Mode::kHybrid}};
+  for (const auto& [from, to] : pairs) {
+    INFO(word(from) << " to " << word(to));
+    FaultyFileSystem disk;
+    StorageFixture server(from);
+    LateLog log(disk, [&] { CHECK(server.put_with_level("above the cut", "2") == Level::kMemory); });
+    server.use(disk);
+    server.start();
+    server.put("before", "1");
+    const auto left = log.left_at_ok(server, to);
+    CHECK(found_on(*left, to) == Data{{"above the cut", "2"}, {"before", "1"}});
+  }
+}
+
+TEST_CASE("switch: from log to log it says OK when the log is on disk") {
+  for (const auto& [from, to] : {std::pair(Mode::kHybrid, Mode::kAof), std::pair(Mode::kAof, Mode::kHybrid)}) {
+    INFO(word(from) << " to " << word(to));
+    FaultyFileSystem disk;
+    StorageFixture server(from);
+    LateLog log(disk, [] {});
+    server.give("fsync", "never");
+    server.use(disk);
+    server.start();
+    log.begin();
+    server.put("a", "1");
+    const auto left = log.left_at_ok(server, to);
+    CHECK(found_on(*left, to) == Data{{"a", "1"}});
+  }
+}
+
+TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {
+  FaultyFileSystem disk;
+  StorageFixture server(Mode::kSnapshot);
+  server.use(disk);
+  server.start();
+  disk.on_call([&, once = true](DiskCall call, const std::string& path) mutable {
+    if (!once || call != DiskCall::kRename || path.find(".snap") == path.npos) return;
+    once = false;
+    disk.fail({.call = DiskCall::kWrite, .path_part = ".aof", .error_number = ENOSPC, .from_then_on = true});
+    server.put("above the cut", "1");
+  });
+  std::future<absl::Status> switched =
+      std::async(std::launch::async, [&] { return server.change(StorageFixture::to(Mode::kAof)); });
+  while (server.manifest().mode != Mode::kAof) std::this_thread::yield();
+  std::future<absl::Status> stopped = std::async(std::launch::async, [&] { return server.stop(); });
+  const bool ends = stopped.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+  CHECK(ends);
+  disk.heal();  // So that this case ends, whatever is wrong.
+  const absl::Status saved = stopped.get();
+  CHECK_FALSE(saved.ok());  // Not everything was saved, and it says so.
+  CHECK_FALSE(switched.get().ok());
+}
+
+}  // namespace
+}  // namespace kv
