@@ -33,7 +33,8 @@ else()
 endif()
 if(KV_FUZZ)
   # The compiler marks where a program goes; the programs have a main of their own, so the driver comes without one.
-  target_compile_options(kv_compile_options INTERFACE -fsanitize=fuzzer-no-link)
+  # -fsanitize=function lays a type beside each function, which clang 14 cannot do for the parts of a coroutine.
+  target_compile_options(kv_compile_options INTERFACE -fsanitize=fuzzer-no-link -fno-sanitize=function)
   execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-resource-dir OUTPUT_VARIABLE resources
                   OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   set(KV_FUZZ_DRIVER ${resources}/lib/linux/libclang_rt.fuzzer_no_main-x86_64.a)
