@@ -141,8 +141,8 @@ absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   absl::Status done = core_.failed() ? core_.failure() : absl::OkStatus();
   while (done.ok() && built_.size() < wanted) done = build(segment_bytes);
-  // A full disk leaves a smaller group, which is better than none; but not to begin with.
-  bool usable = !built_.empty() && (done.ok() || (may_heal(done) && !opening));
+  // A full disk leaves a smaller group, which is better than none: one segment takes any record.
+  bool usable = !built_.empty() && (done.ok() || may_heal(done));
   if (usable) {
     absl::Status named = fs_.sync_directory(core_.options().directory);
     if (named.ok()) named = keeper_.segments_prepared(built_.front()->number(), built_.back()->number());
@@ -162,14 +162,14 @@ absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {
   }
   if (opening) {
     opening_ = false;
-    opened_ = done;
-    open_ = done.ok();
+    opened_ = usable ? absl::OkStatus() : done;
+    open_ = usable;
   }
   done_.notify_all();
   lock.unlock();
   if (usable) core_.add_space(room, room_max);
   lock.lock();
-  return opening ? absl::OkStatus() : done;
+  return opening && !usable ? absl::OkStatus() : done;
 }
 
 absl::Status LogSupply::build(std::uint64_t segment_bytes) {

@@ -37,9 +37,12 @@ struct Options : TortureOptions {
   std::string work_directory = KV_CRASH_DIRECTORY;
 };
 
-constexpr std::uint64_t kDiskBytes = 128 << 20;
+// Without the ballast there is room for all that the server may want at once: a group of segments that each take the
+// largest record (64 MiB), the log since the snapshot before last, what a killed server left, and a snapshot.
+constexpr std::uint64_t kDiskBytes = 256 << 20;
 constexpr std::size_t kValueBytes = 100'000;
 constexpr std::uint64_t kKeys = 60;
+constexpr std::uint64_t kSetsBetweenFills = 20;
 constexpr std::chrono::seconds kBackWithin{5};
 
 class Rounds {
@@ -82,10 +85,13 @@ class Rounds {
 
   void one_round(RunningServer& server, std::uint64_t round) {
     for (int i = 0; i < 20; ++i) require_set(server);
-    fill();
-    // What is preallocated still takes writes; at most as many as the image could hold.
+    // What is preallocated still takes writes, at most as many as the image could hold; what a compaction or a trimmed
+    // log gives back meanwhile is taken too.
     bool refused = false;
-    for (std::uint64_t i = 0; i < 2 * kDiskBytes / kValueBytes && !refused; ++i) refused = !set().ok();
+    for (std::uint64_t i = 0; i < 2 * kDiskBytes / kValueBytes && !refused; ++i) {
+      if (i % kSetsBetweenFills == 0) fill();
+      refused = !set().ok();
+    }
     if (!refused) throw std::runtime_error("a full disk refused nothing");
     for (int i = 0; i < 10; ++i) set();
     read_everything(server, Owed{});
@@ -94,7 +100,6 @@ class Rounds {
       server.kill();
       ++kills_;
       free();
-      commit_what_was_freed();
       server.start();
       history_.crashed();
       connect_to(server);
@@ -112,7 +117,8 @@ class Rounds {
   void fill() {
     const Descriptor ballast(::open(ballast_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!ballast.valid()) throw std::runtime_error("no ballast");
-    off_t at = 0;
+    off_t at = ::lseek(ballast.get(), 0, SEEK_END);
+    if (at < 0) throw std::runtime_error("no end of the ballast");
     for (off_t piece = kDiskBytes; piece >= 4096;) {
       if (::posix_fallocate(ballast.get(), at, piece) == 0) {
         at += piece;
@@ -122,12 +128,6 @@ class Rounds {
     }
   }
   void free() { fs::remove(ballast_path()); }
-  // The file system gives freed blocks away only when it has committed that they are free. A server that runs asks
-  // again; one that starts says that there is no space, and ends.
-  void commit_what_was_freed() {
-    const Descriptor root(::open(disk_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!root.valid() || ::syncfs(root.get()) != 0) throw std::runtime_error("the file system cannot be synced");
-  }
   std::string ballast_path() const { return disk_.path() + "/ballast"; }
 
   // A refusal that says "not applied" is no open write: it must not show, so it is noted as nothing at all.

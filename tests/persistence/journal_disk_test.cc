@@ -142,6 +142,15 @@ TEST_CASE("journal: with no space to prepare segments writes are refused before 
   refused_until(disk, journal, [&] { disk.fs.limit_capacity(1 << 30); });
 }
 
+TEST_CASE("journal: space for one segment is enough to open with, and the others come when there is more") {
+  DiskStory disk;
+  disk.fs.fail(
+      {.call = DiskCall::kAllocate, .path_part = ".aof", .after = 1, .error_number = ENOSPC, .from_then_on = true});
+  Journal& journal = disk.story.start_logging();
+  REQUIRE(disk.story.opened_.ok());
+  refused_until(disk, journal, [&] { disk.fs.heal(); });
+}
+
 TEST_CASE("journal: too many open files are no failure of the disk: writes come back when a segment can be opened") {
   for (const int error_number : {EMFILE, ENFILE}) {
     DiskStory disk;
