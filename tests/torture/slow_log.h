@@ -10,62 +10,38 @@
 #include <thread>
 #include <utility>
 
-#include "core/file_system.h"
+#include "tests/support/forwarding_file_system.h"
 
 namespace kv {
 
-class SlowLog final : public FileSystem {
+class SlowLog final : public ForwardingFileSystem {
  public:
   // `suffix`: of the names of the files that are slow.
   SlowLog(std::string suffix, std::chrono::microseconds delay) : suffix_(std::move(suffix)), delay_(delay) {}
 
-  absl::StatusOr<std::unique_ptr<File>> create(const std::string& path) override { return slow(real_.create(path)); }
-  absl::StatusOr<std::unique_ptr<File>> open(const std::string& path, Open how) override {
-    return slow(real_.open(path, how));
-  }
-  absl::Status rename(const std::string& from, const std::string& to) override { return real_.rename(from, to); }
-  absl::Status remove(const std::string& path) override { return real_.remove(path); }
-  absl::Status make_directory(const std::string& path) override { return real_.make_directory(path); }
-  absl::Status remove_directory(const std::string& path) override { return real_.remove_directory(path); }
-  absl::Status sync_directory(const std::string& path) override { return real_.sync_directory(path); }
-  absl::StatusOr<std::vector<DirectoryEntry>> list(const std::string& path) override { return real_.list(path); }
-  absl::StatusOr<bool> exists(const std::string& path) override { return real_.exists(path); }
-  absl::StatusOr<std::uint64_t> free_bytes(const std::string& path) override { return real_.free_bytes(path); }
-
  private:
-  class SlowFile final : public File {
+  class SlowFile final : public ForwardingFile {
    public:
-    SlowFile(std::unique_ptr<File> real, std::chrono::microseconds delay) : real_(std::move(real)), delay_(delay) {}
+    SlowFile(std::unique_ptr<File> real, std::chrono::microseconds delay)
+        : ForwardingFile(std::move(real)), delay_(delay) {}
     absl::StatusOr<std::size_t> write_at(Bytes data, std::uint64_t offset) override {
       std::this_thread::sleep_for(delay_);
-      return real_->write_at(data, offset);
-    }
-    absl::StatusOr<std::size_t> read_at(std::span<std::byte> into, std::uint64_t offset) override {
-      return real_->read_at(into, offset);
+      return ForwardingFile::write_at(data, offset);
     }
     absl::Status sync_data() override {
       std::this_thread::sleep_for(delay_);
-      return real_->sync_data();
+      return ForwardingFile::sync_data();
     }
-    absl::Status sync() override { return real_->sync(); }
-    absl::Status allocate(std::uint64_t bytes) override { return real_->allocate(bytes); }
-    absl::Status truncate(std::uint64_t size) override { return real_->truncate(size); }
-    absl::StatusOr<std::uint64_t> size() override { return real_->size(); }
-    absl::StatusOr<bool> try_lock() override { return real_->try_lock(); }
-    int descriptor() const noexcept override { return real_->descriptor(); }
-    const std::string& path() const noexcept override { return real_->path(); }
 
    private:
-    const std::unique_ptr<File> real_;
     const std::chrono::microseconds delay_;
   };
 
-  absl::StatusOr<std::unique_ptr<File>> slow(absl::StatusOr<std::unique_ptr<File>> file) const {
-    if (!file.ok() || delay_.count() == 0 || !(*file)->path().ends_with(suffix_)) return file;
-    return std::make_unique<SlowFile>(*std::move(file), delay_);
+  std::unique_ptr<File> wrapped(std::unique_ptr<File> file) override {
+    if (delay_.count() == 0 || !file->path().ends_with(suffix_)) return file;
+    return std::make_unique<SlowFile>(std::move(file), delay_);
   }
 
-  FileSystem& real_ = posix_file_system();
   const std::string suffix_;
   const std::chrono::microseconds delay_;
 };
