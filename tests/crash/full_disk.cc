@@ -23,7 +23,7 @@
 #include "tests/crash/workload.h"
 #include "tests/support/loop_disk.h"
 #include "tests/support/running_server.h"
-#include "tests/support/torture.h"
+#include "tests/support/server_torture.h"
 
 namespace kv::crash {
 namespace {
@@ -31,10 +31,8 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 
-struct Options : TortureOptions {
+struct Options : ServerTortureOptions {
   Options() { cycles = 4; }
-  std::string mode = "hybrid";
-  std::string work_directory = KV_CRASH_DIRECTORY;
 };
 
 // Without the ballast there is room for all that the server may want at once: a group of segments that each take the
@@ -57,8 +55,8 @@ class Rounds {
     const TortureTime time(options_.seconds);
     RunningServer server(
         {.data_directory = disk_.path() + "/data",
-         .flags = {"--mode", options_.mode, "--log-segment-size", "1MiB", "--max-snapshots", "2",
-                   "--log-rewrite-growth", "20%", "--log-rewrite-min-size", "4MiB", "--snapshot-interval", "2s"},
+         .flags = {"--mode", options_.mode, "--fsync", options_.fsync, "--log-segment-size", "1MiB", "--max-snapshots",
+                   "2", "--log-rewrite-growth", "20%", "--log-rewrite-min-size", "4MiB", "--snapshot-interval", "2s"},
          .environment = {},
          .wrapper = {}});
     connect_to(server);
@@ -194,13 +192,8 @@ class Rounds {
 int run(const Options& options) {
   std::cout << fmt::format("full_disk: mode {}, {} rounds, seed {}\n", options.mode, options.cycles, options.seed);
   Rounds rounds(options);
-  bool passed = false;
-  try {
-    rounds.run();
-    passed = true;
-  } catch (const std::exception& failure) {
-    std::cout << fmt::format("FAILED (seed {}): {}\n", options.seed, failure.what());
-  }
+  const bool passed = runs_to_its_end(
+      options.seed, [&] { rounds.run(); }, [] { return "The disk is not kept."; });
   print({.suite = "full",
          .variant = options.mode,
          .cycles = rounds.rounds(),
@@ -218,14 +211,10 @@ constexpr int kSkipped = 77;
 
 int main(int argc, char** argv) {
   kv::crash::Options options;
-  std::string server;
   CLI::App app("Fills the disk under a server and frees it again, in rounds.");
-  app.add_option("--server", server, "the server's binary (default: the one of this build)");
-  app.add_option("--mode", options.mode, "aof or hybrid")->check(CLI::IsMember({"aof", "hybrid"}));
-  app.add_option("--work-directory", options.work_directory, "where the image is made");
-  options.add_to(app, "how many rounds");
+  options.add_to(app, "how many rounds", {"aof", "hybrid"});
   CLI11_PARSE(app, argc, argv);
-  if (!server.empty()) ::setenv("KVSTORE_SERVER", server.c_str(), 1);
+  options.use_server();
   try {
     return kv::crash::run(options);
   } catch (const kv::NoLoopDisk& reason) {

@@ -35,15 +35,12 @@
 #include "tests/crash/target.h"
 #include "tests/crash/workload.h"
 #include "tests/support/running_server.h"
-#include "tests/support/torture.h"
+#include "tests/support/server_torture.h"
 
 namespace kv::crash {
 
-struct KillOptions : TortureOptions {
+struct KillOptions : ServerTortureOptions {
   KillOptions() { cycles = 6; }
-  std::string mode = "hybrid";
-  std::string fsync = "always";
-  std::string work_directory = KV_CRASH_DIRECTORY;
   std::uint64_t writes = 500;
   unsigned writers = 8;
   std::uint64_t second_start_one_in = 3;  // cycles

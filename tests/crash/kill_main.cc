@@ -1,6 +1,4 @@
 // kill_loop: tests/crash/kill_loop.h as a program. `./dev torture kill` runs it for every mode and policy.
-#include <cstdlib>
-#include <exception>
 #include <iostream>
 
 #include "tests/crash/kill_loop.h"
@@ -14,17 +12,10 @@ int run(const KillOptions& options) {
   std::cout << fmt::format("kill_loop: mode {}, fsync {}, {} cycles, seed {}\n", options.mode, options.fsync,
                            options.cycles, options.seed);
   Loop loop(options);
-  bool passed = false;
-  try {
-    loop.run();
-    passed = true;
-  } catch (const std::exception& failure) {
-    std::cout << fmt::format("FAILED (seed {}): {}\nThe data is kept in {}\n", options.seed, failure.what(),
-                             loop.directory());
-  }
-  const bool has_policy = options.mode == "aof" || options.mode == "hybrid" || options.mode == "switching";
+  const bool passed = runs_to_its_end(
+      options.seed, [&] { loop.run(); }, [&] { return "The data is kept in " + loop.directory(); });
   print({.suite = "kill",
-         .variant = has_policy ? options.mode + " " + options.fsync : options.mode,
+         .variant = options.variant(),
          .cycles = loop.kills(),
          .seed = options.seed,
          .counts = loop.counts(),
@@ -37,16 +28,7 @@ int run(const KillOptions& options) {
 
 int main(int argc, char** argv) {
   kv::crash::KillOptions options;
-  std::string server;
   CLI::App app("Kills a server under load, again and again, and checks that it kept what its mode promises.");
-  app.add_option("--server", server, "the server's binary (default: the one of this build)");
-  app.add_option("--mode", options.mode,
-                 "non_persistent, snapshot, aof or hybrid; switching: from each to each, all the time")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"non_persistent", "snapshot", "aof", "hybrid", "switching"}));
-  app.add_option("--fsync", options.fsync, "always, interval or never; where there is a log")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"always", "interval", "never"}));
   app.add_option("--writes", options.writes, "writes acknowledged before each kill, at least")->capture_default_str();
   app.add_option("--writers", options.writers, "writers at the same time")
       ->capture_default_str()
@@ -55,10 +37,10 @@ int main(int argc, char** argv) {
                  "cycles of which one starts twice after its kill, and must serve the same")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option("--work-directory", options.work_directory, "where the data directory is made")->capture_default_str();
-  options.add_to(app, "how many kills");
+  // switching: from each mode to each, all the time
+  options.add_to(app, "how many kills", {"non_persistent", "snapshot", "aof", "hybrid", "switching"});
   CLI11_PARSE(app, argc, argv);
-  if (!server.empty()) ::setenv("KVSTORE_SERVER", server.c_str(), 1);
+  options.use_server();
   if (options.mode == "switching") return kv::crash::run<kv::crash::SwitchingLoop>(options);
   return kv::crash::run<kv::crash::KillLoop>(options);
 }

@@ -21,7 +21,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -39,20 +38,17 @@
 #include "tests/crash/workload.h"
 #include "tests/support/loop_disk.h"
 #include "tests/support/running_server.h"
+#include "tests/support/server_torture.h"
 #include "tests/support/sync_times.h"
-#include "tests/support/torture.h"
 
 namespace kv::crash {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct PowerOptions : TortureOptions {
+struct PowerOptions : ServerTortureOptions {
   PowerOptions() { cycles = 6; }
   std::string disk = "ext4";
-  std::string mode = "hybrid";
-  std::string fsync = "always";
-  std::string work_directory = KV_CRASH_DIRECTORY;
   std::uint64_t writes = 300;
 };
 
@@ -302,18 +298,14 @@ int run(const PowerOptions& options) {
   std::cout << fmt::format("power_cut: {}, mode {}, fsync {}, {} cycles, seed {}\n", options.disk, options.mode,
                            options.fsync, options.cycles, options.seed);
   PowerCut loop(options);
-  bool passed = false;
-  try {
-    loop.run();
-    passed = true;
-  } catch (const std::exception& failure) {
+  const auto keep = [&] {
     loop.keep();
-    std::cout << fmt::format("FAILED (seed {}): {}\nThe disk is kept in {}\n", options.seed, failure.what(),
-                             loop.image());
-  }
-  const bool has_policy = options.mode == "aof" || options.mode == "hybrid";
+    return "The disk is kept in " + loop.image();
+  };
+  const bool passed = runs_to_its_end(
+      options.seed, [&] { loop.run(); }, keep);
   print({.suite = "power",
-         .variant = options.disk + " " + options.mode + (has_policy ? " " + options.fsync : ""),
+         .variant = options.disk + " " + options.variant(),
          .cycles = loop.cuts(),
          .seed = options.seed,
          .counts = loop.counts(),
@@ -326,19 +318,12 @@ int run(const PowerOptions& options) {
 
 int main(int argc, char** argv) {
   kv::crash::PowerOptions options;
-  std::string server;
   CLI::App app("Cuts the power of a file system under a loaded server, again and again, and checks what it kept.");
-  app.add_option("--server", server, "the server's binary (default: the one of this build)");
   app.add_option("--disk", options.disk, "ext4 or xfs")->check(CLI::IsMember({"ext4", "xfs"}));
-  app.add_option("--mode", options.mode, "non_persistent, snapshot, aof or hybrid")
-      ->check(CLI::IsMember({"non_persistent", "snapshot", "aof", "hybrid"}));
-  app.add_option("--fsync", options.fsync, "always, interval or never; of aof and hybrid")
-      ->check(CLI::IsMember({"always", "interval", "never"}));
   app.add_option("--writes", options.writes, "writes acknowledged before each cut, at least")->capture_default_str();
-  app.add_option("--work-directory", options.work_directory, "where the image is made")->capture_default_str();
-  options.add_to(app, "how many cuts");
+  options.add_to(app, "how many cuts", {"non_persistent", "snapshot", "aof", "hybrid"});
   CLI11_PARSE(app, argc, argv);
-  if (!server.empty()) ::setenv("KVSTORE_SERVER", server.c_str(), 1);
+  options.use_server();
   try {
     return kv::crash::run(options);
   } catch (const std::exception& failure) {

@@ -9,7 +9,6 @@
 // (coverage.h).
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -23,16 +22,13 @@
 #include "tests/linearizability/client.h"
 #include "tests/linearizability/coverage.h"
 #include "tests/support/running_server.h"
-#include "tests/support/torture.h"
+#include "tests/support/server_torture.h"
 
 namespace kv::linearizability {
 namespace {
 
-struct Options : TortureOptions {
+struct Options : ServerTortureOptions {
   Options() { cycles = 20; }
-  std::string mode = "hybrid";
-  std::string fsync = "always";
-  std::string work_directory = KV_CRASH_DIRECTORY;
   std::uint64_t operations = 200;  // of one history, about
   unsigned clients = 8;
   unsigned keys = 3;
@@ -244,20 +240,14 @@ int run(const Options& options) {
                            options.mode, options.fsync, options.cycles, options.clients, options.keys, options.seed);
   const auto begin = std::chrono::steady_clock::now();
   Loop loop(options);
-  bool passed = false;
-  try {
-    loop.run();
-    passed = true;
-  } catch (const std::exception& failure) {
-    std::cout << fmt::format("FAILED (seed {}): {}\nThe data is kept in {}\n", options.seed, failure.what(),
-                             loop.directory());
-  }
+  const bool passed = runs_to_its_end(
+      options.seed, [&] { loop.run(); }, [&] { return "The data is kept in " + loop.directory(); });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::cout << fmt::format("{} histories, {:.3f} s each; the longest search looked at {} situations\n",
                            loop.histories(), seconds / std::max<double>(1, static_cast<double>(loop.histories())),
                            loop.situations_most());
   print({.suite = "linear",
-         .variant = options.mode + (options.mode == "aof" || options.mode == "hybrid" ? " " + options.fsync : ""),
+         .variant = options.variant(),
          .cycles = loop.histories(),
          .seed = options.seed,
          .counts = loop.counts(),
@@ -270,19 +260,12 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   kv::linearizability::Options options;
-  std::string server;
   CLI::App app("Checks that what clients do at the same time, with kills among it, fits one order.");
-  app.add_option("--server", server, "the server's binary (default: the one of this build)");
-  app.add_option("--mode", options.mode, "non_persistent, snapshot, aof or hybrid")
-      ->check(CLI::IsMember({"non_persistent", "snapshot", "aof", "hybrid"}));
-  app.add_option("--fsync", options.fsync, "always, interval or never; of aof and hybrid")
-      ->check(CLI::IsMember({"always", "interval", "never"}));
   app.add_option("--operations", options.operations, "of one history, about")->check(CLI::Range(2, 100000));
   app.add_option("--clients", options.clients, "at the same time")->check(CLI::Range(2, 64));
   app.add_option("--keys", options.keys, "that they fight for")->check(CLI::Range(2u, kv::linearizability::kKeysMax));
-  app.add_option("--work-directory", options.work_directory, "where the data directory is made");
-  options.add_to(app, "how many histories, each with a kill");
+  options.add_to(app, "how many histories, each with a kill", {"non_persistent", "snapshot", "aof", "hybrid"});
   CLI11_PARSE(app, argc, argv);
-  if (!server.empty()) ::setenv("KVSTORE_SERVER", server.c_str(), 1);
+  options.use_server();
   return kv::linearizability::run(options);
 }

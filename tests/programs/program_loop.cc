@@ -2,7 +2,6 @@
 // against a model that is a map. Every answer must be the model's.
 //
 // A program is fixed by its seed: `--seed S --cycles 1` runs again what "FAILED (seed S)" speaks of, restarts included.
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -10,16 +9,16 @@
 #include <unistd.h>
 
 #include "tests/programs/program.h"
-#include "tests/support/torture.h"
+#include "tests/support/server_torture.h"
 
 namespace kv::programs {
 namespace {
 
-struct Options : TortureOptions {
-  Options() { cycles = 200; }
-  std::string mode = "hybrid";
-  std::string fsync = "never";
-  std::string work_directory = KV_CRASH_DIRECTORY;
+struct Options : ServerTortureOptions {
+  Options() {
+    cycles = 200;
+    fsync = "never";
+  }
   ProgramOptions program;
 };
 
@@ -65,7 +64,7 @@ int run(Options options) {
   std::vector<std::pair<std::string, std::uint64_t>> pairs;
   for (const auto& [name, count] : counts) pairs.emplace_back(name, count);
   print({.suite = "programs",
-         .variant = options.mode + (options.program.has_log ? " " + options.fsync : ""),
+         .variant = options.variant(),
          .cycles = done,
          .seed = options.seed,
          .counts = pairs,
@@ -78,18 +77,11 @@ int run(Options options) {
 
 int main(int argc, char** argv) {
   kv::programs::Options options;
-  std::string server;
   CLI::App app("Random programs of kvstore.v1, judged by a model, with restarts in between.");
-  app.add_option("--server", server, "the server's binary (default: the one of this build)");
-  app.add_option("--mode", options.mode, "snapshot, aof or hybrid")
-      ->check(CLI::IsMember({"snapshot", "aof", "hybrid"}));
-  app.add_option("--fsync", options.fsync, "always, interval or never; of aof and hybrid")
-      ->check(CLI::IsMember({"always", "interval", "never"}));
   app.add_option("--steps", options.program.steps, "of one program")->check(CLI::Range(1, 100000));
   app.add_option("--restart-one-in", options.program.restart_one_in, "steps")->check(CLI::Range(1, 1000000));
-  app.add_option("--work-directory", options.work_directory, "where the data directory is made");
-  options.add_to(app, "how many programs");
+  options.add_to(app, "how many programs", {"snapshot", "aof", "hybrid"});
   CLI11_PARSE(app, argc, argv);
-  if (!server.empty()) ::setenv("KVSTORE_SERVER", server.c_str(), 1);
+  options.use_server();
   return kv::programs::run(std::move(options));
 }

@@ -8,7 +8,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <mutex>
@@ -23,7 +22,8 @@
 
 #include "kvstore/v1/key_value_service.grpc.pb.h"
 #include "tests/support/running_server.h"
-#include "tests/support/torture.h"
+#include "tests/support/server_place.h"
+#include "tests/support/server_torture.h"
 
 namespace kv::transfers {
 namespace {
@@ -31,11 +31,8 @@ namespace {
 namespace v1 = kvstore::v1;
 using Stub = v1::KeyValueService::Stub;
 
-struct Options : TortureOptions {
+struct Options : ServerTortureOptions {
   Options() { cycles = 4; }
-  std::string mode = "hybrid";
-  std::string fsync = "always";
-  std::string work_directory = KV_CRASH_DIRECTORY;
   std::uint64_t transfers = 200;  // between two kills, about
   unsigned clients = 6;
   unsigned accounts = 8;
@@ -46,41 +43,10 @@ constexpr std::int64_t kBalance = 100;  // of each account at first: small, so t
 std::string account(std::uint64_t number) { return fmt::format("account {}", number); }
 std::string tally(unsigned client) { return fmt::format("transfers of {}", client); }
 
-// Where the server is now. A start gives it another port.
-class Place {
- public:
-  struct At {
-    std::string address;
-    int start = 0;
-  };
-  void move(const std::string& address) {
-    const std::lock_guard lock(mutex_);
-    at_ = {address, at_.start + 1};
-    changed_.notify_all();
-  }
-  void close() {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    changed_.notify_all();
-  }
-  // Another one than `before`; nothing when there will be none.
-  std::optional<At> next(int before) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || at_.start != before; });
-    return closed_ && at_.start == before ? std::nullopt : std::optional(at_);
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  At at_;
-  bool closed_ = false;
-};
-
 // One client's connection, which follows the server.
 class Line {
  public:
-  explicit Line(Place& place) : place_(place) { follow(); }
+  explicit Line(ServerPlace& place) : place_(place) { follow(); }
 
   // Sends until there is an answer. False: the run has ended.
   template <class Send>
@@ -110,7 +76,7 @@ class Line {
         v1::KeyValueService::NewStub(grpc::CreateCustomChannel(at->address, grpc::InsecureChannelCredentials(), own));
   }
 
-  Place& place_;
+  ServerPlace& place_;
   int start_ = 0;
   std::unique_ptr<Stub> stub_;
 };
@@ -315,7 +281,7 @@ class Bank {
 
   const Options options_;
   const std::string directory_;
-  Place place_;
+  ServerPlace place_;
   std::atomic<bool> ending_{false};
   std::atomic<bool> wrong_{false};
   std::atomic<std::uint64_t> looks_{0};
@@ -334,16 +300,10 @@ int run(const Options& options) {
   std::cout << fmt::format("transfers: mode {}, fsync {}, {} kills, seed {}\n", options.mode, options.fsync,
                            options.cycles, options.seed);
   Bank bank(options);
-  bool passed = false;
-  try {
-    bank.run();
-    passed = true;
-  } catch (const std::exception& failure) {
-    std::cout << fmt::format("FAILED (seed {}): {}\nThe data is kept in {}\n", options.seed, failure.what(),
-                             bank.directory());
-  }
+  const bool passed = runs_to_its_end(
+      options.seed, [&] { bank.run(); }, [&] { return "The data is kept in " + bank.directory(); });
   print({.suite = "transfers",
-         .variant = options.mode + " " + options.fsync,
+         .variant = options.variant(),
          .cycles = bank.kills(),
          .seed = options.seed,
          .counts = bank.counts(),
@@ -356,18 +316,12 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   kv::transfers::Options options;
-  std::string server;
   CLI::App app("Transfers between accounts, each a transaction with a request id, under kills.");
-  app.add_option("--server", server, "the server's binary (default: the one of this build)");
-  app.add_option("--mode", options.mode, "aof or hybrid")->check(CLI::IsMember({"aof", "hybrid"}));
-  app.add_option("--fsync", options.fsync, "always, interval or never")
-      ->check(CLI::IsMember({"always", "interval", "never"}));
   app.add_option("--transfers", options.transfers, "between two kills, about")->check(CLI::Range(2, 1000000));
   app.add_option("--clients", options.clients, "at the same time")->check(CLI::Range(1, 64));
   app.add_option("--accounts", options.accounts, "that they fight for")->check(CLI::Range(2, 1000));
-  app.add_option("--work-directory", options.work_directory, "where the data directory is made");
-  options.add_to(app, "how many kills");
+  options.add_to(app, "how many kills", {"aof", "hybrid"});
   CLI11_PARSE(app, argc, argv);
-  if (!server.empty()) ::setenv("KVSTORE_SERVER", server.c_str(), 1);
+  options.use_server();
   return kv::transfers::run(options);
 }

@@ -12,6 +12,7 @@
 
 #include "kvstore/v1/key_value_service.grpc.pb.h"
 #include "tests/support/running_server.h"
+#include "tests/support/server_place.h"
 #include "tests/support/temp_directory.h"
 
 using namespace kv;
@@ -23,41 +24,6 @@ constexpr int kClients = 4;
 constexpr int kIncrements = 150;  // of each client
 constexpr int kKills = 4;
 constexpr std::size_t kCounters = 3;
-
-// Where the server listens now. A start gives it another port.
-class Place {
- public:
-  struct At {
-    std::string address;
-    int start = 0;
-  };
-  void move(const std::string& address) {
-    const std::lock_guard lock(mutex_);
-    at_ = {address, at_.start + 1};
-    changed_.notify_all();
-  }
-  At now() {
-    const std::lock_guard lock(mutex_);
-    return at_;
-  }
-  // Once the server of `before` is gone and another one is there. False: none will be.
-  bool wait_for_another(int before) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return at_.start != before || closed_; });
-    return !closed_;
-  }
-  void close() {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  At at_;
-  bool closed_ = false;
-};
 
 struct Progress {
   std::mutex mutex;
@@ -87,7 +53,7 @@ struct Progress {
 
 class Client {
  public:
-  Client(unsigned seed, Place& place, Progress& progress) : random_(seed), place_(place), progress_(progress) {}
+  Client(unsigned seed, ServerPlace& place, Progress& progress) : random_(seed), place_(place), progress_(progress) {}
 
   void run() {
     for (int i = 0; i < kIncrements; ++i) {
@@ -114,7 +80,7 @@ class Client {
  private:
   bool until_answered(const v1::IncrementRequest& request, v1::IncrementResponse& answer) {
     while (true) {
-      const Place::At at = place_.now();
+      const ServerPlace::At at = place_.now();
       if (at.start != connected_) {
         grpc::ChannelArguments own;
         own.SetInt("grpc.use_local_subchannel_pool", 1);
@@ -130,7 +96,7 @@ class Client {
       const grpc::Status status = stub_->Increment(&context, request, &answer);
       if (status.ok()) return true;
       if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
-        if (!place_.wait_for_another(at.start)) return false;
+        if (!place_.next(at.start)) return false;
       } else if (status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED &&
                  status.error_code() != grpc::StatusCode::CANCELLED) {
         progress_.fail(status.error_message());
@@ -140,7 +106,7 @@ class Client {
   }
 
   std::mt19937 random_;
-  Place& place_;
+  ServerPlace& place_;
   Progress& progress_;
   std::unique_ptr<v1::KeyValueService::Stub> stub_;
   int connected_ = 0;
@@ -149,7 +115,7 @@ class Client {
 // Ends with the test, whatever ends that.
 class Clients {
  public:
-  Clients(Place& place, Progress& progress) : place_(place) {
+  Clients(ServerPlace& place, Progress& progress) : place_(place) {
     for (unsigned seed = 1; seed <= kClients; ++seed) {
       threads_.emplace_back([&, seed] { Client(seed, place, progress).run(); });
     }
@@ -165,7 +131,7 @@ class Clients {
   }
 
  private:
-  Place& place_;
+  ServerPlace& place_;
   std::vector<std::thread> threads_;
 };
 
@@ -179,7 +145,7 @@ TEST_CASE("exactly once: counters are exact though answers are dropped, requests
                         .flags = {"--mode", mode, "--snapshot-interval", "1s", "--log-rewrite-min-size", "1B"},
                         .environment = {},
                         .wrapper = {}});
-  Place place;
+  ServerPlace place;
   place.move(server.address());
   Progress progress;
   Clients clients(place, progress);
