@@ -8,43 +8,10 @@
 #include "tests/persistence/crash_enumeration.h"
 #include "tests/persistence/journal_disk_story.h"
 #include "tests/support/crash_step.h"
+#include "tests/support/disk_gate.h"
 #include "tests/support/manual_clock.h"
 
 namespace kv {
-namespace {
-
-// Holds up calls of one kind until it is opened.
-class Gate {
- public:
-  Gate(FaultyFileSystem& fs, DiskCall kind) {
-    fs.on_call([this, kind](DiskCall call, const std::string&) {
-      std::unique_lock lock(mutex_);
-      if (call != kind || open_) return;
-      ++waiting_;
-      changed_.notify_all();
-      changed_.wait(lock, [this] { return open_; });
-    });
-  }
-  void close() { set(false); }
-  void open() { set(true); }
-  void wait_until_reached() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return waiting_ > 0; });
-  }
-
- private:
-  void set(bool open) {
-    std::lock_guard lock(mutex_);
-    open_ = open;
-    changed_.notify_all();
-  }
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = true;
-  int waiting_ = 0;
-};
-
-}  // namespace
 
 TEST_CASE("journal: a failed sync is final: its writer knows nothing, later ones are refused, nothing is written") {
   DiskStory disk;
@@ -163,7 +130,7 @@ TEST_CASE("journal: too many open files are no failure of the disk: writes come 
 
 TEST_CASE("journal: what queues during a sync shares the next one") {
   DiskStory disk;
-  Gate gate(disk.fs, DiskCall::kSyncData);
+  DiskGate gate(disk.fs);
   Journal& journal = disk.story.start_logging();
   gate.close();
   const std::uint64_t syncs = disk.fs.calls(DiskCall::kSyncData);
@@ -180,7 +147,7 @@ TEST_CASE("journal: what queues during a sync shares the next one") {
 TEST_CASE("journal: a sync counts only for what was written before it began") {
   DiskStory disk;
   disk.story.options_.settings.fsync = FsyncPolicy::kNever;
-  Gate gate(disk.fs, DiskCall::kSyncData);
+  DiskGate gate(disk.fs);
   Journal& journal = disk.story.start_logging();
   gate.close();
   disk.story.write("a", "1", Level::kDisk);
@@ -200,7 +167,7 @@ TEST_CASE("journal: under INTERVAL new writes wait while a sync is late, and go 
   disk.story.clock_ = &clock;
   disk.story.options_.settings.fsync = FsyncPolicy::kInterval;
   disk.story.options_.settings.fsync_interval = std::chrono::milliseconds(1);
-  Gate gate(disk.fs, DiskCall::kSyncData);
+  DiskGate gate(disk.fs);
   Journal& journal = disk.story.start_logging();
   gate.close();
   disk.story.write("a", "1");
@@ -225,7 +192,7 @@ TEST_CASE("journal: under INTERVAL the next sync is due by the oldest byte, not 
   disk.story.clock_ = &clock;
   disk.story.options_.settings.fsync = FsyncPolicy::kInterval;
   disk.story.options_.settings.fsync_interval = kInterval;
-  Gate gate(disk.fs, DiskCall::kSyncData);
+  DiskGate gate(disk.fs);
   Journal& journal = disk.story.start_logging();
   gate.close();
   disk.story.write("a", "1", Level::kOs);

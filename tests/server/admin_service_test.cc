@@ -7,39 +7,12 @@
 
 #include "server/version.h"
 #include "tests/server/admin_fixture.h"
+#include "tests/support/disk_gate.h"
 #include "tests/support/faulty_file_system.h"
 
 using namespace kv;
 using namespace std::chrono_literals;
 using grpc::StatusCode;
-
-namespace {
-
-// Holds every sync of log data from close() to open().
-class SyncGate {
- public:
-  explicit SyncGate(FaultyFileSystem& disk) {
-    disk.on_call([this](DiskCall call, const std::string& path) {
-      if (call != DiskCall::kSyncData || !path.ends_with(".aof")) return;
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return open_; });
-    });
-  }
-  void close() { set(false); }
-  void open() { set(true); }
-
- private:
-  void set(bool open) {
-    std::lock_guard lock(mutex_);
-    open_ = open;
-    changed_.notify_all();
-  }
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = true;
-};
-
-}  // namespace
 
 TEST_CASE("admin: while the data is loaded every call says so, and carries nothing else") {
   AdminFixture f;
@@ -129,7 +102,7 @@ TEST_CASE("admin: a failed disk is an alarm, and nothing that needs the disk is 
 
 TEST_CASE("admin: a wait for the disk ends when the revision is there, and not before") {
   FaultyFileSystem disk;
-  SyncGate gate(disk);
+  DiskGate gate(disk, DiskCall::kSyncData, ".aof");
   AdminFixture f({"--mode", "aof"}, &disk);
   gate.close();
   f.set("k", "v", "os");
@@ -150,7 +123,7 @@ TEST_CASE("admin: a wait for the disk ends when the revision is there, and not b
 
 TEST_CASE("admin: a wait leaves with its deadline and with its caller, and leaves nothing behind") {
   FaultyFileSystem disk;
-  SyncGate gate(disk);
+  DiskGate gate(disk, DiskCall::kSyncData, ".aof");
   AdminFixture f({"--mode", "aof"}, &disk);
   gate.close();
   f.set("k", "v", "os");
