@@ -73,7 +73,8 @@ absl::Status finish(DecodedOperation& decoded);
 absl::Status finish(const DecodedOperation::Options& options, WriteOptions& result);
 absl::Status finish_precondition(DecodedOperation& decoded);
 
-// The same error, told of a place inside of a larger request: of the field "key" in "then[3].set".
+// The same error, told of a place inside of a larger request: of the field "key" in "then[3].set", or, when it is of no
+// field, of the place itself.
 absl::Status within(const absl::Status& failed, std::string_view place);
 // "then[3].set", of an operation that was decoded.
 std::string place_of(std::string_view list, std::size_t index, OperationKind kind);

@@ -88,7 +88,7 @@ absl::Status within(const absl::Status& failed, std::string_view place) {
   for (const auto& [name, value] : facts_of(failed)) {
     placed = with_fact(std::move(placed), name, name == "field" ? fmt::format("{}.{}", place, value) : value);
   }
-  return placed;
+  return facts_of(placed).contains("field") ? placed : with_fact(std::move(placed), "field", std::string(place));
 }
 
 std::string place_of(std::string_view list, std::size_t index, OperationKind kind) {

@@ -69,7 +69,7 @@ Task<absl::StatusOr<WireMessage>> TransactCall::run(Call& call, TransactionReque
   const char* list = done->succeeded ? "then" : "otherwise";
   const std::vector<Operation>& branch = done->succeeded ? request.then : request.otherwise;
   const std::size_t at = *done->failed_at;
-  co_return with_fact(within(done->error, place_of(list, at, branch[at].kind)), "operation", std::to_string(at));
+  co_return of_operation(done->error, list, at, branch[at].kind);
 }
 
 }  // namespace kv

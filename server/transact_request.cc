@@ -102,7 +102,7 @@ class RequestReader {
     if (too_many(list, operations.size())) return;
     absl::Status judged = kv::finish(decoded);
     if (judged.ok() && decoded.options.there) judged = refuse_field("options", "belongs to the whole transaction");
-    if (!judged.ok()) refuse(within(judged, place_of(list, operations.size(), decoded.operation.kind)));
+    if (!judged.ok()) refuse(of_operation(judged, list, operations.size(), decoded.operation.kind));
     operations.push_back(decoded.operation);
   }
 
@@ -116,7 +116,7 @@ absl::Status check_all(const char* list, const std::vector<Operation>& operation
                        const std::function<absl::Status(const Operation&)>& check) {
   for (std::size_t i = 0; i < operations.size(); ++i) {
     if (const absl::Status checked = check(operations[i]); !checked.ok())
-      return within(checked, place_of(list, i, operations[i].kind));
+      return of_operation(checked, list, i, operations[i].kind);
   }
   return absl::OkStatus();
 }
@@ -138,6 +138,10 @@ absl::Status check_transaction(const Limits& limits, const TransactionRequest& r
   }
   if (absl::Status checked = check_all("then", request.then, check); !checked.ok()) return checked;
   return check_all("otherwise", request.otherwise, check);
+}
+
+absl::Status of_operation(const absl::Status& failed, std::string_view list, std::size_t index, OperationKind kind) {
+  return with_fact(within(failed, place_of(list, index, kind)), "operation", std::to_string(index));
 }
 
 }  // namespace kv

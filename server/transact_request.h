@@ -5,10 +5,10 @@
 //
 // Threads:  free functions. Lifetime: the request views the bytes.
 // Errors:   FIELD_INVALID, TOO_MANY_OPERATIONS, DURABILITY_UNAVAILABLE, and those of request_check.h; the facts name
-// the
-//           place ("then[3].set.key").
+//           the place ("then[3].set.key") and, of an operation, its index.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string_view>
 
@@ -25,5 +25,8 @@ bool read_transaction(std::string_view bytes, TransactionRequest& request, absl:
 // What was read and judged good, held against the limits; operations by `check`, which may know more.
 absl::Status check_transaction(const Limits& limits, const TransactionRequest& request,
                                const std::function<absl::Status(const Operation&)>& check);
+
+// What is wrong with one operation of a branch, `list` being its field: with the place and the index in the facts.
+absl::Status of_operation(const absl::Status& failed, std::string_view list, std::size_t index, OperationKind kind);
 
 }  // namespace kv

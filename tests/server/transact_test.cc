@@ -149,6 +149,7 @@ TEST_CASE("transact: the first operation that fails undoes all, and its place is
   check_refused(reply.status, StatusCode::FAILED_PRECONDITION, "NOT_AN_INTEGER");
   CHECK_THAT(reply.status.error_message(), Catch::Matchers::Contains("then[3].increment"));
   CHECK_THAT(reply.status.error_details(), Catch::Matchers::Contains("operation"));
+  CHECK_THAT(reply.status.error_details(), Catch::Matchers::Contains("then[3].increment"));
   CHECK_FALSE(f.value("a"));
   CHECK(f.value("text") == "x");
   CHECK(f.journal.applied() == 1);
@@ -268,6 +269,7 @@ TEST_CASE("transact: what does not belong there is refused, naming its place") {
   Script s;
   s.set("k", "v").add();
   refused_at(s, "then[1]");
+  CHECK_THAT(f.transact(s.request).status.error_details(), Catch::Matchers::Contains("operation"));
   s = Script();
   s.set("k", "v").last->mutable_set()->mutable_options();
   refused_at(s, "then[0].set.options");
@@ -291,6 +293,7 @@ TEST_CASE("transact: what does not belong there is refused, naming its place") {
   const auto empty = f.transact(s.request);
   check_refused(empty.status, StatusCode::INVALID_ARGUMENT, "EMPTY_KEY");
   CHECK_THAT(empty.status.error_details(), Catch::Matchers::Contains("then[1].get.key"));
+  CHECK_THAT(empty.status.error_details(), Catch::Matchers::Contains("operation"));
   s = Script();
   s.if_version("", 1);
   check_refused(f.transact(s.request).status, StatusCode::INVALID_ARGUMENT, "EMPTY_KEY");
