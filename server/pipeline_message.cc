@@ -60,8 +60,9 @@ MessageWritten written_by(const BatchItem& item) {
 }
 
 void write_all_written(const MessageWritten& all, WireWriter& writer) {
+  if (!all.level) return;  // Nothing was written, and the field is not set.
   const std::size_t mark = writer.size();
-  if (all.level) write_written(all.newest, *all.level, false, writer);
+  write_written(all.newest, *all.level, false, writer);
   writer.enclose(kWrite, mark);
 }
 

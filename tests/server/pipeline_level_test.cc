@@ -26,7 +26,7 @@ TEST_CASE("pipeline: a message claims a level only for writes that were carried 
   reads.get("a").get("b").request.mutable_options()->set_durability(v1::DURABILITY_DISK);
   const v1::PipelineResponse read = stream.call(reads.request);
   CHECK(read.results(0).has_get());
-  CHECK(read.write().durability() == v1::DURABILITY_UNSPECIFIED);
+  CHECK_FALSE(read.has_write());
 
   Message refused(2);
   refused.set("a", "1").remove("b").get("a").request.mutable_options()->set_durability(v1::DURABILITY_DISK);
@@ -34,13 +34,12 @@ TEST_CASE("pipeline: a message claims a level only for writes that were carried 
   CHECK(none.results(0).error().reason() == "DURABILITY_UNAVAILABLE");
   CHECK(none.results(1).error().reason() == "DURABILITY_UNAVAILABLE");
   CHECK(none.results(2).has_get());
-  CHECK(none.write().durability() == v1::DURABILITY_UNSPECIFIED);
-  CHECK(none.write().revision() == 0);
+  CHECK_FALSE(none.has_write());
 
   refused.atomic().request.set_id(3);
   const v1::PipelineResponse atomic = stream.call(refused.request);
   for (const v1::OperationResult& result : atomic.results()) CHECK(result.error().reason() == "DURABILITY_UNAVAILABLE");
-  CHECK(atomic.write().durability() == v1::DURABILITY_UNSPECIFIED);
+  CHECK_FALSE(atomic.has_write());
 
   Message partly(4);
   partly.set("a", "1").last().mutable_set()->mutable_options()->set_durability(v1::DURABILITY_MEMORY);
