@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -22,12 +23,16 @@ using google::protobuf::UnknownFieldSet;
 constexpr int kStatusDetails = 3;
 constexpr int kErrorInfoReason = 1;
 constexpr int kErrorInfoDomain = 2;
+constexpr int kErrorInfoMetadata = 3;
+constexpr int kEntryKey = 1;
+constexpr int kEntryValue = 2;
 constexpr int kRetryInfoDelay = 1;
 constexpr int kDurationSeconds = 1;
 constexpr int kDurationNanos = 2;
 constexpr std::string_view kErrorInfoType = "/google.rpc.ErrorInfo";
 constexpr std::string_view kRetryInfoType = "/google.rpc.RetryInfo";
 constexpr std::string_view kRetryAfter = "retry_after_ms";
+constexpr std::string_view kOutcome = "outcome";  // client/attempts.cc
 constexpr std::uint64_t kRetryAfterMax = 3'600'000;
 
 std::string text_field(const UnknownFieldSet& fields, int number) {
@@ -50,12 +55,33 @@ std::uint64_t number_field(const UnknownFieldSet& fields, int number) {
 
 struct Details {
   std::optional<std::string> word;
+  std::map<std::string, std::string> facts;
   std::optional<std::uint64_t> retry_after_ms;
 };
 
 std::optional<std::string> word_in(const UnknownFieldSet& error_info) {
   if (text_field(error_info, kErrorInfoDomain) != "kvstore") return std::nullopt;
   return text_field(error_info, kErrorInfoReason);
+}
+
+// One line each: what a peer sends must not pass for another fact.
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+std::map<std::string, std::string> facts_in(const UnknownFieldSet& error_info) {
+  std::map<std::string, std::string> facts;
+  for (int i = 0; i < error_info.field_count(); ++i) {
+    const UnknownField& field = error_info.field(i);
+    if (field.number() != kErrorInfoMetadata || field.type() != UnknownField::TYPE_LENGTH_DELIMITED) continue;
+    UnknownFieldSet entry;
+    if (!entry.ParseFromString(field.length_delimited())) continue;
+    const std::string name = text_field(entry, kEntryKey);
+    if (name.empty() || name.find_first_of("=\n") != name.npos || name == kRetryAfter || name == kOutcome) continue;
+    facts[name] = one_line(text_field(entry, kEntryValue));
+  }
+  return facts;
 }
 
 std::optional<std::uint64_t> delay_in(const UnknownFieldSet& retry_info) {
@@ -78,7 +104,10 @@ Details details_in(const std::string& bytes) {
     UnknownFieldSet detail;
     if (!any.ParseFromString(field.length_delimited()) || !detail.ParseFromString(any.value())) continue;
     const std::string_view type = any.type_url();
-    if (type.ends_with(kErrorInfoType) && !details.word) details.word = word_in(detail);
+    if (type.ends_with(kErrorInfoType) && !details.word) {
+      details.word = word_in(detail);
+      if (details.word) details.facts = facts_in(detail);
+    }
     if (type.ends_with(kRetryInfoType) && !details.retry_after_ms) details.retry_after_ms = delay_in(detail);
   }
   return details;
@@ -104,9 +133,10 @@ std::string word_in_message(std::string_view message) {
 absl::Status status_of_peer(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   const auto code = static_cast<absl::StatusCode>(status.error_code());
-  const auto [word, retry_after_ms] = details_in(status.error_details());
+  const auto [word, facts, retry_after_ms] = details_in(status.error_details());
   absl::Status peer =
       error_of_peer(code, word ? *word : word_in_message(status.error_message()), status.error_message());
+  for (const auto& [name, value] : facts) peer = with_fact(std::move(peer), name, value);
   if (!retry_after_ms) return peer;
   return with_fact(std::move(peer), std::string(kRetryAfter), std::to_string(*retry_after_ms));
 }

@@ -4,9 +4,12 @@
 // from the front of the message, where every error of ours repeats it. A status without a word was not made by a server
 // of ours: it comes from the network or from the gRPC library.
 //
-// When to come again, if the server says so (google.rpc.RetryInfo), is the fact retry_after() reads.
+// The facts of the ErrorInfo (a limit, a field's path, a position) are those of the status: facts_of(). When to come
+// again, if the server says so (google.rpc.RetryInfo), is the fact retry_after() reads. Names that this library gives a
+// meaning of its own are not taken from a peer's ErrorInfo.
 //
-// Threads: free functions. Errors: none; details that do not parse are as good as absent.
+// Threads: free functions. Errors: none; details that do not parse are as good as absent. How many facts there can be is
+// bounded by gRPC, which takes no trailers above 8 KiB.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
 // Commands that fail: what is said, and how the command line ends.
+#include <map>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -18,11 +19,19 @@ using namespace std::string_literals;
 
 namespace {
 
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
 // google.rpc.Status with one ErrorInfo, as a server of ours attaches it.
-std::string details_with(const std::string& reason, const std::string& domain) {
+std::string details_with(const std::string& reason, const std::string& domain, const Facts& facts = {}) {
   google::protobuf::UnknownFieldSet info;
   info.AddLengthDelimited(1, reason);
   info.AddLengthDelimited(2, domain);
+  for (const auto& [name, value] : facts) {
+    google::protobuf::UnknownFieldSet entry;
+    entry.AddLengthDelimited(1, name);
+    entry.AddLengthDelimited(2, value);
+    entry.SerializeToString(info.AddLengthDelimited(3));
+  }
   google::protobuf::Any any;
   any.set_type_url("type.googleapis.com/google.rpc.ErrorInfo");
   info.SerializeToString(any.mutable_value());
@@ -48,6 +57,22 @@ TEST_CASE("client: the reason word comes from the details, else from the message
   CHECK(reason_of(connection.get("k").status()) == "FUTURE_WORD");
   server.answer = grpc::Status(UNAVAILABLE, "UNKNOWN: a text of the library");
   CHECK(reason_of(connection.get("k").status()).empty());
+}
+
+TEST_CASE("client: the facts of a refusal reach the caller, and none that only this library may say") {
+  FakeServer server;
+  Connection connection({server.target()});
+  const Facts sent = {{"limit", "65536"}, {"field", "key"},       {"text", "two\nlimit=9\nlines"},
+                      {"a\nb=c", "x"},    {"outcome", "unknown"}, {"retry_after_ms", "soon"}};
+  server.answer = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "KEY_TOO_LARGE: x",
+                               details_with("KEY_TOO_LARGE", "kvstore", sent));
+  const absl::Status refused = connection.get("k").status();
+  const std::map<std::string, std::string> told = {{"limit", "65536"}, {"field", "key"}, {"text", "two limit=9 lines"}};
+  CHECK(facts_of(refused) == told);
+  CHECK_FALSE(outcome_unknown(refused));
+  server.answer =
+      grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "x", details_with("KEY_TOO_LARGE", "elsewhere", sent));
+  CHECK(facts_of(connection.get("k").status()).empty());
 }
 
 TEST_CASE("client: every kind of failure has its exit code") {
