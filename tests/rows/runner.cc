@@ -1,0 +1,151 @@
+#include "tests/rows/runner.h"
+
+#include <chrono>
+#include <stdexcept>
+
+#include <google/protobuf/text_format.h>
+
+#include "absl/strings/escaping.h"
+#include "client/request_id.h"
+
+namespace kv::rows {
+namespace {
+
+using google::protobuf::TextFormat;
+namespace v1 = kvstore::v1;
+
+constexpr std::chrono::seconds kSoon{30};
+
+std::string escaped(const std::string& bytes) { return std::string(absl::CHexEscape(bytes)); }
+
+// "3: text" is three texts.
+std::string many(const std::string& argument) {
+  const std::size_t colon = argument.find(':');
+  std::string out;
+  for (unsigned long i = std::stoul(argument.substr(0, colon)); i > 0; --i) out += argument.substr(colon + 1);
+  return out;
+}
+
+bool is_name(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; }
+
+}  // namespace
+
+Runner::Runner(Target& target, const ServerKind& server, DiskFaults* faults)
+    : target_(target), server_(server), faults_(faults) {}
+
+std::string Runner::run(const Row& row, bool fresh) {
+  begin(fresh);
+  std::string wrong;
+  for (const Step& step : row.steps) {
+    wrong = take(step);
+    if (wrong.empty()) continue;
+    wrong = row.place() + "\n  step of line " + std::to_string(step.line) + ": " + step.method + " " +
+            step.request.substr(0, 200) + "\n  expected: " + step.answer + "\n" + wrong;
+    break;
+  }
+  for (const Step& step : row.steps) {
+    if (step.kind == Step::Kind::kFault) faults_->end(step.method);
+  }
+  begun_.clear();  // Waits for each.
+  return wrong;
+}
+
+void Runner::begin(bool fresh) {
+  id_ = new_request_id();
+  other_id_ = new_request_id();
+  token_.clear();
+  if (!fresh) {
+    v1::DeleteRangeRequest everything;
+    everything.set_confirm_all(true);
+    const Answer emptied = target_.call(method_of("DeleteRange"), everything);
+    if (emptied.code != "OK") throw std::runtime_error("cannot empty the server: " + text_of(emptied));
+  }
+  v1::GetRequest any;
+  any.set_key("any");
+  const Answer at = target_.call(method_of("Get"), any);
+  nought_ = at.code == "OK" ? static_cast<const v1::GetResponse&>(*at.response).revision() : 0;
+}
+
+std::string Runner::take(const Step& step) {
+  if (step.kind == Step::Kind::kFault) {
+    faults_->begin(step.method);
+    return {};
+  }
+  if (step.kind == Step::Kind::kHeal) {
+    faults_->end(step.method);
+    return {};
+  }
+  if (step.kind == Step::Kind::kBegin) {
+    begun_.push_back(std::async(std::launch::async, [this, step] { return ask(step); }));
+    return {};
+  }
+  Answer answer = ask(step);
+  std::string wrong = difference(substitute(step.answer), answer);
+  if (!wrong.empty() && step.kind == Step::Kind::kSoon) wrong = wait_for(step, answer);
+  if (!wrong.empty()) return "  came: " + text_of(answer).substr(0, 2000) + "\n  " + wrong;
+  if (const auto* scan = dynamic_cast<const v1::ScanResponse*>(answer.response.get())) token_ = scan->resume_token();
+  return {};
+}
+
+std::string Runner::wait_for(const Step& step, Answer& answer) {
+  const auto end = std::chrono::steady_clock::now() + kSoon;
+  std::string wrong;
+  do {
+    answer = ask(step);
+    wrong = difference(substitute(step.answer), answer);
+  } while (!wrong.empty() && std::chrono::steady_clock::now() < end);
+  return wrong;
+}
+
+Answer Runner::ask(const Step& step) {
+  if (step.kind == Step::Kind::kRaw) {
+    std::string bytes;
+    const std::string inside = step.request.substr(1, step.request.rfind('"') - 1);
+    if (!absl::CUnescape(inside, &bytes)) throw std::runtime_error("bytes that are none: " + step.request);
+    return target_.raw(path_of(step.method), bytes);
+  }
+  const Method& method = method_of(step.method);
+  const auto request = method.request();
+  const std::string text = substitute(step.request);
+  if (text.size() < 2 || !TextFormat::ParseFromString(text.substr(1, text.rfind('}') - 1), request.get())) {
+    throw std::runtime_error("a request that does not parse: " + step.request);
+  }
+  return target_.call(method, *request);
+}
+
+// "$any" stays as it is: difference() knows it.
+std::string Runner::substitute(const std::string& text) const {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    if (text[i] != '$') {
+      out.push_back(text[i++]);
+      continue;
+    }
+    std::size_t end = i + 1;
+    while (end < text.size() && is_name(text[end])) ++end;
+    const std::string name = text.substr(i + 1, end - i - 1);
+    std::string argument;
+    if (name == "x" || name == "many") {
+      const std::size_t close = text.find(')', end);
+      argument = text.substr(end + 1, close - end - 1);
+      end = close + 1;
+    }
+    const bool quoted = i > 0 && text[i - 1] == '"';
+    out += quoted && name == "any" ? "$any" : value_of(name, argument);
+    i = end;
+  }
+  return out;
+}
+
+std::string Runner::value_of(std::string name, std::string argument) const {
+  if (name == "any") return "18446744073709551615";
+  if (name == "level") return "DURABILITY_" + server_.level;
+  if (name == "id") return escaped(id_);
+  if (name == "other_id") return escaped(other_id_);
+  if (name == "token") return escaped(token_);
+  if (name == "x") return std::string(std::stoul(argument), 'x');
+  if (name == "many") return many(argument);
+  return std::to_string(nought_ + std::stoull(name));
+}
+
+}  // namespace kv::rows

@@ -1,0 +1,42 @@
+#include "tests/rows/target.h"
+
+namespace kv::rows {
+namespace {
+
+class StubTarget final : public Target {
+ public:
+  explicit StubTarget(const std::string& address) : stubs_(address) {}
+  Answer call(const Method& method, const google::protobuf::Message& request) override {
+    return method.through_stubs(stubs_, request);
+  }
+  Answer raw(const std::string& path, const std::string& bytes) override {
+    return raw_through_stubs(stubs_, path, bytes);
+  }
+  bool is_client() const override { return false; }
+
+ private:
+  Stubs stubs_;
+};
+
+class ClientTarget final : public Target {
+ public:
+  // Without ids of its own: a write with an id that changes nothing takes a revision, and the row counts them.
+  explicit ClientTarget(const std::string& address) : client_({.target = address, .request_ids = false}) {}
+  Answer call(const Method& method, const google::protobuf::Message& request) override {
+    return method.through_client(client_, request);
+  }
+  Answer raw(const std::string& path, const std::string& bytes) override {
+    return raw_through_client(client_, path, bytes);
+  }
+  bool is_client() const override { return true; }
+
+ private:
+  Client client_;
+};
+
+}  // namespace
+
+std::unique_ptr<Target> stub_target(const std::string& address) { return std::make_unique<StubTarget>(address); }
+std::unique_ptr<Target> client_target(const std::string& address) { return std::make_unique<ClientTarget>(address); }
+
+}  // namespace kv::rows
