@@ -17,10 +17,12 @@ START_SECONDS = 30
 STOP_SECONDS = 30
 
 
-def start(server, data):
+def start(command, data, added=()):
+    """The process, its address (None: it did not start), its log so far, and the thread that reads it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KVSTORE_")}
+    environment.update(added)
     process = subprocess.Popen(
-        [server, "--listen", "127.0.0.1:0", "--data-dir", data],
+        [*command, "--listen", "127.0.0.1:0", "--data-dir", data],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment)
     log, address, known = [], [], threading.Event()
 
@@ -43,7 +45,7 @@ def main():
     server, work, command = sys.argv[1], sys.argv[2], sys.argv[3:]
     os.makedirs(work, exist_ok=True)
     data = tempfile.mkdtemp(prefix="foreign-", dir=work)
-    process, address, log, reader = start(server, data)
+    process, address, log, reader = start([server], data)
     result = 1
     try:
         if address is None:
@@ -68,4 +70,5 @@ def main():
     return result
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
