@@ -112,7 +112,8 @@ absl::Status Attempts::explain(const grpc::Status& status) {
   absl::Status peer = status_of_peer(status);
   if (peer.ok()) return peer;
   if (!reason_of(peer).empty()) {
-    doubt_ = doubt_ || has_reason(peer, Reason::kOutcomeUnknown);
+    // After a bug the server itself does not know what the call had done.
+    doubt_ = doubt_ || has_reason(peer, Reason::kOutcomeUnknown) || has_reason(peer, Reason::kInternal);
     return peer;
   }
   const bool sent = reached_ || peer.code() != absl::StatusCode::kUnavailable;

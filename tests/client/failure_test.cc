@@ -3,47 +3,18 @@
 #include <thread>
 
 #include <catch2/catch.hpp>
-#include <google/protobuf/any.pb.h>
-#include <google/protobuf/unknown_field_set.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/error.h"
 #include "tests/client/desk.h"
+#include "tests/client/error_details.h"
 #include "tests/client/fake_server.h"
 
 using namespace kv;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-
-namespace {
-
-using Facts = std::vector<std::pair<std::string, std::string>>;
-
-// google.rpc.Status with one ErrorInfo, as a server of ours attaches it.
-std::string details_with(const std::string& reason, const std::string& domain, const Facts& facts = {}) {
-  google::protobuf::UnknownFieldSet info;
-  info.AddLengthDelimited(1, reason);
-  info.AddLengthDelimited(2, domain);
-  for (const auto& [name, value] : facts) {
-    google::protobuf::UnknownFieldSet entry;
-    entry.AddLengthDelimited(1, name);
-    entry.AddLengthDelimited(2, value);
-    entry.SerializeToString(info.AddLengthDelimited(3));
-  }
-  google::protobuf::Any any;
-  any.set_type_url("type.googleapis.com/google.rpc.ErrorInfo");
-  info.SerializeToString(any.mutable_value());
-  google::protobuf::UnknownFieldSet status;
-  status.AddVarint(1, 3);
-  status.AddLengthDelimited(3, any.SerializeAsString());
-  std::string bytes;
-  status.SerializeToString(&bytes);
-  return bytes;
-}
-
-}  // namespace
 
 TEST_CASE("client: the reason word comes from the details, else from the message") {
   FakeServer server;
