@@ -34,20 +34,20 @@ Runner::Runner(Target& target, const ServerKind& server, DiskFaults* faults)
     : target_(target), server_(server), faults_(faults) {}
 
 std::string Runner::run(const Row& row, bool fresh) {
-  begin(fresh);
   std::string wrong;
-  for (const Step& step : row.steps) {
-    wrong = take(step);
-    if (wrong.empty()) continue;
-    wrong = row.place() + "\n  step of line " + std::to_string(step.line) + ": " + step.method + " " +
-            step.request.substr(0, 200) + "\n  expected: " + step.answer + "\n" + wrong;
-    break;
+  try {
+    begin(fresh);
+    for (const Step& step : row.steps) {
+      if (wrong = take(step); !wrong.empty()) break;
+    }
+  } catch (const std::exception& failed) {  // A row that makes no sense, or a server that is gone.
+    wrong = failed.what();
   }
   for (const Step& step : row.steps) {
     if (step.kind == Step::Kind::kFault) faults_->end(step.method);
   }
   begun_.clear();  // Waits for each.
-  return wrong;
+  return wrong.empty() ? wrong : row.place() + "\n" + wrong;
 }
 
 void Runner::begin(bool fresh) {
@@ -82,7 +82,10 @@ std::string Runner::take(const Step& step) {
   Answer answer = ask(step);
   std::string wrong = difference(substitute(step.answer), answer);
   if (!wrong.empty() && step.kind == Step::Kind::kSoon) wrong = wait_for(step, answer);
-  if (!wrong.empty()) return "  came: " + text_of(answer).substr(0, 2000) + "\n  " + wrong;
+  if (!wrong.empty()) {
+    return "  line " + std::to_string(step.line) + ": " + step.method + " " + step.request.substr(0, 200) +
+           "\n  expected: " + step.answer + "\n  came: " + text_of(answer).substr(0, 2000) + "\n  " + wrong;
+  }
   if (const auto* scan = dynamic_cast<const v1::ScanResponse*>(answer.response.get())) token_ = scan->resume_token();
   return {};
 }
@@ -137,7 +140,7 @@ std::string Runner::substitute(const std::string& text) const {
   return out;
 }
 
-std::string Runner::value_of(std::string name, std::string argument) const {
+std::string Runner::value_of(const std::string& name, const std::string& argument) const {
   if (name == "any") return "18446744073709551615";
   if (name == "level") return "DURABILITY_" + server_.level;
   if (name == "id") return escaped(id_);
@@ -145,6 +148,9 @@ std::string Runner::value_of(std::string name, std::string argument) const {
   if (name == "token") return escaped(token_);
   if (name == "x") return std::string(std::stoul(argument), 'x');
   if (name == "many") return many(argument);
+  if (name.empty() || name.find_first_not_of("0123456789") != name.npos) {
+    throw std::runtime_error("nothing is called $" + name);
+  }
   return std::to_string(nought_ + std::stoull(name));
 }
 

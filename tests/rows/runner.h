@@ -31,7 +31,7 @@ class Runner {
   Answer ask(const Step& step);
   std::string wait_for(const Step& step, Answer& answer);
   std::string substitute(const std::string& text) const;
-  std::string value_of(std::string name, std::string argument) const;
+  std::string value_of(const std::string& name, const std::string& argument) const;
 
   Target& target_;
   const ServerKind& server_;

@@ -5,8 +5,8 @@
 //   structures  "h" holds a hash, which no call of this version can make
 //   replacing   2000 keys of 4000 bytes each are written again and again, and a scan may keep 1000 bytes of what was
 //
-// What serves is the server's own service over its own engine, store and journal; the state alone is made here. It says
-// where it listens as the server does, and ends when SIGTERM says so.
+// What serves are the server's own services over its own engine, store and journal; the state alone is made here. It
+// says where it listens as the server does, and ends when SIGTERM says so.
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -21,7 +21,9 @@
 #include "persistence/journal.h"
 #include "rpc/server.h"
 #include "server/engine.h"
+#include "server/event_thread.h"
 #include "server/key_value_service.h"
+#include "server/legacy_service.h"
 
 namespace kv {
 namespace {
@@ -99,8 +101,10 @@ class InnerServer {
   LoadProgress progress_;
   Journal journal_{posix_file_system(), clock_, keeper_, no_log()};
   Engine engine_;
+  EventThread events_;
   KeyValueService service_{engine_};
-  RpcServer server_{RpcServerOptions{}, {&service_}};
+  LegacyService old_service_{engine_, events_, false};
+  RpcServer server_{RpcServerOptions{}, {&service_, &old_service_}};
   std::unique_ptr<v1::KeyValueService::Stub> stub_;
   std::atomic<bool> stopping_{false};
   std::thread writer_;
