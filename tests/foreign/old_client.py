@@ -5,19 +5,16 @@ Generated stubs of the original's schema, Debian's grpcio, one second for each c
 send something wrong, the bytes are sent by hand on the same channel.
 """
 import os
-import sys
 import unittest
 
 import grpc
 
-sys.path.insert(0, os.environ["STUBS"])
-import original_pb2 as messages  # noqa: E402
-import original_pb2_grpc as service  # noqa: E402
+from service_case import ENTRY_BYTES_MAX, KEY_BYTES_MAX, ServiceCase
 
-TARGET = os.environ["KVSTORE_SERVER_ADDR"]
+import original_pb2 as messages
+import original_pb2_grpc as service
+
 SECOND = 1.0
-KEY_BYTES_MAX = 64 << 10
-ENTRY_BYTES_MAX = (4 << 20) - (4 << 10)
 
 
 def field(number, payload):
@@ -30,15 +27,10 @@ def field(number, payload):
             return bytes([number << 3 | 2]) + size + payload
 
 
-class OldClient(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.channel = grpc.insecure_channel(TARGET, options=[("grpc.max_send_message_length", -1)])
-        cls.stub = service.KeyValueStoreStub(cls.channel)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.channel.close()
+class OldClient(ServiceCase):
+    service_name = "kvstore.KeyValueStore"
+    stub_class = service.KeyValueStoreStub
+    seconds = SECOND
 
     def setUp(self):
         for key in self.keys():
@@ -58,19 +50,6 @@ class OldClient(unittest.TestCase):
 
     def config(self, **settings):
         return self.stub.Config(messages.ConfigRequest(**settings), timeout=SECOND).success
-
-    def raw(self, method, payload):
-        call = self.channel.unary_unary("/kvstore.KeyValueStore/" + method)
-        return call(payload, timeout=5 * SECOND)
-
-    def assert_refused(self, code, word, call, *arguments, **named):
-        with self.assertRaises(grpc.RpcError) as caught:
-            call(*arguments, **named)
-        self.assertEqual(caught.exception.code(), code, caught.exception.details())
-        self.assertTrue(caught.exception.details().startswith(word), caught.exception.details())
-
-    def assert_invalid(self, word, call, *arguments, **named):
-        self.assert_refused(grpc.StatusCode.INVALID_ARGUMENT, word, call, *arguments, **named)
 
 
 class Calls(OldClient):

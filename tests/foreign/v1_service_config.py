@@ -7,7 +7,11 @@ from concurrent import futures
 
 import grpc
 
-from v1_case import Code, SECONDS, calls
+from service_case import Code
+
+from kvstore.v1 import key_value_service_pb2 as calls
+
+SECONDS = 10.0
 
 SERVICE_CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/api/service-config.json")
 
