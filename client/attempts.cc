@@ -22,12 +22,6 @@ constexpr std::string_view kUnknown = "unknown";
 
 WallTime now() { return std::chrono::system_clock::now(); }
 
-// An answer that gRPC itself did not let through.
-bool answer_too_large(const absl::Status& failure) {
-  return failure.code() == absl::StatusCode::kResourceExhausted && reason_of(failure).empty() &&
-         message_of(failure).find("larger than max") != std::string_view::npos;
-}
-
 // Without a reason word the code comes from the network or the library, and these say nothing about the server.
 bool leaves_doubt(absl::StatusCode code) {
   using enum absl::StatusCode;
@@ -117,7 +111,7 @@ absl::Status Attempts::explain(const grpc::Status& status) {
     return peer;
   }
   const bool sent = reached_ || peer.code() != absl::StatusCode::kUnavailable;
-  if (kind_.effect == Effect::kWrite && sent && leaves_doubt(peer.code())) doubt_ = true;
+  if (kind_.effect == Effect::kWrite && sent && (leaves_doubt(peer.code()) || cut_off(peer))) doubt_ = true;
   if (absl::Status stopped = given_up(); !stopped.ok()) return stopped;
   if (peer.code() == absl::StatusCode::kDeadlineExceeded) {
     return silence();
@@ -131,13 +125,13 @@ absl::Status Attempts::explain(const grpc::Status& status) {
 std::optional<milliseconds> Attempts::next_delay(const absl::Status& failure) {
   ++made_;
   if (!given_up().ok() || !kind_.repeatable) return std::nullopt;
-  if (answer_too_large(failure) && !bound_doubted_) {
+  if (message_too_large(failure) && !bound_doubted_) {
     // Not the server's failure: its limits have grown since they were read.
     bound_doubted_ = true;
     transport_.doubt_bound();
     return transport_.bound_known() ? std::nullopt : std::optional(milliseconds(0));
   }
-  const bool passing = failure.code() == absl::StatusCode::kUnavailable ||
+  const bool passing = failure.code() == absl::StatusCode::kUnavailable || cut_off(failure) ||
                        has_reason(failure, Reason::kOutcomeUnknown) || has_reason(failure, Reason::kOverloaded);
   if (!passing) return std::nullopt;
   const bool may = transport_.throttle().failed();

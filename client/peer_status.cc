@@ -10,6 +10,7 @@
 #include <google/protobuf/unknown_field_set.h>
 
 #include "absl/status/status.h"
+#include "core/absl_text.h"
 #include "core/error.h"
 
 namespace kv {
@@ -139,6 +140,15 @@ absl::Status status_of_peer(const grpc::Status& status) {
   for (const auto& [name, value] : facts) peer = with_fact(std::move(peer), name, value);
   if (!retry_after_ms) return peer;
   return with_fact(std::move(peer), std::string(kRetryAfter), std::to_string(*retry_after_ms));
+}
+
+bool message_too_large(const absl::Status& error) {
+  return error.code() == absl::StatusCode::kResourceExhausted && reason_of(error).empty() &&
+         message_of(error).find("larger than max") != std::string_view::npos;
+}
+
+bool cut_off(const absl::Status& error) {
+  return error.code() == absl::StatusCode::kResourceExhausted && reason_of(error).empty() && !message_too_large(error);
 }
 
 std::optional<std::chrono::milliseconds> retry_after(const absl::Status& error) {

@@ -25,6 +25,12 @@ namespace kv {
 
 absl::Status status_of_peer(const grpc::Status& status);
 
+// A message, mostly an answer, that gRPC itself did not let through for its size.
+bool message_too_large(const absl::Status& error);
+
+// The server's gRPC library had no memory left and cut the call off, wherever it was: a write may have been done.
+bool cut_off(const absl::Status& error);
+
 // How long the server asked to be left alone, an hour at most.
 std::optional<std::chrono::milliseconds> retry_after(const absl::Status& error);
 

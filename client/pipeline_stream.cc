@@ -231,7 +231,7 @@ Task<bool> PipelineStream::settle(absl::Status end) {
   }
   ++failures_;
   if (given_up()) co_return false;
-  const bool passing = silent || absl::IsUnavailable(end) || has_reason(end, Reason::kOverloaded);
+  const bool passing = silent || absl::IsUnavailable(end) || cut_off(end) || has_reason(end, Reason::kOverloaded);
   const bool again = passing && !pending_.empty() && transport_.throttle().failed();
   pending_.stream_ended({.why = end, .again = again, .doubt = !refused_before(end)});
   pending_.deliver();

@@ -155,6 +155,43 @@ TEST_CASE("overload: a write that could be done twice is not repeated, and surel
   CHECK(server.calls == 1);
 }
 
+TEST_CASE("overload: a call that the server's library cut off comes again, and without an id it is in doubt") {
+  BusyServer server;
+  server.refusal = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "Received RST_STREAM with error code 11");
+  Client client(server.options());
+  server.refusals = 1;
+  CHECK(wait(client.set("k", "v", patient())).ok());
+  CHECK(server.calls == 2);
+  ClientOptions options = server.options();
+  options.request_ids = false;
+  Client doubtful(options);
+  server.refusals = 1;
+  const auto cut = wait(doubtful.set("k", "v", patient()));
+  CHECK(cut.status().code() == absl::StatusCode::kResourceExhausted);
+  CHECK(outcome_unknown(cut.status()));
+  CHECK(server.calls == 3);
+  // What was too large was not done.
+  server.refusal = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "Received message larger than max (9 vs. 8)");
+  server.refusals = 1;
+  CHECK_FALSE(outcome_unknown(wait(doubtful.set("k", "v", patient())).status()));
+}
+
+TEST_CASE("overload: a pipeline whose stream the server's library cut off sends the rest again") {
+  BusyServer server;
+  Client client(server.options());
+  server.refusals = 1;
+  server.refusal = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "Received RST_STREAM with error code 11");
+  PipelineOptions options;
+  options.call = patient();
+  Pipeline pipeline(client, options);
+  kvstore::v1::Operation operation;
+  operation.mutable_set()->set_key("k");
+  operation.mutable_set()->set_value("v");
+  CHECK(wait(pipeline.call(operation)).ok());
+  CHECK(server.stored == 1);
+  CHECK(server.calls == 2);
+}
+
 TEST_CASE("overload: a pipeline whose stream was refused sends the rest again when the server has asked for it") {
   BusyServer server;
   Client client(server.options());
