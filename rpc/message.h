@@ -1,5 +1,10 @@
 // Messages as bytes, in one place: every method is raw, so that a message that does not parse is answered by us.
 //
+// Hard part: what the library has read is counted by its quota (rpc/server.cc), and giving it back may wake the
+// library's own clean-up, which 1.51 can do only inside one of its calls. The end of a ByteBuffer is one, that of a
+// Slice is not: where a slice goes last the process may crash. So no slice of a received message outlives the buffer it
+// came from.
+//
 // Threads: free functions, safe from any thread.
 // Errors:  a peer's bytes never do more than fail to parse; how many they are was bounded by the library's limit.
 #pragma once
@@ -32,7 +37,8 @@ class WireMessage {
   grpc::Slice slice_;
 };
 
-// Any bytes are one; false only when the buffer itself cannot be read.
+// Any bytes are one, and stay in the buffer, which has to outlive the message; false only when the buffer itself cannot
+// be read.
 bool parse(grpc::ByteBuffer& bytes, WireMessage& message);
 absl::Status serialize(const WireMessage& message, grpc::ByteBuffer& bytes);
 absl::Status unparsable(const WireMessage& message);

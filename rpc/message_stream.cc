@@ -18,6 +18,9 @@ absl::Status shutting_down() { return error(Reason::kShuttingDown, "the server i
 
 bool MessageStream::Read::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
+  // The one before goes now, not when the next one is there, and its buffer last (rpc/message.h).
+  message_ = WireMessage();
+  stream_.bytes_.Clear();
   {
     const std::lock_guard lock(stream_.mutex_);
     stream_.held_.give_back(std::exchange(stream_.message_bytes_, 0));

@@ -42,7 +42,7 @@ struct RpcServerOptions {
   unsigned threads_per_queue = 1;
   Reactor::Bounds bounds;  // of each queue
   std::size_t message_bytes_max = 8u << 20;
-  std::size_t bytes_in_flight_max = 256u << 20;   // of requests and answers that are held
+  std::size_t bytes_in_flight_max = 256u << 20;   // of requests and answers that are held; the library: as much again
   std::chrono::milliseconds default_deadline{0};  // of a unary call whose caller set none; 0: none
   std::size_t connections_max = 10000;
   int streams_per_connection_max = 1000;
@@ -74,6 +74,8 @@ class RpcServer {
   std::vector<PollerTime> poller_times() const;  // of each queue; after start(), before close()
   std::size_t calls_in_flight() const;
   const ByteBudget& bytes_in_flight() const noexcept { return terms_.bytes; }
+  // What the library may hold of messages, those included that are not whole yet, and for connections.
+  std::size_t library_bytes_max() const noexcept;
 
   // The state that grpc.health.v1 tells of a name; a name never set is unknown to it.
   void set_health(const std::string& name, bool serving) { health_.set(name, serving); }
