@@ -162,7 +162,6 @@ TEST_CASE("memory limit: without a word from anybody it is a part of what the ma
   RunningServer server({directory.file("data"), {}, {}, {}});
   CHECK_THAT(server.log(), Contains("setting max-memory = auto (default)") && Contains("data may have "));
   server.options().flags = {"--max-memory", "64KiB"};
-  server.start_only();
-  CHECK(server.exit_code() == 2);
+  CHECK(server.start_that_ends() == 2);
   CHECK_THAT(server.log(), Contains("--max-memory is '64KiB', but must be auto, or 1MiB to 1024TiB"));
 }

@@ -162,20 +162,16 @@ TEST_CASE("process: bad settings exit 2 before anything is touched") {
   server.stop();
   std::filesystem::remove_all(directory.file("data"));
   server.options().flags = {"--fsync", "sometimes"};
-  server.start_only();
-  CHECK(server.exit_code() == 2);
+  CHECK(server.start_that_ends() == 2);
   CHECK_THAT(server.log(), Contains("CONFIG_INVALID"));
   CHECK_FALSE(std::filesystem::exists(directory.file("data")));
   server.options().flags = {"--check-config"};
-  server.start_only();
-  CHECK(server.exit_code() == 0);
+  CHECK(server.start_that_ends() == 0);
   server.options().flags = {"--print-config"};
-  server.start_only();
-  CHECK(server.exit_code() == 0);
+  CHECK(server.start_that_ends() == 0);
   CHECK_THAT(server.log(), Contains("# default\nmode = \"HYBRID\""));
   server.options().flags = {"--version"};
-  server.start_only();
-  CHECK(server.exit_code() == 0);
+  CHECK(server.start_that_ends() == 0);
   CHECK_FALSE(std::filesystem::exists(directory.file("data")));
 }
 
@@ -186,12 +182,10 @@ TEST_CASE("process: a second server on the same data exits 4, and the first one 
   RunningServer second({other.file("data"), {}, {}, {}});
   second.stop();
   second.options().data_directory = first.data_directory();
-  second.start_only();
-  CHECK(second.exit_code() == 4);
+  CHECK(second.start_that_ends() == 4);
   // Who it is that has the data is told before who has the address.
   second.options().flags = {"--listen", first.address()};
-  second.start_only();
-  CHECK(second.exit_code() == 4);
+  CHECK(second.start_that_ends() == 4);
   CHECK(Client(first).set("k", "v"));
 }
 
@@ -203,8 +197,7 @@ TEST_CASE("process: an address in use exits 5 and names it, and leaves the data 
   second.stop();
   for (const char* flag : {"--listen", "--http-listen"}) {
     second.options().flags = {flag, first.address()};
-    second.start_only();
-    CHECK(second.exit_code() == 5);
+    CHECK(second.start_that_ends() == 5);
     CHECK_THAT(second.log(), Contains(first.address()));
   }
   second.options().flags = {};
@@ -218,8 +211,7 @@ TEST_CASE("process: a data directory that cannot be made exits 1 and names the p
   server.stop();
   std::ofstream(directory.file("file")) << "in the way";
   server.options().data_directory = directory.file("file/data");
-  server.start_only();
-  CHECK(server.exit_code() == 1);
+  CHECK(server.start_that_ends() == 1);
   CHECK_THAT(server.log(), Contains(directory.file("file/data")));
 }
 
@@ -235,8 +227,7 @@ TEST_CASE("process: a data directory that may not be written exits 1, naming it,
   }
   for (const char* name : {"closed", "closed/data"}) {
     server.options().data_directory = directory.file(name);
-    server.start_only();
-    CHECK(server.exit_code() == 1);
+    CHECK(server.start_that_ends() == 1);
     CHECK_THAT(server.log(), Contains(directory.file(name)) && Contains("ermission denied"));
   }
   CHECK(std::filesystem::is_empty(directory.file("closed")));
@@ -280,8 +271,7 @@ TEST_CASE("process: damaged data exits 3, says which file, and changes nothing")
   REQUIRE(Client(server).set("k", "v"));
   REQUIRE(server.stop() == 0);
   std::ofstream(directory.file("data/MANIFEST")) << "noise";
-  server.start_only();
-  CHECK(server.exit_code() == 3);
+  CHECK(server.start_that_ends() == 3);
   CHECK_THAT(server.log(), Contains("MANIFEST"));
   std::ifstream manifest(directory.file("data/MANIFEST"));
   std::string text;

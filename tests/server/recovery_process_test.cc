@@ -132,8 +132,7 @@ TEST_CASE("process: a file of a later format ends the start with both numbers, a
     const std::string whole = contents(path);
     write_contents(path, of_next_format(path, whole));
     const auto before = files_below(data);
-    server.start_only();
-    CHECK(server.exit_code() == 3);
+    CHECK(server.start_that_ends() == 3);
     CHECK_THAT(server.log(), Contains("written in format 2, and this version reads format 1") && !Contains("token:"));
     CHECK(files_below(data) == before);
     write_contents(path, whole);
@@ -148,8 +147,7 @@ TEST_CASE("process: --recover-only loads, prints the report, and leaves a clean 
   REQUIRE(set(server, "k", "v"));
   server.kill();
   server.options().flags.emplace_back("--recover-only");
-  server.start_only();
-  CHECK(server.exit_code() == 0);
+  CHECK(server.start_that_ends() == 0);
   CHECK_THAT(server.log(), Contains("verdict: SERVED, nothing is lost") && Contains("last stop: not clean") &&
                                Contains("loaded: 1 keys, revision 1") && !Contains("serving on"));
   server.options().flags.pop_back();
@@ -172,15 +170,13 @@ TEST_CASE("process: damage that nothing makes up for exits 3 with a token, and t
   flip_a_byte(newest);
 
   server.options().flags = {"--recover-only"};
-  server.start_only();
-  CHECK(server.exit_code() == 3);
+  CHECK(server.start_that_ends() == 3);
   const std::string token = token_in(server.log());
   CHECK_THAT(server.log(), Contains("verdict: REFUSED") && Contains("token: " + token));
 
   for (const auto& [wrong, code] : {std::pair("0123456789abcdef", 3), std::pair("yes", 2)}) {
     server.options().flags = {"--accept-data-loss", wrong};
-    server.start_only();
-    CHECK(server.exit_code() == code);
+    CHECK(server.start_that_ends() == code);
     CHECK(std::filesystem::exists(newest));
   }
   CHECK(token_in(server.log()).empty());

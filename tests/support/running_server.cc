@@ -15,6 +15,8 @@ extern char** environ;
 namespace kv {
 namespace {
 
+constexpr std::string_view kServing = "serving on ";
+
 // The process must not inherit KVSTORE_ variables of whoever runs the tests.
 std::vector<std::string> environment_with(const std::map<std::string, std::string>& added) {
   std::vector<std::string> variables;
@@ -86,10 +88,24 @@ void RunningServer::start_only() {
   reader_ = std::thread([this, descriptor = descriptor] { read_log(descriptor); });
 }
 
+int RunningServer::start_that_ends() {
+  start_only();
+  bool serves = false;
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      serves = log_.find(kServing) != log_.npos;
+      return serves || ended_;
+    });
+  }
+  if (!serves) return exit_code();
+  kill();
+  return kServes;
+}
+
 void RunningServer::start() {
   start_only();
-  static const std::string kServing = "serving on ";
-  const std::string line = wait_for_line(kServing);
+  const std::string line = wait_for_line(std::string(kServing));
   const std::size_t from = line.find(kServing) + kServing.size();
   address_ = line.substr(from, line.find_first_of(" ,\"\n", from) - from);
 }

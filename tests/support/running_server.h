@@ -39,8 +39,11 @@ class RunningServer {
 
   // Starts it again, on the same data, after kill(), stop() or an end of its own.
   void start();
-  // Starts it without waiting for it to serve: for starts that must fail. exit_code() waits for the end.
+  // Starts it without waiting for it to serve.
   void start_only();
+  // Starts it and waits for its end: its exit code, or kServes when it serves instead; then it is killed.
+  static constexpr int kServes = -1;
+  int start_that_ends();
 
   // SIGKILL, and waits until the process is gone.
   void kill();
