@@ -8,8 +8,8 @@
 // again, if the server says so (google.rpc.RetryInfo), is the fact retry_after() reads. Names that this library gives a
 // meaning of its own are not taken from a peer's ErrorInfo.
 //
-// Threads: free functions. Errors: none; details that do not parse are as good as absent. How many facts there can be is
-// bounded by gRPC, which takes no trailers above 8 KiB.
+// Threads: free functions. Errors: none; details that do not parse are as good as absent. How many facts there can be
+// is bounded by gRPC, which takes no trailers above 8 KiB.
 #pragma once
 
 #include <chrono>
