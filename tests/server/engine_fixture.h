@@ -9,19 +9,13 @@
 
 #include "persistence/journal.h"
 #include "server/engine.h"
+#include "tests/server/stand_ins.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/run_task.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/thread_scheduler.h"
 
 namespace kv {
-
-// Agrees to everything.
-class EasyKeeper final : public LogKeeper {
- public:
-  absl::Status segments_prepared(std::uint64_t, std::uint64_t) override { return absl::OkStatus(); }
-  absl::StatusOr<Revision> raise_ceiling(Revision needed) override { return needed + 1'000'000; }
-};
 
 class TestCaller final : public Caller {
  public:

@@ -16,46 +16,9 @@
 #include "kvstore/kvstore.grpc.pb.h"
 #include "server/legacy_service.h"
 #include "tests/server/engine_fixture.h"
+#include "tests/server/stand_ins.h"
 
 namespace kv {
-
-class ObedientStorage final : public Storage {
- public:
-  explicit ObedientStorage(Journal& journal) : journal_(journal) {}
-
-  Journal& journal() noexcept override { return journal_; }
-  const RecoveryReport& recovery() const noexcept override { return report_; }
-  const std::vector<SettingDecision>& decisions() const noexcept override { return decisions_; }
-  StorageStatus status() const override { return {}; }
-  std::uint64_t snapshot_memory_bytes() const override { return 0; }
-  SettingsInForce settings_in_force() const override { return {}; }
-  std::string instance_id() const override { return ""; }
-  std::vector<StoredSnapshot> snapshots() const override { return {}; }
-  void change_settings(SettingsChange change, ChangeOptions, std::function<void(absl::Status)> done) override {
-    {
-      const std::lock_guard lock(mutex_);
-      changes_.push_back(change);
-    }
-    on_change(std::move(done));
-  }
-  void snapshot_now(std::function<void(absl::StatusOr<StoredSnapshot>)> done) override { done(StoredSnapshot()); }
-  void rewrite_log(std::function<void(absl::StatusOr<LogRewrite>)> done) override { done(LogRewrite()); }
-  absl::Status stop() override { return absl::OkStatus(); }
-
-  std::vector<SettingsChange> changes() const {
-    const std::lock_guard lock(mutex_);
-    return changes_;
-  }
-
-  std::function<void(std::function<void(absl::Status)>)> on_change = [](auto done) { done(absl::OkStatus()); };
-
- private:
-  mutable std::mutex mutex_;  // the reactor that runs a Config call adds, the test reads
-  std::vector<SettingsChange> changes_;
-  Journal& journal_;
-  RecoveryReport report_;
-  std::vector<SettingDecision> decisions_;
-};
 
 // What a call brought back.
 template <class Response>

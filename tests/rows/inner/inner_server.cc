@@ -3,6 +3,7 @@
 //   loading     the data is being loaded, 40 % are done
 //   stopping    the stop has begun, connections still stand
 //   structures  "h" holds a hash, which no call of this version can make
+//   buggy       an old Config meets a bug of the server
 //   replacing   2000 keys of 4000 bytes each are written again and again, and a scan may keep 1000 bytes of what was
 //
 // What serves are the server's own services over its own engine, store and journal; the state alone is made here. It
@@ -24,17 +25,12 @@
 #include "server/event_thread.h"
 #include "server/key_value_service.h"
 #include "server/legacy_service.h"
+#include "tests/server/stand_ins.h"
 
 namespace kv {
 namespace {
 
 namespace v1 = kvstore::v1;
-
-class EasyKeeper final : public LogKeeper {
- public:
-  absl::Status segments_prepared(std::uint64_t, std::uint64_t) override { return absl::OkStatus(); }
-  absl::StatusOr<Revision> raise_ceiling(Revision needed) override { return needed + 1'000'000; }
-};
 
 JournalOptions no_log() {
   JournalOptions options;
@@ -59,6 +55,8 @@ class InnerServer {
     if (state != "loading") engine_.start_serving();
     if (state == "stopping") engine_.stop_serving();
     if (state == "structures") make_structure();
+    if (state == "buggy") storage_.on_change = [](auto) { throw std::logic_error("a bug, made on purpose"); };
+    old_service_.start_serving(storage_);
     if (const absl::Status started = server_.start(); !started.ok()) throw std::runtime_error(started.ToString());
     if (state == "replacing") start_replacing();
   }
@@ -100,10 +98,11 @@ class InnerServer {
   Store store_{{.shard_count = 8}};
   LoadProgress progress_;
   Journal journal_{posix_file_system(), clock_, keeper_, no_log()};
+  ObedientStorage storage_{journal_};
   Engine engine_;
   EventThread events_;
   KeyValueService service_{engine_};
-  LegacyService old_service_{engine_, events_, false};
+  LegacyService old_service_{engine_, events_, true};
   RpcServer server_{RpcServerOptions{}, {&service_, &old_service_}};
   std::unique_ptr<v1::KeyValueService::Stub> stub_;
   std::atomic<bool> stopping_{false};
@@ -115,7 +114,7 @@ class InnerServer {
 
 int main(int argc, char** argv) {
   const std::string state = argc > 1 ? argv[1] : "";
-  if (state != "loading" && state != "stopping" && state != "structures" && state != "replacing") {
+  if (state != "loading" && state != "stopping" && state != "structures" && state != "buggy" && state != "replacing") {
     std::fprintf(stderr, "inner_server: no state '%s'\n", state.c_str());
     return 2;
   }
