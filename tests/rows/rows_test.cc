@@ -1,5 +1,5 @@
 // Every row of the table, told twice: through the generated stubs and through kv::Client.
-#include <functional>
+#include <algorithm>
 
 #include <catch2/catch.hpp>
 

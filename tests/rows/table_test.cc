@@ -1,4 +1,5 @@
 // The table is whole: what the server can say has a row.
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
@@ -79,6 +80,18 @@ TEST_CASE("table: every call of kvstore.v1.KeyValueService has a row in which it
   for (int i = 0; i < service->method_count(); ++i) {
     INFO(service->method(i)->name());
     CHECK(answered.contains(service->method(i)->name()));
+  }
+}
+
+TEST_CASE("table: what fails on purpose fails on a server of its own") {
+  for (const Row& row : all_rows()) {
+    INFO(row.place());
+    const bool fails = std::any_of(row.steps.begin(), row.steps.end(),
+                                   [](const Step& step) { return step.kind == Step::Kind::kFault; });
+    if (fails) CHECK_FALSE(row.servers.empty());
+    for (const std::string& server : row.servers) {
+      CHECK((!fails || server_kind(server).kind == ServerKind::Kind::kState));
+    }
   }
 }
 
