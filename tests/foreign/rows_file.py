@@ -21,10 +21,13 @@ class Row:
     file: str
     line: int
     name: str
+    client_only: bool = False  # a C++ library's; these are stubs
     servers: list = dataclasses.field(default_factory=list)
     steps: list = dataclasses.field(default_factory=list)
 
     def is_told_on(self, server):
+        if self.client_only:
+            return False
         return server.name in self.servers if self.servers else server.kind not in KINDS_ANEW
 
 
@@ -73,7 +76,9 @@ def read_rows():
                 rows.append(Row(name, line, text.removeprefix("row ")))
             elif text.startswith("on "):
                 rows[-1].servers = text.split()[1:]
-            elif not text.startswith("stubs only: "):  # They are stubs, here.
+            elif text.startswith("client only: "):
+                rows[-1].client_only = True
+            elif not text.startswith("stubs only: "):
                 rows[-1].steps.append(step_of(line, text))
     return rows
 

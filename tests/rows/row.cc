@@ -58,6 +58,8 @@ void add_line(Row& row, int line, const std::string& text) {
     row.servers = words_of(text.substr(3));
   } else if (text.starts_with("stubs only: ")) {
     row.stubs_only = text.substr(12);
+  } else if (text.starts_with("client only: ")) {
+    row.client_only = text.substr(13);
   } else {
     row.steps.push_back(step_of(row.file, line, text));
   }

@@ -5,6 +5,7 @@
 // row <name>
 //   on <server>...            where it is true; none: on every server that tests/rows/servers.txt calls a mode
 //   stubs only: <why>         kv::Client has no such call
+//   client only: <why>        kv::Client does what a stub does not
 //   <Method> <request> -> <answer>
 //   soon <Method> ...         asked again until the answer comes
 //   begin <Method> <request>  sent, and its answer not waited for
@@ -45,6 +46,7 @@ struct Row {
   std::string name;
   std::vector<std::string> servers = {};
   std::string stubs_only = {};
+  std::string client_only = {};
   std::vector<Step> steps = {};
 
   std::string place() const { return file + ":" + std::to_string(line) + ": " + name; }

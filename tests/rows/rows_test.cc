@@ -27,7 +27,7 @@ bool is_told_on(const Row& row, const ServerKind& server) {
 }
 
 std::string run(const Row& row, Target& target, const ServerKind& server, DiskFaults* faults) {
-  if (target.is_client() && !row.stubs_only.empty()) return {};
+  if (!(target.is_client() ? row.stubs_only : row.client_only).empty()) return {};
   const bool fresh = server.kind != ServerKind::Kind::kMode;
   return Runner(target, server, faults).run(row, fresh);
 }

@@ -100,6 +100,7 @@ TEST_CASE("table: every server has a row, and no two rows have one name") {
   for (const Row& row : all_rows()) {
     INFO(row.place());
     CHECK(names.insert(row.name).second);
+    CHECK((row.stubs_only.empty() || row.client_only.empty()));
     servers.insert(row.servers.begin(), row.servers.end());
     for (const Step& step : row.steps) {
       if (step.kind != Step::Kind::kFault && step.kind != Step::Kind::kHeal) CHECK_NOTHROW(path_of(step.method));
