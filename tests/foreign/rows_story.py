@@ -137,7 +137,7 @@ class Story:
         came = text_format.MessageToString(shown, as_one_line=True)[:2000]
         if step.method == "Pipeline":
             for result in shown.results:
-                if result.HasField("error"):
+                if result.HasField("error") and result.error.message.startswith(result.error.reason + ": "):
                     result.error.ClearField("message")
         settle(expected, shown)
         return "" if expected == shown else "came: " + came

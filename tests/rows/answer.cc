@@ -113,12 +113,14 @@ void settle(Message& expected, Message& shown) {
   }
 }
 
-// A message of a pipeline's operation says what the reason says; its words are free.
+// The message of an operation that failed begins with the reason, as that of a call does; its other words are free.
 void forget_words(Message& message) {
   auto* response = dynamic_cast<kvstore::v1::PipelineResponse*>(&message);
   if (response == nullptr) return;
   for (auto& result : *response->mutable_results()) {
-    if (result.has_error()) result.mutable_error()->clear_message();
+    if (!result.has_error()) continue;
+    auto& error = *result.mutable_error();
+    if (error.message().starts_with(error.reason() + ": ")) error.clear_message();
   }
 }
 
