@@ -141,10 +141,12 @@ absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   absl::Status done = core_.failed() ? core_.failure() : absl::OkStatus();
   while (done.ok() && built_.size() < wanted) done = build(segment_bytes);
-  // A full disk leaves a smaller group, which is better than none: one segment takes any record.
+  // A full disk leaves a smaller group, which is better than none.
   bool usable = !built_.empty() && (done.ok() || may_heal(done));
   if (usable) {
     absl::Status named = fs_.sync_directory(core_.options().directory);
+    // Final, even where nothing was opened yet: no later sync makes up for it.
+    if (!named.ok() && !may_heal(named)) core_.fail(named);
     if (named.ok()) named = keeper_.segments_prepared(built_.front()->number(), built_.back()->number());
     if (!named.ok()) done = named;
     usable = named.ok();

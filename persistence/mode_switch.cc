@@ -39,12 +39,25 @@ absl::Status ModeSwitch::run() {
     return done;
   }
   core_.adopt(target_);
-  if (log_opened_) core_.journal->set_promised(true);
-  // What was answered at the old mode's level, above the cut, is in the log and need not be on disk yet: it is, before
-  // anybody is told that the new mode's promise holds.
-  if (has_log(target_.mode)) done = core_.journal->sync_through(core_.journal->applied());
+  if (has_log(target_.mode)) done = sync_what_was_answered();
+  if (!done.ok()) {
+    core_.warn(fmt::format("switched from {} to {}, but the log is not on disk: {}", word(from_), word(target_.mode),
+                           message_of(done)));
+    return done;
+  }
   tell_(SwitchPhase::kActive);
-  if (done.ok()) core_.info(fmt::format("switched from {} to {}", word(from_), word(target_.mode)));
+  core_.info(fmt::format("switched from {} to {}", word(from_), word(target_.mode)));
+  return absl::OkStatus();
+}
+
+// What was answered at the old mode's level, above the cut, is in the log and need not be on disk yet: it is, before
+// anybody is told that the new mode's promise holds. Writers stand still only for what came during the first sync.
+absl::Status ModeSwitch::sync_what_was_answered() {
+  absl::Status done = core_.journal->sync_through(core_.journal->applied());
+  if (!log_opened_) return done;
+  if (done.ok()) done = core_.journal->pause();  // which syncs
+  core_.journal->set_promised(true);
+  core_.journal->resume();
   return done;
 }
 

@@ -39,6 +39,7 @@ class ModeSwitch {
 
  private:
   absl::Status carry_out();
+  absl::Status sync_what_was_answered();
   absl::Status into_log();
   absl::Status open_new_log();
   absl::Status log_to_log();

@@ -9,6 +9,7 @@
 #include "persistence/damage.h"
 #include "persistence/format/log_format.h"
 #include "persistence/format/snapshot_format.h"
+#include "persistence/log_reader.h"
 #include "persistence/log_replay.h"
 #include "persistence/log_salvage.h"
 #include "persistence/snapshot_loader.h"
@@ -207,10 +208,25 @@ class Recovery {
                          replayed.tail_file, replayed.tail_offset, replayed.discarded_bytes, replayed.last_revision));
       result_.report.tail_bytes_discarded = replayed.discarded_bytes;
     }
+    give_back_unused(replayed);
     const auto safe = copy_tail(context_.fs, context_.directory.log_path(), manifest().store_id, replayed,
                                 manifest().next_segment, context_.clock.now());
     if (!safe.ok()) return safe.status();
     return keep_segments(replayed, *safe);
+  }
+
+  // Segments that the dead server had prepared and not begun are swept when MANIFEST no longer names them. On a full
+  // disk this start would not come to write that, so what they take is given back before. They stay what they were:
+  // unused.
+  void give_back_unused(const LogReplay& replayed) {
+    for (const std::uint64_t number : manifest().segments.numbers()) {
+      if (number <= replayed.segments.back().end.number) continue;
+      const auto unused = SegmentReader::open(context_.fs, context_.directory.log_path(), manifest().store_id, number);
+      if (!unused.ok() || (*unused)->started()) continue;
+      const auto file = context_.fs.open((*unused)->path(), FileSystem::Open::kReadWrite);
+      const absl::Status given = file.ok() ? (*file)->truncate(kSegmentHeaderBytes) : file.status();
+      if (!given.ok()) context_.log(1, fmt::format("space not given back yet: {}", message_of(given)));
+    }
   }
 
   // MANIFEST names exactly what was replayed, and where it ends.

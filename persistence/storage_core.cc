@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/absl_text.h"
+#include "persistence/segment_writer.h"
 
 namespace kv {
 
@@ -73,7 +74,15 @@ void StorageCore::remove_segments(std::uint64_t first, std::uint64_t last) {
 }
 
 void StorageCore::retire(const Retired& retired) {
-  if (retired.to_past) report_failed(directory->move_to_past(*retired.to_past));
+  if (retired.to_past) {
+    // The names in the log's directory are synced on the way: what failed there no later sync makes up for.
+    const absl::Status moved = directory->move_to_past(*retired.to_past);
+    if (moved.ok() || may_heal(moved)) {
+      report_failed(moved);
+    } else {
+      journal->fail(moved);
+    }
+  }
   for (const std::uint64_t number : retired.snapshots) remove_file(directory->snapshot_path(number));
   for (const std::uint64_t number : retired.segments) remove_file(directory->segment_path(number));
   for (const std::uint64_t number : retired.forgotten_past) {

@@ -305,6 +305,8 @@ TEST_CASE("snapshot recipe: the copied memory is what was written to while the c
     const pid_t child = *fixture.forker->child();
     ::kill(child, SIGSTOP);  // It waits before each of its writes, and now until it is told to go on.
     const std::uint64_t before = fixture.forker->copied_bytes();
+    const std::string of_the_parent_alone(32 << 20, 'p');  // New since the fork: nothing of the child's.
+    CHECK(fixture.forker->copied_bytes() < before + of_the_parent_alone.size() / 2);
     for (int i = 0; write && i < kValues; ++i) {
       const std::string name = fmt::format("key-{}", i);
       const HashedKey key(name);

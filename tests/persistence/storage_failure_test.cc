@@ -272,5 +272,21 @@ TEST_CASE("storage: a published snapshot's log is on disk through its cut, under
   }
 }
 
+TEST_CASE("storage: a killed server starts on a disk without a free byte: it gives back what was prepared") {
+  constexpr std::uint64_t kPlenty = std::uint64_t{1} << 40;
+  FaultyFileSystem disk;
+  StorageFixture server(Mode::kHybrid);
+  server.use(disk);
+  server.start();
+  server.put("a", "1");
+  server.kill();
+  disk.limit_capacity(kPlenty);
+  disk.limit_capacity(kPlenty - *disk.free_bytes("/"));
+  REQUIRE(*disk.free_bytes("/") == 0);
+  server.start();
+  CHECK(server.data() == Data{{"a", "1"}});
+  server.put("b", "2");
+}
+
 }  // namespace
 }  // namespace kv

@@ -98,6 +98,26 @@ TEST_CASE("switch: from log to log it says OK when the log is on disk") {
   }
 }
 
+TEST_CASE("switch: it is not told ACTIVE when the log cannot be synced, and stands all the same") {
+  FaultyFileSystem disk;
+  StorageFixture server(Mode::kHybrid);
+  server.give("fsync", "never");
+  server.use(disk);
+  server.start();
+  server.put("a", "1");
+  disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
+  CHECK_FALSE(server.change(StorageFixture::to(Mode::kAof)).ok());
+  const StorageStatus status = server.storage().status();
+  CHECK(status.phase != SwitchPhase::kActive);
+  CHECK_FALSE(status.switch_failure.empty());
+  CHECK(server.manifest().mode == Mode::kAof);
+  server.kill();
+  server.no_longer_give("mode");
+  server.start();
+  CHECK(server.storage().status().settings.mode == Mode::kAof);
+  CHECK(server.data() == Data{{"a", "1"}});
+}
+
 TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {
   FaultyFileSystem disk;
   StorageFixture server(Mode::kSnapshot);
@@ -111,7 +131,9 @@ TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {
   });
   std::future<absl::Status> switched =
       std::async(std::launch::async, [&] { return server.change(StorageFixture::to(Mode::kAof)); });
-  while (server.manifest().mode != Mode::kAof) std::this_thread::yield();
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (server.manifest().mode != Mode::kAof && std::chrono::steady_clock::now() < bound) std::this_thread::yield();
+  CHECK(server.manifest().mode == Mode::kAof);
   std::future<absl::Status> stopped = std::async(std::launch::async, [&] { return server.stop(); });
   const bool ends = stopped.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
   CHECK(ends);
@@ -119,6 +141,20 @@ TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {
   const absl::Status saved = stopped.get();
   CHECK_FALSE(saved.ok());  // Not everything was saved, and it says so.
   CHECK_FALSE(switched.get().ok());
+}
+
+TEST_CASE("switch: names in the log's directory that cannot be synced on the way to past/ are a failed disk") {
+  FaultyFileSystem disk;
+  StorageFixture server(Mode::kSnapshot);
+  server.use(disk);
+  server.start();
+  server.put("a", "1");
+  REQUIRE(server.snapshot().ok());
+  disk.fail({.call = DiskCall::kSyncDirectory, .path_part = "past/"});
+  (void)server.change(StorageFixture::to(Mode::kAof));
+  CHECK(disk.faults_delivered() == 1);
+  CHECK_FALSE(server.storage().status().accepting_writes);
+  CHECK_FALSE(server.try_put("b", "2").ok());
 }
 
 }  // namespace

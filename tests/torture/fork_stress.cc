@@ -160,8 +160,9 @@ class Stress {
     if (options_.stretch_us > 0) std::this_thread::sleep_for(microseconds(options_.stretch_us));
   }
   // With every shard locked, just before the fork.
-  Revision cut() const {
+  Revision cut() {
     const Revision revision = journal_.applied();
+    if (journal_.durable() < revision) ++log_behind_;
     stretch();
     return revision;
   }
@@ -272,7 +273,6 @@ class Stress {
     throw_if_a_writer_failed();
     const Revision cut = outcome.info.cut();
     if (!taken_.empty() && cut <= taken_.back().cut) throw std::runtime_error("nobody wrote between two snapshots");
-    if (journal_.durable() < cut) ++log_behind_;
     require(journal_.sync_through(cut), "sync the log through the cut");
     taken_.push_back({outcome.info.number(), cut, outcome.info.footer.state_digest});
     if (taken_.size() % options_.load_every == 0) load(outcome);
