@@ -105,12 +105,11 @@ void Program::atomic_message() {
   Together made = together(request.operations(), revision != 0 ? revision : kUnborn, how, &response.results());
   v1::PipelineResponse should, again;
   should.set_id(request.id());
-  // What is refused as a whole has no level.
-  should.mutable_write()->set_durability(made.failed_at ? v1::DURABILITY_UNSPECIFIED : how.level);
-  if (made.failed_at) {
+  if (made.failed_at) {  // Nothing was written, and the answer has no `write`.
     for (int i = 0; i < request.operations_size(); ++i) *should.add_results() = made.results.back();
     again = should;
   } else {
+    should.mutable_write()->set_durability(how.level);
     if (made.changes) should.mutable_write()->set_revision(revision);
     again = should;
     *again.mutable_write() = as_replayed(should.write());
