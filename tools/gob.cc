@@ -1,6 +1,8 @@
 #include "tools/gob.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include <fmt/format.h>
@@ -82,8 +84,11 @@ class GobReader {
 // The definition of the map's type: wireType{MapT: mapType{CommonType{Id}, Key: string, Elem: []byte}}. Returns its id.
 std::int64_t read_type(GobReader& gob) {
   gob.begin_message();
-  const std::int64_t id = -gob.signed_number("the type's id");
-  if (id < kFirstUserType) throw Misfit{"the stream does not begin with the type of a map"};
+  // The definition of a type begins with its id, negated. An id has 32 bits.
+  const std::int64_t negated = gob.signed_number("the type's id");
+  if (negated > -kFirstUserType || negated < std::numeric_limits<std::int32_t>::min())
+    throw Misfit{"the stream does not begin with the type of a map"};
+  const std::int64_t id = -negated;
   gob.expect(4, "the kind of type");         // MapT is the fourth field of wireType.
   gob.expect(1, "the type's common part");   // CommonType, whose first field, a name, is empty and left out:
   gob.expect(2, "the type's second field");  // Id
