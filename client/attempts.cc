@@ -111,7 +111,8 @@ absl::Status Attempts::explain(const grpc::Status& status) {
     return peer;
   }
   const bool sent = reached_ || peer.code() != absl::StatusCode::kUnavailable;
-  if (kind_.effect == Effect::kWrite && sent && (leaves_doubt(peer.code()) || cut_off(peer))) doubt_ = true;
+  const bool may_be_done = leaves_doubt(peer.code()) || cut_off(peer) || received_too_large(peer);
+  if (kind_.effect == Effect::kWrite && sent && may_be_done) doubt_ = true;
   if (absl::Status stopped = given_up(); !stopped.ok()) return stopped;
   if (peer.code() == absl::StatusCode::kDeadlineExceeded) {
     return silence();

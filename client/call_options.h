@@ -12,9 +12,10 @@
 
 namespace kv {
 
-// A failed call is made again after UNAVAILABLE, OVERLOADED and, of a write, OUTCOME_UNKNOWN; reads always, writes
-// only with a request id: the server does such a write once however often it arrives. A delay, which follows the time
-// that an overloaded server asks for, is drawn between its half and its whole, so that clients do not come together.
+// A failed call is made again after UNAVAILABLE, OVERLOADED, when the server's library cut it off, and, of a write,
+// after OUTCOME_UNKNOWN; reads always, writes only with a request id: the server does such a write once however often
+// it arrives. A delay, which follows the time that an overloaded server asks for, is drawn between its half and its
+// whole, so that clients do not come together.
 struct RetryPolicy {
   int attempts = 4;  // in all; 1: no retry
   std::chrono::milliseconds delay{20};

@@ -147,6 +147,10 @@ bool message_too_large(const absl::Status& error) {
          message_of(error).find("larger than max") != std::string_view::npos;
 }
 
+bool received_too_large(const absl::Status& error) {
+  return message_too_large(error) && message_of(error).find("Received") != std::string_view::npos;
+}
+
 bool cut_off(const absl::Status& error) {
   return error.code() == absl::StatusCode::kResourceExhausted && reason_of(error).empty() && !message_too_large(error);
 }

@@ -27,6 +27,9 @@ absl::Status status_of_peer(const grpc::Status& status);
 
 // A message, mostly an answer, that gRPC itself did not let through for its size.
 bool message_too_large(const absl::Status& error);
+// The same, on one of the two sides: a request that the server did not take, or an answer that this client did not. So
+// a write may have been done.
+bool received_too_large(const absl::Status& error);
 
 // The server's gRPC library had no memory left and cut the call off, wherever it was: a write may have been done.
 bool cut_off(const absl::Status& error);

@@ -195,7 +195,7 @@ int run(const Options& options) {
   const bool passed = runs_to_its_end(
       options.seed, [&] { rounds.run(); }, [] { return "The disk is not kept."; });
   print({.suite = "full",
-         .variant = options.mode,
+         .variant = options.variant(),
          .cycles = rounds.rounds(),
          .seed = options.seed,
          .counts = rounds.counts(),

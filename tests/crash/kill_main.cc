@@ -28,7 +28,9 @@ int run(const KillOptions& options) {
 
 int main(int argc, char** argv) {
   kv::crash::KillOptions options;
-  CLI::App app("Kills a server under load, again and again, and checks that it kept what its mode promises.");
+  CLI::App app(
+      "Kills a server under load, again and again, and checks that it kept what its mode promises. Mode switching: "
+      "from each to each, all the time.");
   app.add_option("--writes", options.writes, "writes acknowledged before each kill, at least")->capture_default_str();
   app.add_option("--writers", options.writers, "writers at the same time")
       ->capture_default_str()
@@ -37,7 +39,6 @@ int main(int argc, char** argv) {
                  "cycles of which one starts twice after its kill, and must serve the same")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  // switching: from each mode to each, all the time
   options.add_to(app, "how many kills", {"non_persistent", "snapshot", "aof", "hybrid", "switching"});
   CLI11_PARSE(app, argc, argv);
   options.use_server();

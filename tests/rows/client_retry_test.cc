@@ -1,10 +1,17 @@
 // What kv::Client makes of refusals that it meets again when it comes again, on the server itself.
+#include <cstdint>
 #include <future>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <catch2/catch.hpp>
+#include <grpcpp/grpcpp.h>
 
 #include "client/client.h"
 #include "core/error.h"
+#include "kvstore/v1/admin_service.grpc.pb.h"
 #include "tests/support/disk_faults.h"
 #include "tests/support/running_server.h"
 #include "tests/support/temp_directory.h"
@@ -22,6 +29,24 @@ struct FailingServer {
   DiskFaults faults;
   RunningServer server;
 };
+
+// The figures are told all the same while calls are refused.
+std::uint64_t refused_gets(const RunningServer& server) {
+  const auto stub =
+      kvstore::v1::AdminService::NewStub(grpc::CreateChannel(server.address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  kvstore::v1::GetStatsResponse stats;
+  const grpc::Status status = stub->GetStats(&context, {}, &stats);
+  if (!status.ok()) throw std::runtime_error("no figures: " + status.error_message());
+  std::uint64_t refused = 0;
+  for (const auto& [name, count] : stats.counters()) {
+    const bool of_get = name.find("KeyValueService/Get\"") != name.npos;
+    if (name.starts_with("kvstore_rpc_requests_total") && of_get && name.find("RESOURCE_EXHAUSTED") != name.npos) {
+      refused += count;
+    }
+  }
+  return refused;
+}
 
 }  // namespace
 
@@ -64,9 +89,10 @@ TEST_CASE("client retry: who is told OVERLOADED comes again when the server has 
     told = wait(Client({.target = f.server.address(), .answer_bytes_max = 64 << 20}).get("k", once)).status();
   CHECK(has_reason(told, Reason::kOverloaded));
   CHECK(facts_of(told)["limit"] == "1048576");
+  const std::uint64_t before = refused_gets(f.server);
   auto served = std::async(std::launch::async, [&] { return wait(client.get("other", patient)); });
-  // Two of its delays, so that it has been refused at least once.
-  CHECK(served.wait_for(150ms) == std::future_status::timeout);
+  while (refused_gets(f.server) < before + 2) std::this_thread::yield();  // It was refused, and has come again.
+  CHECK(served.wait_for(0s) == std::future_status::timeout);
   f.faults.end("sync_hangs");
   CHECK(served.get().ok());
   CHECK(holding.get().ok());

@@ -25,8 +25,16 @@ class DiskGate {
       changed_.wait(lock, [this] { return open_; });
     });
   }
-  void close() { set(false); }
-  void open() { set(true); }
+  void close() {
+    std::lock_guard lock(mutex_);
+    waiting_ = 0;
+    open_ = false;
+  }
+  void open() {
+    std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
   // Until a call has come while it was closed.
   void wait_until_reached() {
     std::unique_lock lock(mutex_);
@@ -34,11 +42,6 @@ class DiskGate {
   }
 
  private:
-  void set(bool open) {
-    std::lock_guard lock(mutex_);
-    open_ = open;
-    changed_.notify_all();
-  }
   std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = true;
