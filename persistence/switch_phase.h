@@ -7,8 +7,8 @@
 namespace kv {
 
 // kAccepted: recorded, the old mechanism alone runs. kDual: the new one runs beside it. kActive: the new mode's promise
-// holds. kFailed: the old mode is whole again. A switch that ends in none of the last two stands in MANIFEST, but the log
-// could not be synced.
+// holds. kFailed: the old mode is whole again. One that is over in neither stands in MANIFEST, but its log was not
+// synced.
 enum class SwitchPhase : std::uint8_t { kNone, kAccepted, kDual, kActive, kFailed };
 
 // NONE, ACCEPTED, DUAL, ACTIVE, FAILED.
