@@ -123,9 +123,9 @@ TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {
   StorageFixture server(Mode::kSnapshot);
   server.use(disk);
   server.start();
-  disk.on_call([&, once = true](DiskCall call, const std::string& path) mutable {
-    if (!once || call != DiskCall::kRename || path.find(".snap") == path.npos) return;
-    once = false;
+  std::atomic<bool> armed{true};
+  disk.on_call([&](DiskCall call, const std::string& path) {
+    if (call != DiskCall::kRename || path.find(".snap") == path.npos || !armed.exchange(false)) return;
     disk.fail({.call = DiskCall::kWrite, .path_part = ".aof", .error_number = ENOSPC, .from_then_on = true});
     server.put("above the cut", "1");
   });
