@@ -157,20 +157,22 @@ absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {
     room_max = std::max(room_max, room_of(*segment));
   }
   lock.lock();
-  working_ = false;
   if (usable) {
     for (auto& segment : built_) ready_.push_back(std::move(segment));
     built_.clear();
   }
+  lock.unlock();
+  // After they can be taken, and before anybody is told: who has opened a log counts on its space, and when it is
+  // closed none may be added any more.
+  if (usable) core_.add_space(room, room_max);
+  lock.lock();
+  working_ = false;
   if (opening) {
     opening_ = false;
     opened_ = usable ? absl::OkStatus() : done;
     open_ = usable;
   }
   done_.notify_all();
-  lock.unlock();
-  if (usable) core_.add_space(room, room_max);
-  lock.lock();
   return opening && !usable ? absl::OkStatus() : done;
 }
 
