@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
+#include <utility>
 
 #include "kvstore/kvstore.grpc.pb.h"
 #include "parking_lot.h"
@@ -11,6 +13,27 @@
 #include "rpc/unary.h"
 
 namespace kv {
+
+// Set by the test while the server's threads call it.
+class Hook {
+ public:
+  void operator=(std::function<void()> then) {
+    const std::lock_guard lock(mutex_);
+    then_ = std::move(then);
+  }
+  void operator()() const {
+    std::function<void()> then;
+    {
+      const std::lock_guard lock(mutex_);
+      then = then_;
+    }
+    then();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::function<void()> then_ = [] {};
+};
 
 class EchoService final : public RpcService {
  public:
@@ -23,9 +46,9 @@ class EchoService final : public RpcService {
   ParkingLot lot;
   std::atomic<int> handled{0};   // calls that reached a handler
   std::atomic<int> watching{0};  // handlers that wait for the end of their call
-  std::function<void()> during_get = [] {};
-  std::function<void()> during_set = [] {};       // after it was resumed
-  std::function<void()> while_told = [] {};       // in the watcher that learns of the end of its call
+  Hook during_get;
+  Hook during_set;                                // after it was resumed
+  Hook while_told;                                // in the watcher that learns of the end of its call
   std::atomic<bool> forgotten_while_told{false};  // unwatch() came back before the watcher was told
   // What still_wanted() said after the last Set was resumed; "" for OK.
   std::string set_wanted() const;
