@@ -110,6 +110,7 @@ absl::Status Journal::open_log(const LogOpening& opening) { return core_->open_l
 absl::StatusOr<LogClosing> Journal::close_log() { return core_->close_log(); }
 void Journal::set_promised(bool promised) { core_->set_promised(promised); }
 void Journal::set_settings(const LogSettings& settings) { core_->set_settings(settings); }
+void Journal::refuse_writes(bool refuse) { core_->refuse_writes(refuse); }
 void Journal::give_up_on_full_disk() noexcept { core_->strand().give_up_on_full_disk(); }
 absl::Status Journal::sync_through(Revision revision) { return core_->sync_through(revision); }
 std::vector<ClosedSegment> Journal::closed_segments() const { return core_->strand().closed_segments(); }

@@ -274,6 +274,8 @@ class Journal {
   // Waits until `revision` is durable, forcing a sync under every policy. OK at once without a log. Segments that were
   // full by then are closed, and stand in the list below.
   absl::Status sync_through(Revision revision);
+  // While there is no log for want of space: who writes is told so, also while paused.
+  void refuse_writes(bool refuse);
   // A stop has begun: the next full disk is final, so that nobody goes on waiting in here for it to heal.
   void give_up_on_full_disk() noexcept;
 

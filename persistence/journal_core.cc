@@ -87,8 +87,8 @@ JournalCore::Verdict JournalCore::refusal(Admission& admission) noexcept {
 
 JournalCore::Verdict JournalCore::judge(Admission& admission) noexcept {
   if (refusal(admission) == Verdict::kRefused) return Verdict::kRefused;
-  if (paused_ || delaying_) return Verdict::kWait;
   if (refusing_) return refuse(admission, disk_full());
+  if (paused_ || delaying_) return Verdict::kWait;
   if (!below_ceiling(tickets_out() + admission.records_)) {
     want_ceiling(admission.records_);
     return supply_blocked_ ? refuse_for_space(admission) : Verdict::kWait;

@@ -5,9 +5,15 @@
 #include <fmt/format.h>
 
 #include "core/absl_text.h"
+#include "persistence/segment_writer.h"
 #include "persistence/setting_names.h"
 
 namespace kv {
+namespace {
+
+constexpr std::chrono::seconds kAskForSpaceAfter{1};
+
+}  // namespace
 
 ModeSwitch::ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change,
                        bool snapshot_first, TellPhase tell)
@@ -176,12 +182,41 @@ absl::Status ModeSwitch::close_log(LogClosing& closing) {
   return absl::OkStatus();
 }
 
+// The old mode goes on; on a full disk when it has space, as every write does, and until then writers are refused. What
+// was prepared and not used gives its own back.
+absl::Status ModeSwitch::open_when_there_is_space(const LogClosing& closing) {
+  for (std::uint64_t number = closing.unused_first; number != 0 && number <= closing.unused_last; ++number) {
+    core_.report_failed(shrink_unused(core_.fs, core_.directory->segment_path(number)));
+  }
+  const auto open = [&] {
+    return core_.journal->open_log(
+        {.first_number = core_.next_segment(), .predecessor = closing.end, .promised = true});
+  };
+  absl::Status opened = open();
+  if (opened.ok() || !may_heal(opened)) return opened;
+  core_.alarm(fmt::format("there is no space to open the log again: {}", message_of(opened)));
+  core_.journal->refuse_writes(true);
+  while (!opened.ok() && may_heal(opened) && !core_.wait_for_stop(kAskForSpaceAfter)) {
+    remove_unnamed();
+    opened = open();
+  }
+  core_.journal->refuse_writes(false);
+  return opened;
+}
+
+// What a log that did not open has left behind, so that its numbers are free.
+void ModeSwitch::remove_unnamed() {
+  const auto listing = core_.directory->list();
+  if (!listing.ok()) return core_.report_failed(listing.status());
+  for (const std::uint64_t number : listing->segments) {
+    if (number >= core_.next_segment()) core_.remove_segments(number, number);
+  }
+}
+
 void ModeSwitch::reopen_log(const LogClosing& closing, const absl::Status& why) {
   if (!core_.keeper->failure().ok()) return;  // Nothing is written any more.
   core_.unused_segments_from = closing.unused_first;
-  const absl::Status opened =
-      core_.journal->open_log({.first_number = core_.next_segment(), .predecessor = closing.end, .promised = true});
-  if (!opened.ok()) return core_.journal->fail(why);
+  if (!open_when_there_is_space(closing).ok()) return core_.journal->fail(why);
   if (closing.unused_last != 0) core_.remove_segments(closing.unused_first, closing.unused_last);
 }
 

@@ -54,6 +54,8 @@ class ModeSwitch {
   PastGeneration take_everything(Manifest& manifest) const;
   void give_up(const absl::Status& why);
   absl::Status close_log(LogClosing& closing);
+  absl::Status open_when_there_is_space(const LogClosing& closing);
+  void remove_unnamed();
   void reopen_log(const LogClosing& closing, const absl::Status& why);
 
   StorageCore& core_;

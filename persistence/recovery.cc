@@ -12,6 +12,7 @@
 #include "persistence/log_reader.h"
 #include "persistence/log_replay.h"
 #include "persistence/log_salvage.h"
+#include "persistence/segment_writer.h"
 #include "persistence/snapshot_loader.h"
 
 namespace kv {
@@ -223,8 +224,7 @@ class Recovery {
       if (number <= replayed.segments.back().end.number) continue;
       const auto unused = SegmentReader::open(context_.fs, context_.directory.log_path(), manifest().store_id, number);
       if (!unused.ok() || (*unused)->started()) continue;
-      const auto file = context_.fs.open((*unused)->path(), FileSystem::Open::kReadWrite);
-      const absl::Status given = file.ok() ? (*file)->truncate(kSegmentHeaderBytes) : file.status();
+      const absl::Status given = shrink_unused(context_.fs, (*unused)->path());
       if (!given.ok()) context_.log(1, fmt::format("space not given back yet: {}", message_of(given)));
     }
   }

@@ -47,6 +47,11 @@ std::uint64_t allocation_for(std::uint64_t segment_bytes, std::uint32_t record_b
   return align_batch(std::max(segment_bytes, one_record)) + kSlackBytes;
 }
 
+absl::Status shrink_unused(FileSystem& fs, const std::string& path) {
+  const auto file = fs.open(path, FileSystem::Open::kReadWrite);
+  return file.ok() ? (*file)->truncate(kSegmentHeaderBytes) : file.status();
+}
+
 absl::StatusOr<std::unique_ptr<SegmentWriter>> SegmentWriter::create(FileSystem& fs, const std::string& directory,
                                                                      const SegmentIdentity& identity,
                                                                      std::uint64_t capacity, std::uint64_t allocation) {

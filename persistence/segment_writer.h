@@ -22,6 +22,10 @@ namespace kv {
 // make another. Anything else is final.
 bool may_heal(const absl::Status& failed);
 
+// Gives back the space of a prepared segment that was never begun. It stays what it is: named or not, it has no
+// records.
+absl::Status shrink_unused(FileSystem& fs, const std::string& path);
+
 // Bytes of a segment file that is prepared for `segment_bytes` and for records of up to `record_bytes_max`.
 std::uint64_t allocation_for(std::uint64_t segment_bytes, std::uint32_t record_bytes_max) noexcept;
 

@@ -39,6 +39,19 @@ std::vector<ClosedSegment> StorageCore::closed_segments() const {
   return result;
 }
 
+bool StorageCore::wait_for_stop(std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  return stop_begins_.wait_for(lock, most, [this] { return stopping.load(); });
+}
+
+void StorageCore::begin_stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping = true;
+  }
+  stop_begins_.notify_all();
+}
+
 std::uint64_t StorageCore::log_bytes() const {
   std::uint64_t bytes = journal->figures().log_bytes;
   std::lock_guard lock(mutex_);

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -37,6 +39,9 @@ class StorageCore {
   std::unique_ptr<Journal> journal;
   // From the begin of a stop or of the destructor on: nothing new is started, and nothing is given up for good.
   std::atomic<bool> stopping{false};
+  // For stopping to begin, at most so long; whether it has.
+  bool wait_for_stop(std::chrono::milliseconds most);
+  void begin_stop();
 
   void info(const std::string& text) const { options.log(0, text); }
   void warn(const std::string& text) const { options.log(1, text); }
@@ -65,10 +70,13 @@ class StorageCore {
   void retire(const Retired& retired);
   void remove_segments(std::uint64_t first, std::uint64_t last);
 
- private:
+  // What could not be tidied up is left for the next start, which the log says.
   void report_failed(const absl::Status& status) const;
+
+ private:
   void remove_file(const std::string& path);
 
+  std::condition_variable stop_begins_;
   mutable std::mutex mutex_;
   Settings settings_;
   std::vector<ClosedSegment> remembered_;

@@ -27,7 +27,7 @@ bool by_interval(Mode mode) { return mode == Mode::kSnapshot || mode == Mode::kH
 StorageImpl::~StorageImpl() { end_threads(); }
 
 void StorageImpl::end_threads() {
-  core_.stopping = true;
+  core_.begin_stop();
   if (snapshots_ != nullptr) snapshots_->cancel();
   if (jobs_ != nullptr) jobs_->finish();
   io_work_.reset();
@@ -172,7 +172,7 @@ StorageStatus StorageImpl::status() const {
 }
 
 absl::Status StorageImpl::stop() {
-  core_.stopping = true;
+  core_.begin_stop();
   snapshots_->cancel();
   core_.journal->give_up_on_full_disk();  // which a job may be waiting for
   jobs_->finish();

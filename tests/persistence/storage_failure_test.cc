@@ -1,6 +1,7 @@
 // Disks that fail while the server runs.
 #include <atomic>
 #include <functional>
+#include <utility>
 
 #include <catch2/catch.hpp>
 
@@ -125,6 +126,40 @@ TEST_CASE("switch: one that fails puts the old mode back whole, leaves no file, 
     }
   }
   CHECK(failed > 10);
+}
+
+TEST_CASE("switch: one that a full disk fails refuses writes until there is space, and then the old mode goes on") {
+  int waited = 0;
+  for (const auto& [from, to] : {std::pair(Mode::kHybrid, Mode::kSnapshot), std::pair(Mode::kAof, Mode::kSnapshot),
+                                 std::pair(Mode::kAof, Mode::kNonPersistent)}) {
+    for (std::uint64_t after = 0; after < 4; ++after) {
+      INFO(word(from) << " to " << word(to) << ", full after " << after);
+      FaultyFileSystem disk;
+      StorageFixture server(from);
+      server.use(disk);
+      server.start();
+      server.put("a", "1");
+      disk.on_call([&, writes = std::uint64_t{0}](DiskCall call, const std::string& path) mutable {
+        if (call != DiskCall::kWrite || path.find("MANIFEST") == path.npos || writes++ != after) return;
+        disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC, .from_then_on = true});
+      });
+      server.on_refusal([&, full = true]() mutable {
+        if (!std::exchange(full, false)) return;  // The log is to be open again any moment.
+        ++waited;
+        CHECK(has_reason(server.try_put("b", "2").status(), Reason::kWritesSuspended));
+        disk.heal();
+      });
+      const bool ok = server.change(StorageFixture::to(to)).ok();
+      disk.heal();
+      CHECK(server.storage().status().settings.mode == (ok ? to : from));
+      server.put("c", "3");
+      CHECK(server.data().contains("c"));
+      if (ok) continue;
+      server.restart();
+      CHECK(server.data() == Data{{"a", "1"}, {"c", "3"}});
+    }
+  }
+  CHECK(waited > 0);
 }
 
 TEST_CASE("switch: one that failed and is followed by a kill finds what the old mode promised") {

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -158,8 +160,14 @@ class StorageFixture {
   absl::Status change(const SettingsChange& change, const ChangeOptions& options = {}) {
     std::promise<absl::Status> done;
     storage_->change_settings(change, options, [&](absl::Status status) { done.set_value(std::move(status)); });
-    return done.get_future().get();
+    std::future<absl::Status> future = done.get_future();
+    while (on_refusal_ && future.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready) {
+      if (!storage_->journal().accepting_writes()) on_refusal_();
+    }
+    return future.get();
   }
+  // Called again and again while a change waits and writes are refused: for a full disk that is to heal then.
+  void on_refusal(std::function<void()> heal) { on_refusal_ = std::move(heal); }
   void switch_to(Mode mode) {
     const absl::Status status = change(to(mode));
     INFO(status.ToString());
@@ -299,6 +307,7 @@ class StorageFixture {
   std::unique_ptr<Storage> storage_;
   mutable std::mutex mutex_;
   std::vector<std::string> log_;
+  std::function<void()> on_refusal_;
 };
 
 }  // namespace kv

@@ -18,6 +18,13 @@ bool is_final(const Strike& strike, WorkEnd::In in) {
   return manifest && (strike.call == DiskCall::kSync || strike.call == DiskCall::kRename);
 }
 
+// What a disk without space refuses, and what therefore heals: no call that only confirms what is there already.
+bool is_full_disk(const Strike& strike) {
+  const bool takes_space =
+      strike.call == DiskCall::kCreate || strike.call == DiskCall::kWrite || strike.call == DiskCall::kAllocate;
+  return takes_space && strike.way.error_number == ENOSPC;
+}
+
 void check_final(StorageFixture& server, FaultyFileSystem& disk) {
   disk.heal();
   CHECK_FALSE(server.storage().journal().accepting_writes());
@@ -109,6 +116,7 @@ void check_afterwards(const Strike& strike, WorkEnd::In in, StorageFixture& serv
                       WriteHistory& history) {
   const bool final = !server.storage().journal().failure().ok();
   if (is_final(strike, in)) CHECK(final);
+  if (is_full_disk(strike)) CHECK(is_final(strike, in) == final);
   if (final) return check_final(server, disk);
   check_back(server, disk, history);
 }
