@@ -244,6 +244,7 @@ void LogStrand::tidy() {
 absl::StatusOr<SegmentEnd> LogStrand::close() {
   tidy();
   return run_on(writes_, [this]() -> absl::StatusOr<SegmentEnd> {
+    std::lock_guard round(round_mutex_);
     if (core_.failed()) return core_.failure();
     idle_.cancel();
     if (absl::Status cut = current_->file().truncate(current_->used()); !cut.ok()) return cut;

@@ -2,7 +2,8 @@
 //
 // Hard part: under ALWAYS one round is write, fdatasync, wake, and what queues meanwhile is the next round. Under
 // INTERVAL and NEVER the sync runs beside the writes, on a second strand. `durable` may then only cover what was
-// written before the fdatasync began, and a closed segment counts before its successor.
+// written before the fdatasync began, and a closed segment counts before its successor. Rounds of syncs never overlap,
+// also where both strands ask for one (a pause under ALWAYS): an error of the disk is told once.
 //
 // Threads: two of its own, used for nothing else: `writes_` and `syncs_` are strands on them. wake() from any thread.
 // Errors:  see journal.h. A full disk: the same batch is written again at the same place until it succeeds.
@@ -127,6 +128,7 @@ class LogStrand {
   // Of syncs_.
   boost::asio::steady_timer interval_timer_;
 
+  std::mutex round_mutex_;             // held while a round of syncs is under way; taken before the next
   mutable std::mutex segments_mutex_;  // guards the rest; not held over a system call
   std::shared_ptr<SegmentWriter> current_;
   std::uint64_t current_used_ = 0;

@@ -32,16 +32,17 @@ bool LogStrand::sync_file(SegmentWriter& segment) {
   return true;
 }
 
-// Syncs what was written when it began, closed segments first, then lets `durable` pass it. Rounds may overlap: a
-// closed segment stays in unsynced_ until its own sync is done, so that no round counts past one that is not.
+// Syncs what was written when it began, closed segments first, then lets `durable` pass it.
 bool LogStrand::sync_round() { return sync_segments(true); }
 
 // Only the closed ones: so that even under NEVER a full segment reaches the disk.
-void LogStrand::sync_closed() {
-  if (!core_.failed()) sync_segments(false);
-}
+void LogStrand::sync_closed() { sync_segments(false); }
 
+// One round at a time, until what it has found is known to all. The kernel tells the error of a lost page to one
+// fdatasync of a descriptor: one that runs beside it is told that all is well.
 bool LogStrand::sync_segments(bool current_too) {
+  std::lock_guard round(round_mutex_);
+  if (core_.failed()) return false;
   std::vector<std::shared_ptr<SegmentWriter>> files;
   Revision target = 0;
   const MonotonicTime begun = clock_.monotonic();

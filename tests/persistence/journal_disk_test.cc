@@ -1,5 +1,9 @@
 // The journal on a disk that fails, fills up, tears and forgets.
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -33,6 +37,37 @@ TEST_CASE("journal: a failed sync is final: its writer knows nothing, later ones
   CHECK_FALSE(journal.stop().ok());
   CHECK(disk.fs.calls(DiskCall::kWrite) == writes);
   CHECK(disk.fs.calls(DiskCall::kSyncData) == syncs);
+}
+
+// The disk tells its error once: to a round of syncs that had a second one beside it, it would tell that all is well.
+TEST_CASE("journal: rounds of syncs never overlap, so that none counts what another has found lost") {
+  DiskStory disk;
+  std::mutex mutex;
+  std::condition_variable changed;
+  int syncing = 0;
+  bool overlapped = false;
+  std::atomic<bool> watched{false};
+  disk.fs.on_call([&](DiskCall call, const std::string& path) {
+    if (!watched || call != DiskCall::kSyncData || !path.ends_with(".aof")) return;
+    std::unique_lock lock(mutex);
+    if (++syncing > 1) overlapped = true;
+    changed.notify_all();
+    // As long as it takes another round to come, which is asked for meanwhile: that none comes announces nothing.
+    changed.wait_for(lock, std::chrono::milliseconds(300), [&] { return overlapped; });
+  });
+  Journal& journal = disk.story.start_logging();
+  watched = true;
+  disk.fs.fail({.call = DiskCall::kSyncData, .error_number = EIO});
+  disk.story.write("a", "1");
+  {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return syncing > 0; });
+  }
+  CHECK_FALSE(journal.sync_through(1).ok());
+  CHECK(has_reason(disk.outcome(0), Reason::kOutcomeUnknown));
+  CHECK_FALSE(overlapped);
+  CHECK(journal.durable() == 0);
+  CHECK_FALSE(journal.stop().ok());
 }
 
 TEST_CASE("journal: a write error that is not about space counts as a failed sync") {
