@@ -99,6 +99,8 @@ JournalCore::Verdict JournalCore::judge(Admission& admission) noexcept {
 JournalCore::Verdict JournalCore::judge_log(Admission& admission) noexcept {
   const std::uint32_t space_bytes = space_for(admission.record_bytes_, admission.records_);
   if (space_ < space_reserved_ + space_bytes) {
+    // What is reserved comes back, but more than there is never will.
+    if (space_ < space_bytes) supply_.request_space();
     return supply_blocked_ ? refuse_for_space(admission) : Verdict::kWait;
   }
   if (queue_.room_bytes() < queue_reserved_ + admission.record_bytes_) return Verdict::kWait;

@@ -1,6 +1,7 @@
 #include "persistence/log_supply.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -42,11 +43,20 @@ void LogSupply::request_ceiling(Revision needed) noexcept {
   work_.notify_one();
 }
 
+void LogSupply::request_space() noexcept {
+  {
+    std::lock_guard lock(mutex_);
+    if (std::exchange(space_wanted_, true)) return;
+  }
+  work_.notify_one();
+}
+
 absl::Status LogSupply::open(std::uint64_t first_number, std::uint64_t segment_bytes) {
   std::unique_lock lock(mutex_);
   next_number_ = first_number;
   segment_bytes_ = segment_bytes;
   open_ = opening_ = true;
+  space_wanted_ = false;
   work_.notify_one();
   done_.wait(lock, [this] { return !opening_; });
   return opened_;
@@ -86,10 +96,11 @@ std::size_t LogSupply::group_size() const noexcept {
   return std::clamp<std::size_t>(kRunwayBytes / std::max<std::uint64_t>(segment_bytes_, 1), kGroupMin, kGroupMax);
 }
 
-// Half a group is left or less. While it is not, two segments are there: as much as one record may reserve.
-bool LogSupply::running_low() const noexcept { return ready_.size() * 2 <= group_size(); }
+// Half a group is left or less, or what is left is not enough for somebody: a record may reserve twice the room of the
+// largest segment there was, and those that are prepared now may be smaller.
+bool LogSupply::group_wanted() const noexcept { return open_ && (space_wanted_ || ready_.size() * 2 <= group_size()); }
 
-bool LogSupply::work_to_do() const noexcept { return ceiling_wanted_ || opening_ || (open_ && running_low()); }
+bool LogSupply::work_to_do() const noexcept { return ceiling_wanted_ || opening_ || group_wanted(); }
 
 void LogSupply::run() {
   std::unique_lock lock(mutex_);
@@ -102,7 +113,7 @@ void LogSupply::run() {
     if (stopping_) break;
     absl::Status done = absl::OkStatus();
     if (ceiling_wanted_) done = raise_ceiling(lock);
-    if (opening_ || (done.ok() && open_ && running_low())) done = prepare_group(lock);
+    if (opening_ || (done.ok() && group_wanted())) done = prepare_group(lock);
     blocked_ = may_heal(done) && work_to_do();
     const bool blocked = blocked_;
     lock.unlock();
@@ -158,6 +169,7 @@ absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {
   }
   lock.lock();
   if (usable) {
+    space_wanted_ = false;  // Cleared before admission looks again: it may ask again at once.
     for (auto& segment : built_) ready_.push_back(std::move(segment));
     built_.clear();
   }

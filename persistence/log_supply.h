@@ -34,6 +34,9 @@ class LogSupply {
   // Asks for a ceiling above `needed`. Allocates nothing: it is called under shard locks.
   void request_ceiling(Revision needed) noexcept;
 
+  // Asks for another group, whatever is prepared: a write waits for more room than there is. The same.
+  void request_space() noexcept;
+
   // Prepares the first group and keeps on supplying. On an error nothing is supplied.
   absl::Status open(std::uint64_t first_number, std::uint64_t segment_bytes);
   void set_segment_bytes(std::uint64_t segment_bytes);
@@ -47,7 +50,7 @@ class LogSupply {
  private:
   void run();
   bool work_to_do() const noexcept;
-  bool running_low() const noexcept;
+  bool group_wanted() const noexcept;
   std::size_t group_size() const noexcept;
   absl::Status raise_ceiling(std::unique_lock<std::mutex>& lock);
   absl::Status prepare_group(std::unique_lock<std::mutex>& lock);
@@ -65,6 +68,7 @@ class LogSupply {
   bool blocked_ = false;  // the disk is full: wait before the next attempt
   Revision ceiling_needed_ = 0;
   bool ceiling_wanted_ = false;
+  bool space_wanted_ = false;
   bool open_ = false;
   bool working_ = false;  // a group is being prepared, without the mutex
   bool opening_ = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <map>
@@ -70,6 +71,11 @@ class Outcomes {
   void wait_for(std::size_t count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return done_.size() >= count; });
+  }
+  // The same where a fault would leave them waiting for ever.
+  bool there_within(std::chrono::seconds bound, std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, bound, [&] { return done_.size() >= count; });
   }
   std::vector<std::pair<Revision, absl::Status>> all() {
     std::lock_guard lock(mutex_);

@@ -81,6 +81,30 @@ TEST_CASE("journal: records larger than a segment get one for themselves") {
   CHECK(story.replay_.ok());
 }
 
+TEST_CASE("journal: where segments have become smaller, a record that needs more than are prepared gets more of them") {
+  JournalFixture story;
+  story.options_.record_bytes_max = 4 << 20;
+  story.options_.queue_bytes = 16 << 20;
+  story.options_.settings.segment_bytes = 4 << 20;
+  Journal& journal = story.start_logging();
+  REQUIRE(story.opened_.ok());
+  LogSettings smaller = story.options_.settings;
+  smaller.segment_bytes = 1 << 20;
+  journal.set_settings(smaller);
+  // Past all that are of the old size.
+  std::size_t writes = 0;
+  while (journal.figures().segments_started < 6) {
+    story.write("k", std::string(1 << 19, 'v'));
+    story.outcomes_.wait_for(++writes);
+  }
+  story.write("big", std::string((4 << 20) - 1000, 'v'));
+  story.write("small", "v");
+  CHECK(story.outcomes_.there_within(std::chrono::seconds(10), writes + 2));
+  CHECK(journal.stop().ok());
+  for (const auto& [revision, status] : story.outcomes_.all()) CHECK(status.ok());
+  CHECK(story.replayed().size() == 3);
+}
+
 TEST_CASE("journal: under NEVER a write is answered from the kernel, and DISK forces a sync") {
   JournalFixture story;
   story.options_.settings.fsync = FsyncPolicy::kNever;
