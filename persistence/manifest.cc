@@ -32,6 +32,15 @@ std::string_view word(SwitchPhase phase) noexcept {
   return "";
 }
 
+void forget_switch(Manifest& manifest) {
+  if (!manifest.mode_switch) return;
+  if (const std::uint64_t first = manifest.mode_switch->first_segment; first != 0) {
+    manifest.segments.drop_from(first);
+    manifest.used.erase(manifest.used.lower_bound(first), manifest.used.end());
+  }
+  manifest.mode_switch.reset();
+}
+
 void SegmentSet::add(std::uint64_t first, std::uint64_t last) {
   if (!ranges_.empty() && ranges_.back().last + 1 == first) {
     ranges_.back().last = last;

@@ -112,6 +112,10 @@ struct Manifest {
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 
+// Drops a switch that did not become ACTIVE: its record, and the names of the segments it had opened, which never
+// counted. Whoever replaces the record begins with this; kept without it, they would be replayed.
+void forget_switch(Manifest& manifest);
+
 std::string to_text(const Manifest& manifest);
 // Sixteen hexadecimal digits: what the last line says about all bytes before it.
 std::string manifest_checksum(std::string_view body);

@@ -28,6 +28,7 @@ ModeSwitch::ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings
 absl::Status ModeSwitch::run() {
   if (has_log(target_.mode) && !has_log(from_)) first_segment_ = core_.next_segment();
   const absl::Status accepted = core_.keeper->update([&](Manifest& manifest) {
+    forget_switch(manifest);
     SwitchRecord record;
     record.from = from_;
     record.to = target_.mode;

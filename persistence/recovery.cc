@@ -56,19 +56,13 @@ class Recovery {
 
   // Until a switch is ACTIVE the old files are the truth, and the log it opened never counted.
   void undo_switch() {
-    std::optional<SwitchRecord>& record = manifest().mode_switch;
-    if (!record) return;
-    if (record->first_segment != 0) {
-      manifest().segments.drop_from(record->first_segment);
-      manifest().used.erase(manifest().used.lower_bound(record->first_segment), manifest().used.end());
-    }
-    if (record->phase == SwitchPhase::kFailed) {
-      record.reset();
-      return;
-    }
+    std::optional<SwitchRecord> record = manifest().mode_switch;
+    forget_switch(manifest());
+    if (!record || record->phase == SwitchPhase::kFailed) return;
     record->phase = SwitchPhase::kAccepted;
     record->first_segment = 0;
     record->base = 0;
+    manifest().mode_switch = std::move(record);
   }
 
   absl::Status load() {

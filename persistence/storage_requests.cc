@@ -182,7 +182,7 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
   absl::Status status = check_version(expected_version);
   if (status.ok() && (target != core_.settings() || manifest->mode_switch)) {
     status = core_.keeper->update([&](Manifest& next) {
-      next.mode_switch.reset();
+      forget_switch(next);
       const std::map<std::string, StoredSetting> before = next.settings;
       for (const auto& [name, text] : texts) {
         if (next.settings[name].value != text) set_at_run_time(next.settings, name, text);

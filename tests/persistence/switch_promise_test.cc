@@ -98,6 +98,44 @@ TEST_CASE("switch: from log to log it says OK when the log is on disk") {
   }
 }
 
+// MANIFEST keeps its record, since the disk has no space for another one just then.
+TEST_CASE("switch: the log of one that failed never counts, whatever is written to MANIFEST afterwards") {
+  for (const bool another_switch : {false, true}) {
+    INFO((another_switch ? "another switch" : "a setting"));
+    FaultyFileSystem disk;
+    StorageFixture server(Mode::kSnapshot);
+    int snapshots = 0;
+    std::unique_ptr<FaultyFileSystem> left;
+    disk.on_call([&](DiskCall call, const std::string& path) {
+      if (call != DiskCall::kCreate || path.find(".snap") == path.npos) return;
+      if (++snapshots == 2) {
+        server.put("logged", "above a gap");
+        disk.fail({.call = DiskCall::kWrite, .path_part = ".snap", .error_number = ENOSPC});
+        disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC});
+      }
+      if (snapshots == 3) left = disk.after_crash({});
+    });
+    server.use(disk);
+    server.start();
+    server.put("a", "1");
+    REQUIRE(server.snapshot().ok());
+    server.put("lost", "in no snapshot");
+    REQUIRE_FALSE(server.change(StorageFixture::to(Mode::kAof)).ok());
+    disk.heal();
+    if (another_switch) {
+      REQUIRE(server.change(StorageFixture::to(Mode::kHybrid)).ok());
+      REQUIRE(left != nullptr);
+    } else {
+      SettingsChange setting;
+      setting.max_snapshots = 7;
+      REQUIRE(server.change(setting).ok());
+      left = disk.after_crash({});
+    }
+    server.kill();
+    CHECK(found_on(*left, Mode::kSnapshot) == Data{{"a", "1"}});
+  }
+}
+
 TEST_CASE("switch: it is not told ACTIVE when the log cannot be synced, and stands all the same") {
   FaultyFileSystem disk;
   StorageFixture server(Mode::kHybrid);
