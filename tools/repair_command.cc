@@ -100,8 +100,10 @@ ExitCode repair(FileSystem& fs, const Words& words, Screen& screen) {
   if (absl::Status free = check_target(fs, words.to); !free.ok()) return failed(screen, free);
   const auto directory = DirectoryPage::open(fs, words.path);
   if (!directory.ok()) return failed(screen, directory.status());
-  const auto saved = save(fs, **directory, words, screen.progress());
+  auto saved = save(fs, **directory, words, screen.progress());
   if (!saved.ok()) return failed(screen, saved.status());
+  // Another directory from here on, which may go back behind what this one has shown.
+  saved->page.store_id = random_store_id();
   const absl::Status written = write_store(fs, words.to, saved->page, saved->revision, saved->state, screen.progress());
   if (!written.ok()) return failed(screen, written);
   if (screen.json()) {

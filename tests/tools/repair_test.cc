@@ -13,7 +13,10 @@ namespace {
 // A directory that is damaged, and a place for the copy.
 class Patient {
  public:
-  explicit Patient(Mode mode) : server_(mode) { server_.start(); }
+  explicit Patient(Mode mode) : server_(mode) {
+    server_.start();
+    store_id_ = server_.manifest().store_id;
+  }
   StorageFixture& server() { return server_; }
   std::string copy() const { return root_.file("copy"); }
   void stop() { REQUIRE(server_.stop().ok()); }
@@ -40,11 +43,13 @@ class Patient {
     StorageFixture other(mode);
     other.adopt(copy());
     other.start();
+    CHECK(other.manifest().store_id != store_id_);
     return other.data();
   }
 
  private:
   StorageFixture server_;
+  StoreId store_id_{};
   TempDirectory root_;
 };
 
