@@ -83,7 +83,11 @@ class RunningImport {
     const int input = ::memfd_create("lines", MFD_CLOEXEC);
     REQUIRE(::write(input, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
     REQUIRE(::lseek(input, 0, SEEK_SET) == 0);
-    options.interrupted = [this] { return interrupted.load(); };
+    options.interrupted = [this] {
+      ++asked_;
+      asked_.notify_all();
+      return interrupted.load();
+    };
     options.refused = [this](std::uint64_t line, const absl::Status&) { refused_lines.push_back(line); };
     thread_ = std::thread([this, &sink, options, descriptor = input] {
       Progress progress(nullptr);
@@ -96,10 +100,17 @@ class RunningImport {
     thread_.join();
     return result_;
   }
+  // Until it has begun what it may begin: it asks whether it was interrupted when it comes to wait for something, which
+  // is twice for each line, and again as long as it waits.
+  void wait_stuck() {
+    const int before = asked_;
+    for (int now = before; now < before + 3; now = asked_) asked_.wait(now);
+  }
   std::atomic<bool> interrupted{false};
   std::vector<std::uint64_t> refused_lines;
 
  private:
+  std::atomic<int> asked_{0};
   std::thread thread_;
   ImportResult result_;
 };
@@ -174,17 +185,12 @@ TEST_CASE("import: no more than its bound of bytes is under way, and a larger li
   };
   const std::string large = line_with("b", kImportBytesMax + 1);
   RunningImport running(sink, line_of("a") + large + line_of("c") + line_with("d", 20'000'000) + line_of("e"));
-  sink.wait_begun(1);
-  sink.answer(0);
-  sink.wait_begun(2);
-  sink.answer(1);
-  sink.wait_begun(3);
-  sink.answer(2);
-  sink.wait_begun(4);
-  sink.answer(3);
-  sink.wait_begun(5);
+  for (std::size_t line = 0; line < 5; ++line) {
+    sink.wait_begun(line + 1);
+    running.wait_stuck();
+    sink.answer(line);
+  }
   CHECK(sink.most_under_way() == 1);
-  sink.answer(4);
   CHECK(running.end().entries == 5);
 }
 
