@@ -1,0 +1,80 @@
+// Streams of raw messages, with a handler that says when its answers are there. What Pipeline makes of them is in
+// tests/server.
+#include "rpc/message_stream.h"
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <catch2/catch.hpp>
+#include <grpcpp/create_channel.h>
+
+#include "kvstore/v1/key_value_service.grpc.pb.h"
+#include "rpc/rpc_service.h"
+#include "rpc/server.h"
+#include "running_rpc.h"
+
+namespace kv {
+namespace {
+
+namespace v1 = kvstore::v1;
+using namespace std::chrono_literals;
+
+// To each message two answers with its id. No event comes between them, so they are handed over together.
+class TwiceService final : public RpcService {
+ public:
+  using Raw = v1::KeyValueService::WithRawMethod_Pipeline<v1::KeyValueService::Service>;
+
+  grpc::Service& grpc_service() noexcept override { return raw_; }
+  void listen(Reactor& reactor) override {
+    serve_messages<Raw>(reactor, "kvstore.v1.KeyValueService/Pipeline", raw_, &Raw::RequestPipeline, StreamBounds(),
+                        [](MessageStream& stream) { return answer_twice(stream); });
+  }
+
+ private:
+  static Task<absl::Status> answer_twice(MessageStream& stream) {
+    WireMessage message;
+    for (;;) {
+      const bool there = co_await stream.read(message);
+      if (!there) co_return absl::OkStatus();
+      v1::PipelineRequest request;
+      if (!request.ParseFromString(std::string(message.bytes()))) co_return unparsable(message);
+      v1::PipelineResponse response;
+      response.set_id(request.id());
+      grpc::ByteBuffer answer;
+      const absl::Status written = serialize(response, answer);
+      if (!written.ok()) co_return written;
+      for (int i = 0; i < 2; ++i) stream.promise();
+      for (int i = 0; i < 2; ++i) stream.send(answer);
+    }
+  }
+
+  Raw raw_;
+};
+
+TEST_CASE("message stream: answers that leave together all come, the first ones of their stream too") {
+  TwiceService service;
+  RpcServer server(small_options(), {&service});
+  REQUIRE(server.start().ok());
+  const auto channel = grpc::CreateChannel(server.addresses().front(), grpc::InsecureChannelCredentials());
+  const auto stub = v1::KeyValueService::NewStub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + 10s);
+  const auto stream = stub->Pipeline(&context);
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    v1::PipelineRequest request;
+    request.set_id(id);
+    REQUIRE(stream->Write(request));
+    for (int i = 0; i < 2; ++i) {
+      INFO("message " << id << ", answer " << i);
+      v1::PipelineResponse answer;
+      REQUIRE(stream->Read(&answer));
+      CHECK(answer.id() == id);
+    }
+  }
+  stream->WritesDone();
+  CHECK(stream->Finish().ok());
+}
+
+}  // namespace
+}  // namespace kv
