@@ -1,5 +1,7 @@
 // Commands against a server: what a person and a script see.
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <catch2/catch.hpp>
@@ -7,6 +9,7 @@
 #include "core/error.h"
 #include "tests/client/desk.h"
 #include "tests/client/fake_server.h"
+#include "tests/support/temp_directory.h"
 
 using namespace kv;
 using namespace std::chrono_literals;
@@ -278,15 +281,14 @@ TEST_CASE("lines: the first error ends it unless told to go on, and gives the ex
 TEST_CASE("input: a value may come from a file, and a file that is not there is one line") {
   FakeServer server;
   Desk desk(server.target(), {.one_shot = true});
-  char path[] = "/tmp/kvstore_client_test_XXXXXX";
-  const int file = ::mkstemp(path);
-  REQUIRE(::write(file, "a\0\n b", 5) == 5);
-  ::close(file);
-  CHECK(desk.type("set k @"s + path) == ExitCode::kDone);
+  const TempDirectory folder;
+  const std::string path = folder.path() + "/value";
+  std::ofstream(path) << "a\0\n b"s;
+  CHECK(desk.type("set k @" + path) == ExitCode::kDone);
   CHECK(server.data().at("k") == "a\0\n b"s);
-  ::unlink(path);
-  CHECK(desk.type("set k @"s + path) == ExitCode::kUsage);
-  CHECK(desk.error == "Set failed: "s + path + ": No such file or directory\n");
+  std::filesystem::remove(path);
+  CHECK(desk.type("set k @" + path) == ExitCode::kUsage);
+  CHECK(desk.error == "Set failed: " + path + ": No such file or directory\n");
   Desk session(server.target());
   session.type("set k @plain");
   CHECK(server.data().at("k") == "@plain");

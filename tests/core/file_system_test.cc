@@ -16,10 +16,10 @@ namespace {
 class AnyFileSystem {
  public:
   explicit AnyFileSystem(bool real) : real_(real) {
-    if (!real) REQUIRE(simulated_.make_directory("/work").ok());
+    if (!real) REQUIRE(simulated_.make_directory("/disk").ok());
   }
   FileSystem& fs() { return real_ ? posix_file_system() : simulated_; }
-  std::string at(const std::string& name) const { return (real_ ? std::string(temporary_.path()) : "/work") + name; }
+  std::string at(const std::string& name) const { return (real_ ? std::string(temporary_.path()) : "/disk") + name; }
 
  private:
   const bool real_;

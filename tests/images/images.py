@@ -193,7 +193,7 @@ def backup_and_restore_work_as_the_page_says():
         for line in readme.commands("docs/operations.md", "Backup and restore"):
             run("bash", "-euc", f"cd '{folder}'; {line}", bound=300)
     finally:
-        docker("run", "--rm", "--user", "0", "-v", f"{folder}:/work", "--entrypoint", "sh", "kvstore_server", "-c", "rm -rf /work/*")
+        docker("run", "--rm", "--user", "0", "-v", f"{folder}:/backups", "--entrypoint", "sh", "kvstore_server", "-c", "rm -rf /backups/*")
         os.rmdir(folder)
     docker("run", "-d", "--name", "kvstore_test", "-v", "kvstore_restored:/data", "kvstore_server")
     wait_until(lambda: healthy("kvstore_test"), "healthy on what was restored")
