@@ -37,8 +37,7 @@ namespace {
 // Completed when the call is over, by way of home.
 class EndOfCall final : public CallWatcher {
  public:
-  EndOfCall(Call& call, Completion& told, const Hook& while_told)
-      : call_(call), told_(told), while_told_(while_told) {}
+  EndOfCall(Call& call, Completion& told, const Hook& while_told) : call_(call), told_(told), while_told_(while_told) {}
   void call_over() noexcept override {
     call_.home().post(told_);
     while_told_();
