@@ -2,10 +2,11 @@
 //
 // The store is filled with --keys, then four clients, each with keys of its own, set and delete them as fast as they
 // get answers, and note every change with the revision it got. Every scan must be the replay of those notes up to its
-// revision: the same keys, versions and values, each once. Seconds with scans, one after the other, alternate with
-// seconds without; the time of each write goes to one side or the other, and the program prints both. --ratio-max R
-// fails the run when the 99th percentile with scans is more than R times the one without: for a machine that does
-// nothing else.
+// revision: the same keys, versions and values, each once. Three sides take turns: nothing beside the writers, scans
+// one after the other, and threads that only compute, as many as a scan keeps busy (the walk and its reader). The last
+// one is what the machine itself takes from the writers for that much work, whoever does it. The time of each write
+// goes to its side, and the program prints all three. --ratio-max R fails the run when the 99th percentile beside scans
+// is more than R times the one without: for a machine that does nothing else.
 //
 // It fails when a scan could not be completed at all, or nothing was written while one ran.
 
@@ -47,6 +48,7 @@ struct Options : TortureOptions {
   std::uint64_t keys = 100'000;
   std::uint64_t writers = 4;
   std::uint64_t side_seconds = 3;
+  std::uint64_t computing = 2;
   double ratio_max = 0;
 };
 
@@ -126,6 +128,10 @@ std::string value_of(std::uint32_t key, std::uint32_t nonce) {
   return fmt::format("{:010} {:010} {:042}", key, nonce, 0);
 }
 
+// What is beside the writers.
+enum class Side : std::uint8_t { kNothing, kScans, kComputing };
+constexpr std::size_t kSides = 3;
+
 // Of one side, in microseconds.
 struct Latencies {
   std::mutex mutex;
@@ -152,11 +158,13 @@ class Load {
     const TortureTime time(options_.seconds);
     for (std::uint64_t cycle = 0; cycle < options_.cycles && !time.is_over(); ++cycle) {
       ++cycles_;
-      scanning_ = false;
+      side_ = Side::kNothing;
       std::this_thread::sleep_for(std::chrono::seconds(options_.side_seconds));
-      scanning_ = true;
+      side_ = Side::kScans;
       const auto end = Time::now() + std::chrono::seconds(options_.side_seconds);
       while (Time::now() < end) scan();
+      side_ = Side::kComputing;
+      compute();
     }
     stop();
     check();
@@ -167,17 +175,22 @@ class Load {
     return {
         {"scans", scans_.size()}, {"keys_compared", compared_}, {"writes", notes_.size()}, {"beside_scans", beside_}};
   }
-  // Both sides; false when the bound is not kept.
+  // All sides; false when the bound is not kept.
   bool report() {
     for (const double share : {0.5, 0.99, 0.999}) {
-      std::cout << fmt::format("writes, {:5.1f} %: {:6} us without a scan, {:6} us beside one\n", share * 100,
-                               sides_[0].percentile(share), sides_[1].percentile(share));
+      std::cout << fmt::format(
+          "writes, {:5.1f} %: {:6} us without a scan, {:6} us beside one, {:6} us beside {} "
+          "threads that compute\n",
+          share * 100, of(Side::kNothing).percentile(share), of(Side::kScans).percentile(share),
+          of(Side::kComputing).percentile(share), options_.computing);
     }
     std::cout << fmt::format(
-        "writes: {} without a scan, {} beside one; scans: {}, {:.0f} ms each, {:.0f} keys a second\n",
-        sides_[0].micros.size(), sides_[1].micros.size(), scans_.size(),
-        scan_seconds_ * 1e3 / static_cast<double>(scans_.size()), static_cast<double>(compared_) / scan_seconds_);
-    const double ratio = static_cast<double>(sides_[1].percentile(0.99)) / sides_[0].percentile(0.99);
+        "writes: {} without a scan, {} beside one, {} beside threads that compute; scans: {}, "
+        "{:.0f} ms each, {:.0f} keys a second\n",
+        of(Side::kNothing).micros.size(), of(Side::kScans).micros.size(), of(Side::kComputing).micros.size(),
+        scans_.size(), scan_seconds_ * 1e3 / static_cast<double>(scans_.size()),
+        static_cast<double>(compared_) / scan_seconds_);
+    const double ratio = static_cast<double>(of(Side::kScans).percentile(0.99)) / of(Side::kNothing).percentile(0.99);
     return options_.ratio_max == 0 || ratio <= options_.ratio_max;
   }
 
@@ -206,12 +219,12 @@ class Load {
     const std::uint64_t own = options_.keys / options_.writers;
     for (std::uint32_t nonce = 2; !stopping_; ++nonce) {
       const auto key = static_cast<std::uint32_t>(random() % own * options_.writers + number);
-      const bool beside = scanning_;
+      const Side beside = side_;
       const auto begin = Time::now();
       const Revision revision = random() % 8 == 0 ? remove(*stub, key) : set(*stub, key, nonce);
       const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Time::now() - begin);
       if (revision != 0) notes.push_back({revision, key, removed ? 0 : nonce});
-      Latencies& side = sides_[beside ? 1 : 0];
+      Latencies& side = of(beside);
       const std::lock_guard lock(side.mutex);
       side.micros.push_back(static_cast<std::uint32_t>(took.count()));
     }
@@ -240,6 +253,21 @@ class Load {
     const grpc::Status status = stub.Delete(&context, request, &response);
     if (!status.ok()) throw std::runtime_error(status.error_message());
     return response.write().revision();
+  }
+
+  Latencies& of(Side side) { return sides_[static_cast<std::size_t>(side)]; }
+
+  void compute() const {
+    const auto end = Time::now() + std::chrono::seconds(options_.side_seconds);
+    std::vector<std::thread> threads;
+    for (std::uint64_t i = 0; i < options_.computing; ++i) {
+      threads.emplace_back([end] {
+        while (Time::now() < end) {
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    std::this_thread::sleep_until(end);
   }
 
   void scan() {
@@ -308,9 +336,9 @@ class Load {
   const Options options_;
   Served served_;
   const std::unique_ptr<v1::KeyValueService::Stub> stub_ = served_.connect();
-  std::atomic<bool> scanning_{false};
+  std::atomic<Side> side_{Side::kNothing};
   std::atomic<bool> stopping_{false};
-  std::array<Latencies, 2> sides_;  // without a scan, beside one
+  std::array<Latencies, kSides> sides_;
   std::mutex mutex_;
   std::vector<Note> notes_;  // guarded by mutex_ while writers run
   std::vector<Scanned> scans_;
@@ -347,10 +375,13 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   CLI::App app("SNAPSHOT scans while clients write at full rate: each equals the model at its revision");
   kv::Options options;
-  options.add_to(app, "pairs of seconds without and with scans");
+  options.add_to(app, "rounds of the three sides");
   app.add_option("--keys", options.keys, "keys in the store")->capture_default_str()->take_last();
   app.add_option("--writers", options.writers, "clients that write")->capture_default_str()->take_last();
   app.add_option("--side-seconds", options.side_seconds, "how long each side lasts")
+      ->capture_default_str()
+      ->take_last();
+  app.add_option("--computing", options.computing, "threads that compute on the third side")
       ->capture_default_str()
       ->take_last();
   app.add_option("--ratio-max", options.ratio_max,
