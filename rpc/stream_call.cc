@@ -50,6 +50,10 @@ void ServerStream::Write::complete(bool ok) noexcept {
 Task<absl::Status> ServerStream::send(const google::protobuf::MessageLite& message) {
   grpc::ByteBuffer bytes;
   if (const absl::Status fits = serialize(message, bytes); !fits.ok()) co_return fits;
+  co_return co_await send(bytes);  // A copy of a ByteBuffer shares its bytes.
+}
+
+Task<absl::Status> ServerStream::send(grpc::ByteBuffer bytes) {
   if (const absl::Status wanted = still_wanted(); !wanted.ok()) co_return wanted;
   sending_ = true;  // Before looking whether the server stops: whoever is not seen stopping is seen sending.
   if (stopping()) {

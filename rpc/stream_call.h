@@ -64,6 +64,9 @@ class ServerStream : public StreamCall {
   // Sends one message; resumes on a poller when it has left, with an error when there is nobody to send to any more
   // (EXPIRED_IN_QUEUE, CANCELLED_IN_QUEUE) or the server stops (SHUTTING_DOWN). The handler then ends with that error.
   Task<absl::Status> send(const google::protobuf::MessageLite& message);
+  // The same for a message that is serialized already: what is large is best made elsewhere, because a poller that
+  // makes it answers nobody else meanwhile.
+  Task<absl::Status> send(grpc::ByteBuffer bytes);
 
   // The end: no more messages. Resumes on a poller when nothing of the call is left.
   auto finish(const absl::Status& status) { return Finish{*this, status}; }

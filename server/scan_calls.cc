@@ -8,6 +8,7 @@
 
 #include "core/checksum.h"
 #include "core/error.h"
+#include "rpc/message.h"
 #include "rpc/overload.h"
 #include "server/calling_client.h"
 #include "server/entry_message.h"
@@ -43,17 +44,17 @@ class ScanCalls::Chunk {
     return true;
   }
   bool limit_reached() const noexcept { return plan_.limit != 0 && taken_ == plan_.limit; }
-  // Completes it. Without a place nothing is left to be scanned.
-  void close(Revision revision, std::uint64_t examined, const WalkPlace* place) {
+  // Completes it, and begins the next one. Without a place nothing is left to be scanned.
+  absl::StatusOr<grpc::ByteBuffer> close(Revision revision, std::uint64_t examined, const WalkPlace* place) {
     message_.set_revision(revision);
     message_.set_examined(examined);
     if (place != nullptr) message_.set_resume_token(write_scan_token(plan_.identity, *place));
-  }
-  std::size_t bytes() const noexcept { return bytes_; }
-  const v1::ScanResponse& message() const noexcept { return message_; }
-  void begin_next() {
+    grpc::ByteBuffer bytes;
+    const absl::Status fits = serialize(message_, bytes);
     message_.Clear();
     bytes_ = 0;
+    if (!fits.ok()) return fits;
+    return bytes;
   }
 
  private:
@@ -105,9 +106,10 @@ Task<absl::Status> ScanCalls::walk_and_send(ServerStream& stream, const ScanPlan
     // Nothing that a relaxed walk has shown so far is newer than what is applied now.
     const Revision shown = plan.snapshot ? at : engine_.applied();
     const WalkPlace from = walk.from();
-    chunk.close(shown, walk.examined(), *step == StoreWalk::Step::kEnd ? nullptr : &from);
+    auto bytes = chunk.close(shown, walk.examined(), *step == StoreWalk::Step::kEnd ? nullptr : &from);
+    if (!bytes.ok()) co_return bytes.status();
     co_await resume_on(stream.home());
-    const absl::Status sent = co_await send(stream, chunk, shown);
+    const absl::Status sent = co_await send(stream, *bytes, shown);
     co_await engine_.walks().turn();
     if (!sent.ok()) co_return sent;
     if (*step == StoreWalk::Step::kEnd || chunk.limit_reached()) co_return absl::OkStatus();
@@ -119,17 +121,16 @@ Task<absl::Status> ScanCalls::walk_and_send(ServerStream& stream, const ScanPlan
                       {{"revision", std::to_string(at)}, {"limit", std::to_string(plan.options.budget_bytes)}});
     }
     if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;
-    chunk.begin_next();
   }
 }
 
-Task<absl::Status> ScanCalls::send(ServerStream& stream, Chunk& chunk, Revision shown) {
-  stream.holds_answer(chunk.bytes());
+Task<absl::Status> ScanCalls::send(ServerStream& stream, grpc::ByteBuffer chunk, Revision shown) {
+  stream.holds_answer(chunk.Length());
   if (engine_.must_wait(shown)) {
     const absl::Status readable = co_await engine_.until_readable(shown, stream.home());
     if (!readable.ok()) co_return readable;
   }
-  co_return co_await stream.send(chunk.message());
+  co_return co_await stream.send(chunk);  // A copy of a ByteBuffer shares its bytes.
 }
 
 }  // namespace kv

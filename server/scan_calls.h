@@ -2,7 +2,9 @@
 //
 // Hard part: three speeds. The walk through the store runs on the thread for walks, a chunk leaves by the caller's
 // reactor when its reader takes it, and under fsync ALWAYS it may have to wait for the disk. Nothing runs ahead: one
-// chunk is made, waited for and sent before the next one is begun, so a slow reader holds a chunk and no lock.
+// chunk is made, waited for and sent before the next one is begun, so a slow reader holds a chunk and no lock. The
+// bytes of a chunk are made on the walks' thread as well: a chunk may have megabytes, and a poller that wrote them
+// would hold up every other call of its queue.
 //
 // Threads:  the handlers run on the reactors' pollers; start_serving() once, before the engine says ready().
 // Lifetime: the engine outlives it, it outlives the reactors.
@@ -10,6 +12,8 @@
 #pragma once
 
 #include <atomic>
+
+#include <grpcpp/support/byte_buffer.h>
 
 #include "kvstore/v1/key_value_service.pb.h"
 #include "persistence/storage.h"
@@ -42,7 +46,7 @@ class ScanCalls {
   Task<absl::Status> scan(ServerStream& stream, const kvstore::v1::ScanRequest& request);
   Task<absl::Status> walk_and_send(ServerStream& stream, const ScanPlan& plan, StoreWalk& walk);
   // Resumes on the reactor.
-  Task<absl::Status> send(ServerStream& stream, Chunk& chunk, Revision shown);
+  Task<absl::Status> send(ServerStream& stream, grpc::ByteBuffer chunk, Revision shown);
 
   Engine& engine_;
   std::uint64_t store_ = 0;  // of tokens
