@@ -37,7 +37,8 @@ void declare(CLI::App& app, Words& words, std::string& output) {
   add_output(app, output);
   app.footer(
       "Works on files, never on a running server. Exit codes: 0 done, or sound; 1 failed; 2 usage; 3 imported, with\n"
-      "doubtful lines; 7 the directory is in use, or NEW is there already; 8 damage found, or something lost.");
+      "doubtful lines; 7 the directory is in use, NEW is there already, or there is not enough room; 8 damage found,\n"
+      "or something lost.");
   const auto command = [&](const std::string& name, const std::string& text) {
     CLI::App* made = app.add_subcommand(name, text);
     add_output(*made, output);

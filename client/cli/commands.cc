@@ -13,7 +13,8 @@ constexpr CommandInfo kCommands[] = {
      "- (standard input) or @FILE (the bytes of a file).\n",
      2, kAnyNumber, KeyPlace::kFirst},
     {Verb::kGet, "get", "get <key>", "show the value of a key", "", 1, 1, KeyPlace::kFirst},
-    {Verb::kDel, "del", "del <key>", "delete a key, or several", "Several keys are deleted one after the other.\n", 1,
+    {Verb::kDel, "del", "del <key>", "delete a key, or several",
+     "  del <key>...\nSeveral keys are deleted one after the other; the exit code is 3 when one was not there.\n", 1,
      kAnyNumber, KeyPlace::kAll},
     {Verb::kKeys, "keys", "keys [pattern]", "list the keys, or those that match a pattern",
      "In a pattern, * stands for any text, ? for one character, [a-z] for one of a set, [!a-z] for one outside it.\n",
@@ -73,8 +74,10 @@ constexpr CommandInfo kCommands[] = {
      "The delta is 1 unless given, and may be negative. --initial is what a key that is not there counts from; beyond\n"
      "--min or --max nothing is done, or with --saturate no more than that.\n",
      1, kAnyNumber, KeyPlace::kFirst},
-    {Verb::kAppend, "append", "append <key> <value>", "add bytes to the end of a value", "", 2, kAnyNumber,
-     KeyPlace::kFirst},
+    {Verb::kAppend, "append", "append <key> <value>", "add bytes to the end of a value",
+     "A key that is not there begins empty. Words that are not quoted are joined by one blank. On the shell's command\n"
+     "line the value may be - (standard input) or @FILE (the bytes of a file).\n",
+     2, kAnyNumber, KeyPlace::kFirst},
     {Verb::kExpire, "expire", "expire <key> <duration>|<moment>|never", "let a key expire, or stop it from expiring",
      "  expire session 30m\n  expire offer 2030-01-31T08:00:00Z\n  expire session never\n", 2, 2, KeyPlace::kFirst},
     {Verb::kMget, "mget", "mget <key>...", "show the values of several keys", "", 1, kAnyNumber, KeyPlace::kAll},
@@ -115,7 +118,9 @@ constexpr CommandInfo kCommands[] = {
     {Verb::kRewriteLog, "rewrite-log", "rewrite-log [--no-wait]", "compact the log behind a new snapshot",
      "Whole files of the log that the snapshot covers go; the one that is being written stays.\n", 0, 1},
     {Verb::kHealth, "health", "health [service]", "ask the server whether it serves",
-     "Services: kvstore.KeyValueStore, kvstore.writes, kvstore.persistence; none means the server as a whole.\n", 0, 1},
+     "Services: kvstore.KeyValueStore, kvstore.v1.KeyValueService, kvstore.writes, kvstore.persistence. None means\n"
+     "the server as a whole.\n",
+     0, 1},
     {Verb::kHelp, "help", "help [command]", "show the commands, or one of them", "", 0, 1},
     {Verb::kCompletion, "completion", "completion bash|zsh|fish", "print a script that completes words in your shell",
      "  source <(kvstore_client completion bash)     in ~/.bashrc; the same with zsh in ~/.zshrc\n"

@@ -128,6 +128,18 @@ TEST_CASE("commands: names are found in any case, and every one has its help") {
   }
 }
 
+TEST_CASE("commands: the help of health names every service that the server answers for") {
+  const std::string help = help_text(*find_command("health"));
+  for (const std::string name :
+       {"kvstore.KeyValueStore", "kvstore.v1.KeyValueService", "kvstore.writes", "kvstore.persistence"})
+    CHECK(help.find(name) != std::string::npos);
+}
+
+TEST_CASE("commands: whatever takes - and @FILE says so in its help") {
+  for (const std::string name : {"set", "append"})
+    CHECK(help_text(*find_command(name)).find("- (standard input) or @FILE") != std::string::npos);
+}
+
 TEST_CASE("target: a missing port is ours, and nonsense is refused before it is dialled") {
   CHECK(*parse_target("localhost") == "localhost:50051");
   CHECK(*parse_target("host:1") == "host:1");
