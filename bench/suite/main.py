@@ -4,6 +4,7 @@ import datetime
 import fcntl
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -47,6 +48,11 @@ def processor():
     return platform.machine()
 
 
+def version_of(release):
+    """Without what a builder has added to it."""
+    return re.match(r"[\d.]*\d", release).group() if release[:1].isdigit() else release
+
+
 def first_line(text):
     return text.splitlines()[0] if text else ""
 
@@ -59,7 +65,7 @@ def head(report, filesystem):
              f"Made by `./dev bench{quick}`; [bench.md](bench.md) says how it measures. Client and server share the machine, so "
              "rates are of both together; server CPU time an operation is the figure that lasts. A ratio is the median of the "
              "rounds' own ratios, with the least and the most in parentheses.", "",
-             f"{os.cpu_count()} cores, {processor()}, {platform.system()} {platform.release()}, data on {filesystem}; "
+             f"{os.cpu_count()} cores, {processor()}, {platform.system()} {version_of(platform.release())}, data on {filesystem}; "
              + ", ".join(peer for peer in peers if peer) + "."]
     busy = [part for part in parts if part["load"] > 0.5 * os.cpu_count()]
     if busy:

@@ -8,17 +8,17 @@ class Target:
 
     def wanted(self):
         word, bound = ("at most", self.most) if self.least is None else ("at least", self.least)
-        return f"{word} {bound:.{self.digits}f}{self.unit}"
+        return f"{word} {bound:.{min(self.digits, 2)}f}{self.unit}"
 
     def met(self, value):
         return value <= self.most if self.least is None else value >= self.least
 
 
 TARGETS = {
-    "get": Target("null", "unary Get, no persistence, 64 in flight: server CPU, of an empty server's", most=1.10),
-    "set": Target("null", "unary Set, the same", most=1.10),
-    "old get": Target("null", "Get of the old service, the same", most=1.10),
-    "old set": Target("null", "Set of the old service, the same", most=1.10),
+    "get": Target("null", "unary Get, no persistence, 64 in flight: server CPU, of an empty server's", most=1.10, digits=3),
+    "set": Target("null", "unary Set, the same", most=1.10, digits=3),
+    "old get": Target("null", "Get of the old service, the same", most=1.10, digits=3),
+    "old set": Target("null", "Set of the old service, the same", most=1.10, digits=3),
     "always": Target("durable", "unary Set, fsync always, 256 in flight: rate, of that without persistence", least=0.85),
     "pipeline 16": Target("redis", "pipeline, messages of 16: rate, of redis-benchmark's at -P 16", least=1.5),
     "pipeline 128": Target("redis", "pipeline, messages of 128: rate, of redis-benchmark's at -P 128", least=2.5),
