@@ -50,14 +50,16 @@ class ScanServer final : public v1::KeyValueService::Service {
                     grpc::ServerWriter<v1::ScanResponse>* writer) override {
     ++calls;
     if (refusals > 0 && refusals-- > 0) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "LOADING: not yet");
+    bool given_up = false;  // A write may fail before the library says that the call was cancelled.
     for (int chunk = 0; chunk < chunks; ++chunk) {
       v1::ScanResponse response;
       response.add_entries()->set_key(std::to_string(chunk) + std::string(chunk_bytes, 'k'));
-      if (!writer->Write(response)) break;
+      given_up = !writer->Write(response);
+      if (given_up) break;
       ++sent;
     }
     while (falls_silent && !context->IsCancelled()) std::this_thread::yield();
-    left += context->IsCancelled() ? 1 : 0;
+    left += given_up || context->IsCancelled() ? 1 : 0;
     return breaks ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone") : grpc::Status::OK;
   }
 
