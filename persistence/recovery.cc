@@ -304,7 +304,10 @@ class Recovery {
                              .segments = named,
                              .cut = cut_,
                              .joined = has_log(manifest().mode) && cut_ >= manifest().log_whole_from};
-    auto log = salvage_log(context_.fs, order, [this](const LogRecord& record) { apply(record); });
+    auto log = salvage_log(context_.fs, order, [this](const LogRecord& record) {
+      apply(record);
+      remember(record);
+    });
     if (!log.ok()) return log;
     for (const absl::Status& found : log->found) note(found);
     for (SetAside& one : log->set_aside) {

@@ -7,7 +7,7 @@
 
 #include "core/bytes.h"
 #include "persistence/format/log_format.h"
-#include "tests/persistence/storage_fixture.h"
+#include "tests/persistence/data_loss_fixture.h"
 
 namespace kv {
 namespace {
@@ -93,6 +93,32 @@ TEST_CASE("request ids: HYBRID keeps them when its newest snapshot is damaged") 
   server.overwrite("snapshots/0000000000000002.snap", "nothing");
   server.start();
   for (std::uint64_t number = 1; number <= 3; ++number) CHECK(known(server, request(number)));
+}
+
+TEST_CASE("request ids: a start that accepts a loss knows those of every change it has, and a snapshot keeps them") {
+  for (const Mode mode : {Mode::kAof, Mode::kHybrid}) {
+    Damaged story(mode);
+    story.server.start();
+    story.server.put_once(request(1), "in the snapshot", "1");
+    if (mode == Mode::kHybrid) REQUIRE(story.server.snapshot().ok());
+    const Revision second = story.server.put_once(request(2), "in the log", "1");
+    story.server.remember(unapplied(3));
+    story.server.put_once(request(4), "lost", "a value to be found");
+    story.server.put_once(request(5), "lost too", "1");
+    story.server.kill();
+    const std::string file = "aof/" + story.server.files("aof").front();
+    story.flip(file, story.read(file).find("a value to be found"));
+    story.accept(story.refused());
+    for (int round = 0; round < 3; ++round) {
+      INFO(word(mode) << ", " << round);
+      for (const RequestBlock& block : {request(1), request(2), unapplied(3)}) CHECK(known(story.server, block));
+      CHECK_FALSE(known(story.server, request(4)));
+      CHECK_FALSE(known(story.server, request(5)));
+      CHECK(story.server.remembered(request(2).id)->revision == second);
+      if (round == 0) REQUIRE(story.server.snapshot().ok());
+      story.server.kill_and_start();
+    }
+  }
 }
 
 TEST_CASE("request ids: in SNAPSHOT mode an id is lost with its change, and never alone") {
