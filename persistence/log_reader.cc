@@ -196,4 +196,11 @@ absl::StatusOr<SegmentReader::Scan> SegmentReader::scan(std::uint64_t from) {
   return found;
 }
 
+absl::StatusOr<bool> SegmentReader::unused() {
+  if (started_) return false;
+  const auto found = scan(kIdentityBytes);
+  if (!found.ok()) return found.status();
+  return found->bytes_used == kIdentityBytes;
+}
+
 }  // namespace kv

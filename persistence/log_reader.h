@@ -62,6 +62,8 @@ class SegmentReader {
     std::uint64_t bytes_used = 0;        // behind the last byte that is not zero; `from` if all are
   };
   absl::StatusOr<Scan> scan(std::uint64_t from);
+  // Prepared, and not a byte was written since. One that is neither started nor unused has lost its start block.
+  absl::StatusOr<bool> unused();
 
  private:
   explicit SegmentReader(std::unique_ptr<File> file) noexcept : file_(std::move(file)) {}

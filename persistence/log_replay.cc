@@ -29,6 +29,7 @@ class Replayer {
   absl::StatusOr<std::optional<std::uint64_t>> used_of(std::size_t index) const;
   absl::StatusOr<SegmentReader::Stop> read(std::size_t index, std::optional<std::uint64_t> used);
   absl::Status judge_tail(std::size_t index, std::uint64_t offset);
+  void name_end(std::size_t index, std::uint64_t offset);
 
   const std::span<const NamedSegment> named_;
   const RecordVisitor& visit_;
@@ -152,19 +153,35 @@ absl::StatusOr<SegmentReader::Stop> Replayer::read(std::size_t index, std::optio
   });
 }
 
+void Replayer::name_end(std::size_t index, std::uint64_t offset) {
+  damaged_ = index;
+  replay_.end_file = readers_[index]->path();
+  replay_.end_offset = offset;
+}
+
 // The log ends at `offset` of this segment. Does anything behind it prove that it once went further, on disk?
 absl::Status Replayer::judge_tail(std::size_t index, std::uint64_t offset) {
   replay_.sealed = false;
   replay_.tail_file = readers_[index]->path();
   replay_.tail_offset = offset;
+  name_end(index, offset);
+  bool may_be_next = readers_[index]->started() && index + 1 < readers_.size() && !readers_[index + 1]->started();
   for (std::size_t i = index; i < readers_.size(); ++i) {
     const std::uint64_t from = i == index ? offset : kIdentityBytes;
     const auto found = readers_[i]->scan(from);
     if (!found.ok()) return found.status();
-    if (found->watermark > replay_.last_revision) {
+    const bool more = found->bytes_used > from;
+    const bool proof = found->watermark > replay_.last_revision;
+    if (i == index) {
+      may_be_next = may_be_next && !more;
+    } else if (may_be_next && (proof || (more && i == index + 1))) {
+      name_end(index + 1, kIdentityBytes);  // It was started, then.
+    }
+    if (proof) {
+      const std::string_view what = damaged_ == index ? "damaged" : "the segment's start block is damaged";
       return log_corruption(
-          replay_.tail_file, offset,
-          fmt::format("damaged after revision {}: offset {} of {} says that {} was on disk", replay_.last_revision,
+          replay_.end_file, replay_.end_offset,
+          fmt::format("{} after revision {}: offset {} of {} says that {} was on disk", what, replay_.last_revision,
                       found->watermark_offset, readers_[i]->path(), found->watermark));
     }
     replay_.discarded_bytes += found->bytes_used - from;

@@ -4,6 +4,8 @@
 // Hard part: telling a torn tail from corruption. At the first bad place the rest of that segment and all later ones
 // are searched for good batch headers. One whose durable watermark is above the last good revision proves that bytes
 // which were on stable storage are gone: corruption. None: those bytes were never promised to anybody: a torn tail.
+// And naming the right file: where a segment ends in zeros and the next one is not started, but its bytes or later ones
+// say that it was, it is that one's start block that is damaged.
 //
 // Threads: the calling thread only. Lifetime: the visitor sees views that are gone when it returns.
 // Errors:  corruption is Reason::kChecksum with the facts "file" and "offset"; a missing named file as well. What the
@@ -49,6 +51,10 @@ struct LogReplay {
   std::uint64_t discarded_bytes = 0;
   std::string tail_file;
   std::uint64_t tail_offset = 0;
+  // The first place that is not good, empty where the log ended sealed: tail_file at tail_offset, or the start block of
+  // the segment behind it.
+  std::string end_file;
+  std::uint64_t end_offset = 0;
 };
 
 using RecordVisitor = std::function<void(const LogRecord&)>;

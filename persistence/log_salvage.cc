@@ -40,8 +40,10 @@ class Salvage {
   absl::StatusOr<std::size_t> use_from(std::size_t from) {
     const auto first = open(from);
     if (!first.ok()) return note(first.status(), from);
-    const bool joins =
-        (from == 0 && order_.joined) || ((*first)->started() && (*first)->start_block().base_revision <= order_.cut);
+    const bool continues = from == 0 && order_.joined;
+    if (!(*first)->started() && !continues)
+      return from + 1;  // Nobody knows where it begins; list_the_rest() says more.
+    const bool joins = continues || (*first)->start_block().base_revision <= order_.cut;
     if (!joins) return kDone;
     auto prefix = replay_log_to_damage(fs_, order_.directory, order_.store_id, order_.segments.subspan(from), visit_);
     if (!prefix.ok()) return prefix.status();
@@ -74,8 +76,11 @@ class Salvage {
       if (counts(i)) continue;
       const auto reader = open(i);
       if (!reader.ok() && !is_damage(reader.status())) return reader.status();
-      // Prepared and never started: there is nothing in it.
-      if (reader.ok() && !(*reader)->started() && damaged_.count(i) == 0) continue;
+      if (reader.ok() && damaged_.count(i) == 0) {
+        const auto nothing = nothing_in(**reader, i);
+        if (!nothing.ok()) return nothing.status();
+        if (*nothing) continue;
+      }
       if (reader.ok()) learn(**reader);
       const std::string path = fmt::format("{}/{}", order_.directory, segment_name(order_.segments[i].number));
       const auto there = fs_.exists(path);
@@ -85,6 +90,20 @@ class Salvage {
           {.file = path, .ending = damaged_.count(i) != 0 ? kDamagedEnding : kCutOffEnding, .bytes = size_of(path)});
     }
     return absl::OkStatus();
+  }
+
+  // False for one whose start block is not right but that holds bytes. Torn, when the power went as it was begun;
+  // damaged, and noted so, when its batches tell of more on disk than is left of the log.
+  absl::StatusOr<bool> nothing_in(SegmentReader& reader, std::size_t index) {
+    if (reader.started()) return false;
+    const auto found = reader.scan(kIdentityBytes);
+    absl::Status damage = found.status();
+    if (found.ok() && found->watermark > remains_.replay.last_revision) {
+      damage = log_corruption(reader.path(), kIdentityBytes, "the segment's start block is damaged");
+    }
+    if (damage.ok()) return found->bytes_used == kIdentityBytes;
+    const auto noted = note(damage, index);
+    return noted.ok() ? absl::StatusOr<bool>(false) : noted.status();
   }
 
   void learn(SegmentReader& reader) {

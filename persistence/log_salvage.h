@@ -22,8 +22,10 @@ namespace kv {
 struct LogRemains {
   LogReplay replay;                 // what counts; no segments: nothing does
   std::vector<absl::Status> found;  // each damage, in the order found
-  std::vector<SetAside> set_aside;  // segments of which nothing counts any more, and the one that was cut
-  Revision known_revision = 0;      // the highest that surely was in the log
+  // Segments of which nothing counts any more, and the one that was cut: every file but those that are missing or were
+  // prepared and never written to.
+  std::vector<SetAside> set_aside;
+  Revision known_revision = 0;  // the highest that surely was in the log
 };
 
 struct SalvageOrder {

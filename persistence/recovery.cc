@@ -189,11 +189,13 @@ class Recovery {
     const Revision cut = newest_cut_;
     if (!has_log(manifest().mode) || replayed.last_revision >= cut) return absl::OkStatus();
     const SegmentEnd& end = replayed.segments.back().end;
-    const std::string path = context_.directory.segment_path(end.number);
+    const bool sealed = replayed.end_file.empty();
+    const std::string path = sealed ? context_.directory.segment_path(end.number) : replayed.end_file;
+    const std::uint64_t offset = sealed ? end.used : replayed.end_offset;
     return error(Reason::kChecksum,
                  fmt::format("{}: the log ends at revision {}, offset {}, before the newest snapshot's revision {}",
-                             path, replayed.last_revision, end.used, cut),
-                 {{"file", path}, {"offset", std::to_string(end.used)}});
+                             path, replayed.last_revision, offset, cut),
+                 {{"file", path}, {"offset", std::to_string(offset)}});
   }
 
   absl::Status make_tail_safe(const LogReplay& replayed) {
@@ -212,15 +214,20 @@ class Recovery {
 
   // Segments that the dead server had prepared and not begun are swept when MANIFEST no longer names them. On a full
   // disk this start would not come to write that, so what they take is given back before. They stay what they were:
-  // unused.
+  // unused. One that holds bytes is not touched, and none that is set aside.
   void give_back_unused(const LogReplay& replayed) {
     for (const std::uint64_t number : manifest().segments.numbers()) {
-      if (number <= replayed.segments.back().end.number) continue;
+      if (number <= replayed.segments.back().end.number || is_set_aside(number)) continue;
       const auto unused = SegmentReader::open(context_.fs, context_.directory.log_path(), manifest().store_id, number);
-      if (!unused.ok() || (*unused)->started()) continue;
+      if (!unused.ok() || !(*unused)->unused().value_or(false)) continue;
       const absl::Status given = shrink_unused(context_.fs, (*unused)->path());
       if (!given.ok()) context_.log(1, fmt::format("space not given back yet: {}", message_of(given)));
     }
+  }
+
+  bool is_set_aside(std::uint64_t segment) const {
+    return std::any_of(result_.set_aside.begin(), result_.set_aside.end(),
+                       [&](const SetAside& one) { return one.file.ends_with(segment_name(segment)); });
   }
 
   // MANIFEST names exactly what was replayed, and where it ends.
@@ -316,7 +323,12 @@ class Recovery {
     }
     if (log->replay.segments.empty()) return log;
     const absl::Status reach = check_reach(log->replay);
-    if (!reach.ok() && log->found.empty()) note(reach);
+    if (!reach.ok() && log->found.empty()) {
+      note(reach);
+      for (SetAside& one : result_.set_aside) {
+        if (one.file == loss_.damaged.back().file) one.ending = kDamagedEnding;
+      }
+    }
     // A log that ends below the snapshot leaves a hole: no older snapshot may be continued with it.
     if (log->replay.last_revision < cut_ && has_log(manifest().mode)) {
       for (const ReplayedSegment& segment : log->replay.segments) {

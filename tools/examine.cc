@@ -214,7 +214,7 @@ class Examiner {
     if (log.last_revision >= cut) return absl::OkStatus();
     const SegmentSummary& last = log.segments[log.counted - 1];
     return damage(
-        last.path, last.used,
+        log.end ? log.end->bad_file : last.path, log.end ? log.end->bad_offset : last.used,
         fmt::format("the log ends at revision {}, before the newest snapshot's revision {}", log.last_revision, cut));
   }
 

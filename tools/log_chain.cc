@@ -175,32 +175,46 @@ class LogReading {
     tail.offset = offset;
     tail.last_revision = chain_.last_revision;
     tail.why = why;
+    name_bad_place(tail, i, offset);
+    bool next_lost = segments_[i].head.start && i + 1 < segments_.size() && !segments_[i + 1].head.start;
     for (std::size_t later = i; later < segments_.size(); ++later) {
-      FileView& file = *segments_[later].file;
+      OpenSegment& segment = segments_[later];
       const std::uint64_t from = later == i ? offset : kIdentityBytes;
-      if (absl::Status proof = look_for_proof(segments_[later], from, tail); !proof.ok()) return proof;
-      const auto end = end_of_bytes(file, from);
+      const auto end = end_of_bytes(*segment.file, from);
       if (!end.ok()) return end.status();
+      const auto proof = find_proof(segment, from, tail.last_revision);
+      if (!proof.ok()) return proof.status();
+      if (later == i) next_lost = next_lost && *end == from;
+      // What follows is not nothing, so the next segment was started.
+      const bool follows = *proof || (later == i + 1 && *end > from);
+      if (later > i && next_lost && follows) name_bad_place(tail, i + 1, kIdentityBytes);
+      if (*proof) return not_torn(tail, segment, **proof);
       tail.bytes += *end - from;
-      progress_.advance(file.size());
+      progress_.advance(segment.file->size());
     }
     chain_.end = std::move(tail);
     return false;
   }
 
-  absl::Status look_for_proof(OpenSegment& segment, std::uint64_t from, const TornTail& tail) const {
+  void name_bad_place(TornTail& tail, std::size_t i, std::uint64_t offset) const {
+    tail.bad_file = segments_[i].file->path();
+    tail.bad_offset = offset;
+  }
+
+  absl::Status not_torn(const TornTail& tail, const OpenSegment& segment, const BatchFacts& proof) const {
+    const bool start = tail.bad_file != tail.file;
+    return damage(tail.bad_file, tail.bad_offset,
+                  fmt::format("damaged behind revision {} ({}): offset {} of {} says that revision {} was on disk",
+                              tail.last_revision, start ? "the start block" : tail.why, proof.offset,
+                              segment.file->path(), proof.header.durable_watermark));
+  }
+
+  // A batch that was written when more was on disk than revision `last`.
+  absl::StatusOr<std::optional<BatchFacts>> find_proof(OpenSegment& segment, std::uint64_t from, Revision last) const {
     while (true) {
-      const auto found = find_batch(*segment.file, segment.head.seed, from);
-      if (!found.ok()) return found.status();
-      if (!*found) return absl::OkStatus();
-      const BatchFacts& batch = **found;
-      if (batch.header.durable_watermark > tail.last_revision) {
-        return damage(tail.file, tail.offset,
-                      fmt::format("damaged behind revision {} ({}): offset {} of {} says that revision {} was on disk",
-                                  tail.last_revision, tail.why, batch.offset, segment.file->path(),
-                                  batch.header.durable_watermark));
-      }
-      from = batch.offset + kBatchAlignment;
+      auto found = find_batch(*segment.file, segment.head.seed, from);
+      if (!found.ok() || !*found || (*found)->header.durable_watermark > last) return found;
+      from = (*found)->offset + kBatchAlignment;
     }
   }
 

@@ -1,7 +1,8 @@
 // The log as a whole: segments in the order of MANIFEST, each sealing the one before; and where it ends.
 //
 // Hard part: torn tail or corruption, by the rule of docs/formats/aof.md: a good batch header behind the first bad
-// place whose watermark is above the last good revision proves that synced bytes are gone.
+// place whose watermark is above the last good revision proves that synced bytes are gone. What is damaged then is that
+// place; or the start block of the next segment, where that one has none and the place has only zeros behind it.
 //
 // Threads: one. Lifetime: the visitor's views are gone when it returns.
 // Errors:  damage() for corruption and for a named file that is missing; what the visitor was given by then is void.
@@ -39,6 +40,9 @@ struct TornTail {
   std::uint64_t bytes = 0;  // behind it, zeros left out
   Revision last_revision = 0;
   std::string why;
+  // The first bad place: the one above, or the start block of the segment behind it.
+  std::string bad_file;
+  std::uint64_t bad_offset = 0;
 };
 
 struct LogChain {

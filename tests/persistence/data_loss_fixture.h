@@ -1,12 +1,15 @@
 // A server on a disk in memory whose files can be damaged, and the token of a start that is refused.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
+#include "persistence/damage.h"
+#include "persistence/format/log_format.h"
 #include "tests/persistence/storage_fixture.h"
 #include "tests/support/faulty_file_system.h"
 
@@ -39,6 +42,7 @@ struct Damaged {
     REQUIRE_FALSE(status.ok());
     CHECK(facts_of(status)["exit"] == "3");
     CHECK(facts_of(status).count("file") == 1);
+    place = place_of(status, server.path());
     CHECK_THAT(server.report_, Catch::Matchers::Contains("verdict: REFUSED"));
     CHECK(read("RECOVERY") == server.report_);
     return facts_of(status)["token"];
@@ -53,6 +57,27 @@ struct Damaged {
 
   std::unique_ptr<FaultyFileSystem> disk = std::make_unique<FaultyFileSystem>();
   StorageFixture server;
+  DamagedPlace place;  // that the last refused start named
+};
+
+// A log of several segments with ten keys in each, one of them damaged.
+struct DamagedSegment : Damaged {
+  explicit DamagedSegment(Mode mode = Mode::kAof) : Damaged(mode) { server.start(); }
+  void write_segments(const std::string& prefix, int count) { server.put_many(prefix, 10 * count, 100'000); }
+  // The number-th of them, from 1 on. Its start block is from byte 64 to 127.
+  std::string segment(std::size_t number) const { return "aof/" + segment_name(number); }
+  void damage(const std::string& file, const std::string& bytes) {
+    write(file, bytes);
+    before = {};
+    for (const std::string& name : server.files("aof")) before["aof/" + name] = read("aof/" + name);
+  }
+  // As it was when it was damaged, under another name.
+  void check_kept(const std::string& file, const std::string& ending) {
+    INFO(file << ending);
+    CHECK_FALSE(there(file));
+    CHECK((read(file + ending) == before.at(file)));  // Megabytes, not to be shown.
+  }
+  std::map<std::string, std::string> before;
 };
 
 // Two snapshots; the newer one damaged.

@@ -4,13 +4,17 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
 #include "core/absl_text.h"
 #include "core/error.h"
+#include "persistence/damage.h"
 #include "persistence/data_directory.h"
+#include "persistence/format/log_format.h"
+#include "persistence/format/snapshot_format.h"
 #include "persistence/recovery.h"
 #include "tests/support/manual_clock.h"
 #include "tools/examine.h"
@@ -18,10 +22,11 @@
 namespace kv {
 namespace {
 
-Verdict ended(Verdict::Start start, std::string why) {
+Verdict ended(Verdict::Start start, std::string why, std::string file = "") {
   Verdict verdict;
   verdict.start = start;
   verdict.why = std::move(why);
+  verdict.file = std::move(file);
   return verdict;
 }
 
@@ -60,14 +65,14 @@ std::unique_ptr<FaultyFileSystem> disk_with(const Files& files) {
 
 bool operator==(const Verdict& a, const Verdict& b) {
   if (a.start != b.start) return false;
-  if (a.start != Verdict::Start::kServes) return true;
+  if (a.start != Verdict::Start::kServes) return a.file == b.file;
   return a.revision == b.revision && a.keys == b.keys && a.digest == b.digest && a.request_ids == b.request_ids &&
          a.torn_bytes == b.torn_bytes && a.torn == b.torn && a.passed_over == b.passed_over;
 }
 
 std::string text_of(const Verdict& verdict) {
   if (verdict.start == Verdict::Start::kFresh) return "fresh";
-  if (verdict.start == Verdict::Start::kRefuses) return "refuses: " + verdict.why;
+  if (verdict.start == Verdict::Start::kRefuses) return "refuses for " + verdict.file + ": " + verdict.why;
   return fmt::format("serves {} keys at {}, digest {:016x}, {} request ids, torn '{}' {} bytes, passed over: {}",
                      verdict.keys, verdict.revision, verdict.digest, verdict.request_ids, verdict.torn,
                      verdict.torn_bytes, verdict.passed_over);
@@ -77,15 +82,17 @@ Verdict server_verdict(FaultyFileSystem& fs) {
   const auto refusal = [](const absl::Status& why) {
     // A refusal is damage; anything else would be a fault of this test.
     REQUIRE(why.code() == absl::StatusCode::kDataLoss);
-    CHECK_FALSE(facts_of(why)["file"].empty());
-    return ended(Verdict::Start::kRefuses, std::string(message_of(why)));
+    const std::string file = place_of(why, kDisk).file;
+    CHECK_FALSE(file.empty());
+    return ended(Verdict::Start::kRefuses, std::string(message_of(why)), file);
   };
   auto directory = DataDirectory::open(fs, kDisk);
   REQUIRE(directory.ok());
   const auto listing = (*directory)->list();
   REQUIRE(listing.ok());
   if (!listing->manifest) {
-    return listing->has_data() ? ended(Verdict::Start::kRefuses, "no MANIFEST") : ended(Verdict::Start::kFresh, "");
+    return listing->has_data() ? ended(Verdict::Start::kRefuses, "no MANIFEST", "MANIFEST")
+                               : ended(Verdict::Start::kFresh, "");
   }
   const auto text = read_file(fs, std::string(kDisk) + "/MANIFEST", kManifestBytesMax);
   REQUIRE(text.ok());
@@ -124,6 +131,7 @@ Verdict tool_verdict(FaultyFileSystem& fs) {
     verdict.start = Verdict::Start::kRefuses;
     verdict.why = fmt::format("{} at {}: {}", found->damaged.back().file, found->damaged.back().offset,
                               found->damaged.back().what);
+    verdict.file = found->damaged.back().file;
     return verdict;
   }
   verdict.revision = found->revision;
@@ -139,6 +147,77 @@ Verdict tool_verdict(FaultyFileSystem& fs) {
     verdict.torn = fmt::format("torn tail: {} ends at offset {}", found->log.end->file, found->log.end->offset);
   }
   return verdict;
+}
+
+namespace {
+
+// A prepared segment that nothing was written to has nothing to lose.
+bool holds_something(const std::string& file, const std::string& bytes) {
+  return !file.starts_with("aof/") || bytes.find_first_not_of('\0', kIdentityBytes) != std::string::npos;
+}
+
+bool still_leads_to(const Recovered& recovered, const std::string& file) {
+  const std::string name = file.substr(file.find('/') + 1);
+  const auto segment = segment_number(name);
+  if (segment && recovered.manifest.segments.contains(*segment)) return true;
+  const auto snapshot = snapshot_format::number_of(name);
+  const auto& snapshots = recovered.manifest.snapshots;
+  if (snapshot && std::any_of(snapshots.begin(), snapshots.end(),
+                              [&](const SnapshotRecord& named) { return named.number == *snapshot; })) {
+    return true;
+  }
+  return std::any_of(recovered.set_aside.begin(), recovered.set_aside.end(),
+                     [&](const SetAside& one) { return one.file == file; });
+}
+
+bool is_named(const Manifest& manifest, const std::string& file) {
+  Recovered before;
+  before.manifest = manifest;
+  return still_leads_to(before, file);
+}
+
+}  // namespace
+
+std::optional<Acceptance> accepted(const Files& files) {
+  const auto fs = disk_with(files);
+  auto directory = DataDirectory::open(*fs, kDisk);
+  REQUIRE(directory.ok());
+  const auto listing = (*directory)->list();
+  REQUIRE(listing.ok());
+  if (!listing->manifest) return std::nullopt;
+  const auto manifest = parse_manifest(files.at("MANIFEST"), "MANIFEST");
+  if (!manifest.ok()) return std::nullopt;
+  ManualClock clock;
+  Store store({.shard_count = 1});
+  LoadProgress progress;
+  const std::function<void(int, const std::string&)> log = [](int, const std::string&) {};
+  bool asked = false;
+  std::set<std::string> damaged;
+  const auto recovered = recover_past_damage({*fs, clock, store, **directory, 1, progress, log}, *manifest, *listing,
+                                             [&](const DataLoss& loss) {
+                                               asked = true;
+                                               CHECK_FALSE(loss.damaged.empty());
+                                               for (const DamagedPlace& place : loss.damaged)
+                                                 damaged.insert(place.file);
+                                               return absl::OkStatus();
+                                             });
+  INFO(recovered.status().ToString());
+  REQUIRE(recovered.ok() == asked);
+  if (!asked) return std::nullopt;
+  Acceptance left{.revision = recovered->revision,
+                  .keys = store.totals().keys,
+                  .digest = store.totals().digest,
+                  .request_ids = store.requests().figures(clock.now()).ids,
+                  .vanished = {}};
+  for (const auto& [file, bytes] : files) {
+    if (!is_named(*manifest, file) || !holds_something(file, bytes)) continue;
+    const bool as_it_was = fs->contents(fmt::format("{}/{}", kDisk, file)) == bytes;
+    // What is whole and was replayed may be in the new tail, every record of it.
+    const auto& loaded = recovered->report.files_loaded;
+    const bool copied = damaged.count(file) == 0 && std::find(loaded.begin(), loaded.end(), file) != loaded.end();
+    if (!as_it_was || !(copied || still_leads_to(*recovered, file))) left.vanished.push_back(file);
+  }
+  return left;
 }
 
 Verdict agreed(const Files& files, const std::string& what) {

@@ -94,6 +94,7 @@ TEST_CASE("agreement: the watermark's rule over several segments, every bit and 
   const SweepCounts counts = some_bits(rotated_log());
   CHECK(counts.torn > 0);
   CHECK(counts.refused > 0);
+  CHECK(counts.accepted > 0);
 }
 
 TEST_CASE("agreement: segments swapped, doubled, shortened to their used size, and followed by foreign bytes") {

@@ -5,7 +5,10 @@
 //   how
 //     a log looks whose last batches never reached the disk; a flipped bit never takes it below the newest watermark in
 //     the log, and a snapshot that stands in for a damaged one makes no difference at all;
-//   - else it is refused, by a message that names the file. Never an empty start.
+//   - else it is refused, by a message that names the file: of a flipped bit, exactly the one it is in. Never an empty
+//   start;
+//   - a start that then goes on without what is damaged has the exact state of one revision, its request ids included,
+//   and every file that held something is still there, in use or set aside.
 // ctest flips some of the bits, `storage_torture corrupt` all.
 //
 // Threads: one test thread. Errors: a wrong verdict is a failed check of Catch2.
@@ -70,6 +73,7 @@ struct SweepCounts {
   std::uint64_t other = 0;  // appended, swapped, doubled, missing
   // Verdicts. shorter: cut behind a batch; older: an older snapshot stands in.
   std::uint64_t same = 0, torn = 0, shorter = 0, older = 0, refused = 0;
+  std::uint64_t accepted = 0;  // of the refused ones, those with a state to go on with
 };
 
 SweepCounts sweep(const SweptDirectory& directory, const SweepPlan& plan);

@@ -27,6 +27,7 @@ void corrupt(const SweptDirectory& directory) {
   run.count("served_up_to_a_cut_behind_a_batch", counts.shorter);
   run.count("an_older_snapshot_stood_in", counts.older);
   run.count("refused", counts.refused);
+  run.count("went_on_without", counts.accepted);
   if (run.stopped_early()) return;
   CHECK(counts.bits_flipped + directory.files.size() >= counts.bits / run.step());
   CHECK(counts.same > 0);
