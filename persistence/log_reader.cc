@@ -13,6 +13,7 @@ namespace kv {
 namespace {
 
 constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kWindowBytes = 1 << 20;
 
 bool all_zero(Bytes bytes) noexcept {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
@@ -53,6 +54,7 @@ absl::Status SegmentReader::load_header(const StoreId& store_id, std::uint64_t n
   if (identity_.number != number) {
     return log_corruption(path(), 0, fmt::format("this is segment {} under another name", identity_.number));
   }
+  window_bytes_max_ = kWindowBytes;
   seed_ = segment_seed(identity_.salt, identity_.number);
   started_ = decode(header->subspan(kIdentityBytes).first<kStartBlockBytes>(), seed_, start_);
   if (!started_) return absl::OkStatus();

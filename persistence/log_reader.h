@@ -1,6 +1,8 @@
 // Reads one log segment from its header on, believing nothing: identity, start block, batches, records.
 //
 // Threads: one. Lifetime: what a visitor sees is gone when it returns.
+// Memory:  as long as nothing but the header was read a page, then a MiB, or a record where that is larger; and one
+//          open file.
 // Errors:  a Status is the disk's error, or damage that is certain (Reason::kChecksum with the facts "file" and
 //          "offset"): an identity that is not right, a revision or watermark that contradicts what went before. A place
 //          that merely does not decode is no error here: the caller judges it, see log_replay.h.
@@ -87,7 +89,7 @@ class SegmentReader {
   std::vector<std::byte> window_;
   std::uint64_t window_offset_ = 0;
   std::uint64_t window_bytes_ = 0;
-  std::uint64_t window_bytes_max_ = 1 << 20;  // less once the disk has refused to read
+  std::uint64_t window_bytes_max_ = 4096;  // of the header; then a MiB, until the disk refuses to read
 
   std::uint64_t limit_ = 0;  // read() goes no further
   bool limit_is_used_ = false;

@@ -14,41 +14,58 @@ namespace {
 // One replay_log() call.
 class Replayer {
  public:
-  Replayer(std::span<const NamedSegment> named, const RecordVisitor& visit) : named_(named), visit_(visit) {}
+  Replayer(FileSystem& fs, const std::string& directory, const StoreId& store_id, std::span<const NamedSegment> named,
+           const RecordVisitor& visit)
+      : fs_(fs), directory_(directory), store_id_(store_id), named_(named), visit_(visit) {}
 
-  absl::Status open(FileSystem& fs, const std::string& directory, const StoreId& store_id);
-  // Both read what open() could open.
+  // Of each segment, up to the first that has none that is right.
+  absl::Status prove_headers();
+  // Both read the segments whose headers were proved.
   absl::StatusOr<LogReplay> run();
   absl::StatusOr<LogPrefix> run_to_damage(absl::Status damage);
 
  private:
+  // What is known of a segment while its file is closed.
+  struct Head {
+    std::string path;
+    std::optional<StartBlock> start;
+    bool started() const noexcept { return start.has_value(); }
+  };
+
+  absl::StatusOr<std::unique_ptr<SegmentReader>> open(std::size_t index) const {
+    return SegmentReader::open(fs_, directory_, store_id_, named_[index].number);
+  }
   // False when the log ends here.
   absl::StatusOr<bool> step(std::size_t index);
   void count(const SegmentReader& reader);
-  absl::Status check_chain(std::size_t index) const;
+  absl::Status check_chain(const SegmentReader& reader) const;
   absl::StatusOr<std::optional<std::uint64_t>> used_of(std::size_t index) const;
-  absl::StatusOr<SegmentReader::Stop> read(std::size_t index, std::optional<std::uint64_t> used);
+  absl::StatusOr<SegmentReader::Stop> read(SegmentReader& reader, std::optional<std::uint64_t> used);
   absl::Status judge_tail(std::size_t index, std::uint64_t offset);
   void name_end(std::size_t index, std::uint64_t offset);
 
+  FileSystem& fs_;
+  const std::string& directory_;
+  const StoreId& store_id_;
   const std::span<const NamedSegment> named_;
   const RecordVisitor& visit_;
-  std::vector<std::unique_ptr<SegmentReader>> readers_;
+  std::vector<Head> heads_;
   LogReplay replay_;
   std::size_t damaged_ = 0;  // where step() failed
 };
 
-absl::Status Replayer::open(FileSystem& fs, const std::string& directory, const StoreId& store_id) {
-  for (const NamedSegment& segment : named_) {
-    auto reader = SegmentReader::open(fs, directory, store_id, segment.number);
+absl::Status Replayer::prove_headers() {
+  for (std::size_t i = 0; i < named_.size(); ++i) {
+    const auto reader = open(i);
     if (!reader.ok()) return reader.status();
-    readers_.push_back(std::move(*reader));
+    heads_.push_back({.path = (*reader)->path(), .start = std::nullopt});
+    if ((*reader)->started()) heads_.back().start = (*reader)->start_block();
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<LogReplay> Replayer::run() {
-  for (std::size_t i = 0; i < readers_.size(); ++i) {
+  for (std::size_t i = 0; i < heads_.size(); ++i) {
     const auto more = step(i);
     if (!more.ok()) return more.status();
     if (!*more) break;
@@ -57,16 +74,18 @@ absl::StatusOr<LogReplay> Replayer::run() {
 }
 
 absl::StatusOr<bool> Replayer::step(std::size_t i) {
-  SegmentReader& reader = *readers_[i];
   damaged_ = i;
+  const auto opened = open(i);
+  if (!opened.ok()) return opened.status();
+  SegmentReader& reader = **opened;
   if (!reader.started()) {
     if (named_[i].used) return log_corruption(reader.path(), kIdentityBytes, "the segment's start block is damaged");
     if (absl::Status torn = judge_tail(i, kIdentityBytes); !torn.ok()) return torn;
     return false;
   }
-  if (absl::Status chained = check_chain(i); !chained.ok()) return chained;
+  if (absl::Status chained = check_chain(reader); !chained.ok()) return chained;
   const auto used = used_of(i);
-  const auto stop = read(i, used.ok() ? *used : std::nullopt);
+  const auto stop = read(reader, used.ok() ? *used : std::nullopt);
   count(reader);
   if (!stop.ok()) return stop.status();
   if (!used.ok()) {
@@ -98,8 +117,8 @@ void Replayer::count(const SegmentReader& reader) {
 absl::StatusOr<LogPrefix> Replayer::run_to_damage(absl::Status damage) {
   LogPrefix prefix;
   prefix.damage = std::move(damage);
-  prefix.damaged_index = readers_.size();
-  for (std::size_t i = 0; i < readers_.size(); ++i) {
+  prefix.damaged_index = heads_.size();
+  for (std::size_t i = 0; i < heads_.size(); ++i) {
     const auto more = step(i);
     if (more.ok() && *more) continue;
     if (more.ok()) break;
@@ -114,14 +133,13 @@ absl::StatusOr<LogPrefix> Replayer::run_to_damage(absl::Status damage) {
   LogReplay& replay = prefix.replay;
   replay.sealed = false;
   replay.discarded_bytes = 0;
-  const bool holds_it = prefix.damaged_index < readers_.size() && !replay.segments.empty() &&
-                        replay.segments.back().end.number == readers_[prefix.damaged_index]->number();
+  const bool holds_it = prefix.damaged_index < heads_.size() && !replay.segments.empty() &&
+                        replay.segments.back().end.number == named_[prefix.damaged_index].number;
   replay.watermark = std::min(replay.watermark, holds_it ? replay.segments.back().base_revision : replay.last_revision);
   return prefix;
 }
 
-absl::Status Replayer::check_chain(std::size_t index) const {
-  const SegmentReader& reader = *readers_[index];
+absl::Status Replayer::check_chain(const SegmentReader& reader) const {
   const StartBlock& start = reader.start_block();
   if (replay_.segments.empty()) return absl::OkStatus();  // What was before it has been trimmed, or never was.
   const SegmentEnd sealed{.number = start.predecessor_number,
@@ -137,16 +155,16 @@ absl::Status Replayer::check_chain(std::size_t index) const {
 // Where MANIFEST or the successor's start block says that the segment ends.
 absl::StatusOr<std::optional<std::uint64_t>> Replayer::used_of(std::size_t index) const {
   if (named_[index].used) return named_[index].used;
-  if (index + 1 == readers_.size() || !readers_[index + 1]->started()) return std::nullopt;
-  const SegmentReader& next = *readers_[index + 1];
-  if (next.start_block().predecessor_number == named_[index].number) return next.start_block().predecessor_used;
-  return log_corruption(next.path(), kIdentityBytes,
-                        fmt::format("the segment continues segment {}, not segment {}",
-                                    next.start_block().predecessor_number, named_[index].number));
+  if (index + 1 == heads_.size() || !heads_[index + 1].started()) return std::nullopt;
+  const Head& next = heads_[index + 1];
+  if (next.start->predecessor_number == named_[index].number) return next.start->predecessor_used;
+  return log_corruption(next.path, kIdentityBytes,
+                        fmt::format("the segment continues segment {}, not segment {}", next.start->predecessor_number,
+                                    named_[index].number));
 }
 
-absl::StatusOr<SegmentReader::Stop> Replayer::read(std::size_t index, std::optional<std::uint64_t> used) {
-  return readers_[index]->read(used, [this](const LogRecord& record, Bytes) {
+absl::StatusOr<SegmentReader::Stop> Replayer::read(SegmentReader& reader, std::optional<std::uint64_t> used) {
+  return reader.read(used, [this](const LogRecord& record, Bytes) {
     ++replay_.records;
     if (visit_) visit_(record);
     return SegmentReader::After::kGoOn;
@@ -155,20 +173,22 @@ absl::StatusOr<SegmentReader::Stop> Replayer::read(std::size_t index, std::optio
 
 void Replayer::name_end(std::size_t index, std::uint64_t offset) {
   damaged_ = index;
-  replay_.end_file = readers_[index]->path();
+  replay_.end_file = heads_[index].path;
   replay_.end_offset = offset;
 }
 
 // The log ends at `offset` of this segment. Does anything behind it prove that it once went further, on disk?
 absl::Status Replayer::judge_tail(std::size_t index, std::uint64_t offset) {
   replay_.sealed = false;
-  replay_.tail_file = readers_[index]->path();
+  replay_.tail_file = heads_[index].path;
   replay_.tail_offset = offset;
   name_end(index, offset);
-  bool may_be_next = readers_[index]->started() && index + 1 < readers_.size() && !readers_[index + 1]->started();
-  for (std::size_t i = index; i < readers_.size(); ++i) {
+  bool may_be_next = heads_[index].started() && index + 1 < heads_.size() && !heads_[index + 1].started();
+  for (std::size_t i = index; i < heads_.size(); ++i) {
     const std::uint64_t from = i == index ? offset : kIdentityBytes;
-    const auto found = readers_[i]->scan(from);
+    const auto reader = open(i);
+    if (!reader.ok()) return reader.status();
+    const auto found = (*reader)->scan(from);
     if (!found.ok()) return found.status();
     const bool more = found->bytes_used > from;
     const bool proof = found->watermark > replay_.last_revision;
@@ -182,7 +202,7 @@ absl::Status Replayer::judge_tail(std::size_t index, std::uint64_t offset) {
       return log_corruption(
           replay_.end_file, replay_.end_offset,
           fmt::format("{} after revision {}: offset {} of {} says that {} was on disk", what, replay_.last_revision,
-                      found->watermark_offset, readers_[i]->path(), found->watermark));
+                      found->watermark_offset, heads_[i].path, found->watermark));
     }
     replay_.discarded_bytes += found->bytes_used - from;
   }
@@ -193,17 +213,17 @@ absl::Status Replayer::judge_tail(std::size_t index, std::uint64_t offset) {
 
 absl::StatusOr<LogReplay> replay_log(FileSystem& fs, const std::string& directory, const StoreId& store_id,
                                      std::span<const NamedSegment> segments, const RecordVisitor& visit) {
-  Replayer replayer(segments, visit);
-  if (absl::Status opened = replayer.open(fs, directory, store_id); !opened.ok()) return opened;
+  Replayer replayer(fs, directory, store_id, segments, visit);
+  if (absl::Status proved = replayer.prove_headers(); !proved.ok()) return proved;
   return replayer.run();
 }
 
 absl::StatusOr<LogPrefix> replay_log_to_damage(FileSystem& fs, const std::string& directory, const StoreId& store_id,
                                                std::span<const NamedSegment> segments, const RecordVisitor& visit) {
-  Replayer replayer(segments, visit);
-  absl::Status opened = replayer.open(fs, directory, store_id);
-  if (!opened.ok() && !is_damage(opened)) return opened;
-  return replayer.run_to_damage(std::move(opened));
+  Replayer replayer(fs, directory, store_id, segments, visit);
+  absl::Status proved = replayer.prove_headers();
+  if (!proved.ok() && !is_damage(proved)) return proved;
+  return replayer.run_to_damage(std::move(proved));
 }
 
 }  // namespace kv

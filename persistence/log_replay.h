@@ -7,7 +7,9 @@
 // And naming the right file: where a segment ends in zeros and the next one is not started, but its bytes or later ones
 // say that it was, it is that one's start block that is damaged.
 //
-// Threads: the calling thread only. Lifetime: the visitor sees views that are gone when it returns.
+// Threads: the calling thread only. Bounds: a log has thousands of segments, so of each its start block is kept in
+// memory and no more; at most two files are open at a time, each with the memory of one SegmentReader.
+// Lifetime: the visitor sees views that are gone when it returns.
 // Errors:  corruption is Reason::kChecksum with the facts "file" and "offset"; a missing named file as well. What the
 //          visitor was given by then must be thrown away.
 // Source:  docs/formats/aof.md.

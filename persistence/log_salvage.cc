@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -38,12 +39,15 @@ class Salvage {
 
   // Where to try next, or kDone.
   absl::StatusOr<std::size_t> use_from(std::size_t from) {
-    const auto first = open(from);
-    if (!first.ok()) return note(first.status(), from);
+    std::optional<Revision> base;
+    if (const auto first = open(from); !first.ok()) {
+      return note(first.status(), from);
+    } else if ((*first)->started()) {
+      base = (*first)->start_block().base_revision;
+    }
     const bool continues = from == 0 && order_.joined;
-    if (!(*first)->started() && !continues)
-      return from + 1;  // Nobody knows where it begins; list_the_rest() says more.
-    const bool joins = continues || (*first)->start_block().base_revision <= order_.cut;
+    if (!base && !continues) return from + 1;  // Nobody knows where it begins; list_the_rest() says more.
+    const bool joins = continues || *base <= order_.cut;
     if (!joins) return kDone;
     auto prefix = replay_log_to_damage(fs_, order_.directory, order_.store_id, order_.segments.subspan(from), visit_);
     if (!prefix.ok()) return prefix.status();

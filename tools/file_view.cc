@@ -7,11 +7,6 @@
 #include "core/error.h"
 
 namespace kv::tools {
-namespace {
-
-constexpr std::uint64_t kWindowBytes = 256 << 10;
-
-}  // namespace
 
 absl::Status damage(const std::string& file, std::uint64_t offset, std::string_view what) {
   return error(Reason::kChecksum, fmt::format("{} at offset {}: {}", file, offset, what),
@@ -22,12 +17,13 @@ bool all_zero(Bytes bytes) noexcept {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
 }
 
-absl::StatusOr<std::unique_ptr<FileView>> FileView::open(FileSystem& fs, const std::string& path) {
+absl::StatusOr<std::unique_ptr<FileView>> FileView::open(FileSystem& fs, const std::string& path,
+                                                         std::uint64_t window_bytes) {
   auto file = fs.open(path, FileSystem::Open::kRead);
   if (!file.ok()) return file.status();
   const auto size = (*file)->size();
   if (!size.ok()) return size.status();
-  return std::unique_ptr<FileView>(new FileView(*std::move(file), *size));
+  return std::unique_ptr<FileView>(new FileView(*std::move(file), *size, window_bytes));
 }
 
 absl::StatusOr<Bytes> FileView::view(std::uint64_t offset, std::uint64_t bytes) {
@@ -36,7 +32,7 @@ absl::StatusOr<Bytes> FileView::view(std::uint64_t offset, std::uint64_t bytes) 
   const bool inside = offset >= window_offset_ && offset - window_offset_ <= window_bytes_ &&
                       bytes <= window_bytes_ - (offset - window_offset_);
   if (!inside) {
-    const std::uint64_t wanted = std::min(std::max(bytes, kWindowBytes), size_ - offset);
+    const std::uint64_t wanted = std::min(std::max(bytes, window_bytes_min_), size_ - offset);
     window_bytes_ = 0;
     window_.resize(std::max<std::size_t>(window_.size(), wanted));
     const absl::Status read = read_all_at(*file_, std::span(window_).first(wanted), offset);

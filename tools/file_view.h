@@ -25,7 +25,9 @@ bool all_zero(Bytes bytes) noexcept;
 
 class FileView {
  public:
-  static absl::StatusOr<std::unique_ptr<FileView>> open(FileSystem& fs, const std::string& path);
+  // `window_bytes` are read at once, or more where a larger piece is asked for.
+  static absl::StatusOr<std::unique_ptr<FileView>> open(FileSystem& fs, const std::string& path,
+                                                        std::uint64_t window_bytes = 256 << 10);
 
   const std::string& path() const noexcept { return file_->path(); }
   std::uint64_t size() const noexcept { return size_; }
@@ -33,10 +35,12 @@ class FileView {
   absl::StatusOr<Bytes> view(std::uint64_t offset, std::uint64_t bytes);
 
  private:
-  FileView(std::unique_ptr<File> file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+  FileView(std::unique_ptr<File> file, std::uint64_t size, std::uint64_t window_bytes)
+      : file_(std::move(file)), size_(size), window_bytes_min_(window_bytes) {}
 
   const std::unique_ptr<File> file_;
   const std::uint64_t size_;
+  const std::uint64_t window_bytes_min_;
   std::vector<std::byte> window_;
   std::uint64_t window_offset_ = 0;
   std::uint64_t window_bytes_ = 0;

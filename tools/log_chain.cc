@@ -22,9 +22,12 @@ struct Seal {
   Digest128 digest;
 };
 
-absl::StatusOr<OpenSegment> open_segment(FileSystem& fs, const LogPlace& place, std::uint64_t number) {
+constexpr std::uint64_t kWindowBytes = 256 << 10;
+
+absl::StatusOr<OpenSegment> open_segment(FileSystem& fs, const LogPlace& place, std::uint64_t number,
+                                         std::uint64_t window_bytes) {
   const std::string path = fmt::format("{}/{}", place.folder, segment_name(number));
-  auto file = FileView::open(fs, path);
+  auto file = FileView::open(fs, path, window_bytes);
   if (errno_of(file.status()) == ENOENT) return damage(path, 0, "named in MANIFEST, but missing");
   if (!file.ok()) return file.status();
   auto head = read_segment_head(**file);
@@ -37,30 +40,30 @@ absl::StatusOr<OpenSegment> open_segment(FileSystem& fs, const LogPlace& place, 
 
 class LogReading {
  public:
-  LogReading(const LogPlace& place, const VisitRecord& visit, Progress& progress)
-      : place_(place), visit_(visit), progress_(progress) {}
+  LogReading(FileSystem& fs, const LogPlace& place, const VisitRecord& visit, Progress& progress)
+      : fs_(fs), place_(place), visit_(visit), progress_(progress) {}
 
-  absl::Status open_all(FileSystem& fs) {
+  absl::Status prove_headers() {
     std::uint64_t total = 0;
     for (const std::uint64_t number : place_.numbers) {
-      auto segment = open_segment(fs, place_, number);
+      const auto segment = open_segment(fs_, place_, number, kSegmentHeaderBytes);
       if (!segment.ok()) return segment.status();
       total += segment->file->size();
-      segments_.push_back(*std::move(segment));
+      heads_.push_back(segment->head);
+      chain_.segments.push_back({.number = number,
+                                 .path = segment->file->path(),
+                                 .file_bytes = segment->file->size(),
+                                 .started = segment->head.start.has_value()});
     }
     progress_.begin("reading the log", total);
     return absl::OkStatus();
   }
 
   absl::StatusOr<LogChain> run() {
-    for (std::size_t i = 0; i < segments_.size(); ++i) {
-      chain_.segments.push_back({.number = place_.numbers[i],
-                                 .path = segments_[i].file->path(),
-                                 .file_bytes = segments_[i].file->size(),
-                                 .started = segments_[i].head.start.has_value()});
-    }
-    for (std::size_t i = 0; i < segments_.size(); ++i) {
-      const auto more = read(i);
+    for (std::size_t i = 0; i < heads_.size(); ++i) {
+      auto segment = open(i);
+      if (!segment.ok()) return segment.status();
+      const auto more = read(i, *segment);
       if (!more.ok()) return more.status();
       if (!*more) break;
     }
@@ -73,9 +76,12 @@ class LogReading {
     return found == place_.used.end() ? std::nullopt : std::optional(found->second);
   }
 
+  absl::StatusOr<OpenSegment> open(std::size_t i) const {
+    return open_segment(fs_, place_, place_.numbers[i], kWindowBytes);
+  }
+
   // True when the log goes on behind this segment.
-  absl::StatusOr<bool> read(std::size_t i) {
-    OpenSegment& segment = segments_[i];
+  absl::StatusOr<bool> read(std::size_t i, OpenSegment& segment) {
     SegmentSummary& summary = chain_.segments[i];
     const std::optional<std::uint64_t> strict = named_used(i);
     if (!segment.head.start) {
@@ -120,7 +126,7 @@ class LogReading {
   }
 
   void count(std::size_t i, const SegmentWalk& walk) {
-    const StartBlock& start = *segments_[i].head.start;
+    const StartBlock& start = *heads_[i].start;
     SegmentSummary& summary = chain_.segments[i];
     summary.base = start.base_revision;
     summary.predecessor_last = start.predecessor_last_revision;
@@ -158,10 +164,10 @@ class LogReading {
   // From MANIFEST, else from the successor, else nowhere.
   absl::StatusOr<std::optional<std::uint64_t>> used_size(std::size_t i) const {
     if (const auto named = named_used(i)) return named;
-    if (i + 1 == segments_.size() || !segments_[i + 1].head.start) return std::optional<std::uint64_t>();
-    const StartBlock& next = *segments_[i + 1].head.start;
+    if (i + 1 == heads_.size() || !heads_[i + 1].start) return std::optional<std::uint64_t>();
+    const StartBlock& next = *heads_[i + 1].start;
     if (next.predecessor_number != place_.numbers[i]) {
-      return damage(segments_[i + 1].file->path(), kIdentityBytes,
+      return damage(chain_.segments[i + 1].path, kIdentityBytes,
                     fmt::format("it continues segment {}, not segment {}", next.predecessor_number, place_.numbers[i]));
     }
     return std::optional(next.predecessor_used);
@@ -171,33 +177,34 @@ class LogReading {
   absl::StatusOr<bool> ends_here(std::size_t i, std::uint64_t offset, std::string_view why) {
     chain_.sealed = false;
     TornTail tail;
-    tail.file = segments_[i].file->path();
+    tail.file = chain_.segments[i].path;
     tail.offset = offset;
     tail.last_revision = chain_.last_revision;
     tail.why = why;
     name_bad_place(tail, i, offset);
-    bool next_lost = segments_[i].head.start && i + 1 < segments_.size() && !segments_[i + 1].head.start;
-    for (std::size_t later = i; later < segments_.size(); ++later) {
-      OpenSegment& segment = segments_[later];
+    bool next_lost = heads_[i].start && i + 1 < heads_.size() && !heads_[i + 1].start;
+    for (std::size_t later = i; later < heads_.size(); ++later) {
+      auto segment = open(later);
+      if (!segment.ok()) return segment.status();
       const std::uint64_t from = later == i ? offset : kIdentityBytes;
-      const auto end = end_of_bytes(*segment.file, from);
+      const auto end = end_of_bytes(*segment->file, from);
       if (!end.ok()) return end.status();
-      const auto proof = find_proof(segment, from, tail.last_revision);
+      const auto proof = find_proof(*segment, from, tail.last_revision);
       if (!proof.ok()) return proof.status();
       if (later == i) next_lost = next_lost && *end == from;
       // What follows is not nothing, so the next segment was started.
       const bool follows = *proof || (later == i + 1 && *end > from);
       if (later > i && next_lost && follows) name_bad_place(tail, i + 1, kIdentityBytes);
-      if (*proof) return not_torn(tail, segment, **proof);
+      if (*proof) return not_torn(tail, *segment, **proof);
       tail.bytes += *end - from;
-      progress_.advance(segment.file->size());
+      progress_.advance(segment->file->size());
     }
     chain_.end = std::move(tail);
     return false;
   }
 
   void name_bad_place(TornTail& tail, std::size_t i, std::uint64_t offset) const {
-    tail.bad_file = segments_[i].file->path();
+    tail.bad_file = chain_.segments[i].path;
     tail.bad_offset = offset;
   }
 
@@ -218,10 +225,11 @@ class LogReading {
     }
   }
 
+  FileSystem& fs_;
   const LogPlace& place_;
   const VisitRecord& visit_;
   Progress& progress_;
-  std::vector<OpenSegment> segments_;
+  std::vector<SegmentHead> heads_;
   std::optional<Seal> before_;
   LogChain chain_;
 };
@@ -229,8 +237,8 @@ class LogReading {
 }  // namespace
 
 absl::StatusOr<LogChain> read_log(FileSystem& fs, const LogPlace& place, const VisitRecord& visit, Progress& progress) {
-  LogReading reading(place, visit, progress);
-  if (absl::Status opened = reading.open_all(fs); !opened.ok()) return opened;
+  LogReading reading(fs, place, visit, progress);
+  if (absl::Status proved = reading.prove_headers(); !proved.ok()) return proved;
   return reading.run();
 }
 

@@ -4,7 +4,8 @@
 // place whose watermark is above the last good revision proves that synced bytes are gone. What is damaged then is that
 // place; or the start block of the next segment, where that one has none and the place has only zeros behind it.
 //
-// Threads: one. Lifetime: the visitor's views are gone when it returns.
+// Threads: one. Bounds: two files are open at a time; of each segment its header is kept.
+// Lifetime: the visitor's views are gone when it returns.
 // Errors:  damage() for corruption and for a named file that is missing; what the visitor was given by then is void.
 #pragma once
 

@@ -9,6 +9,7 @@
 #include "tests/persistence/crash_enumeration.h"
 #include "tests/persistence/data_loss_fixture.h"
 #include "tests/support/crash_step.h"
+#include "tests/support/open_file_limit.h"
 
 namespace kv {
 
@@ -164,6 +165,23 @@ TEST_CASE("data loss: a segment whose start block is damaged is named, and kept 
   story.check_kept(story.segment(4), ".cut-off");
   story.server.kill_and_start();
   CHECK(story.server.data() == left);
+}
+
+TEST_CASE("data loss: many segments are started from, refused and set aside with a few open files") {
+  DamagedSegment story;
+  story.write_segments("k", 40);
+  const Data all = story.server.data();
+  story.server.kill();
+  OpenFileLimit few(*story.disk, 12);
+  story.server.use(few);
+  story.server.start();
+  CHECK((story.server.data() == all));
+  story.server.kill();
+  story.damage(story.segment(20), flipped(story.read(story.segment(20)), 72));
+  story.accept(story.refused());
+  story.check_kept(story.segment(20), ".damaged");
+  story.check_kept(story.segment(40), ".cut-off");
+  story.server.kill();
 }
 
 TEST_CASE("data loss: a damaged start block behind other damage costs no file") {

@@ -9,6 +9,7 @@
 #include "core/file_system.h"
 #include "persistence/log_replay.h"
 #include "persistence/segment_writer.h"
+#include "tests/support/open_file_limit.h"
 #include "tests/support/temp_directory.h"
 
 namespace kv {
@@ -66,8 +67,8 @@ class HandmadeLog {
     file.seekp(static_cast<std::streamoff>(at));
     file.put(byte);
   }
-  absl::StatusOr<LogReplay> replay() const {
-    return replay_log(posix_file_system(), directory_.path(), store_id_, named_, [](const LogRecord& record) {
+  absl::StatusOr<LogReplay> replay(FileSystem& fs = posix_file_system()) const {
+    return replay_log(fs, directory_.path(), store_id_, named_, [](const LogRecord& record) {
       REQUIRE(record.mutations.size() == 1);
       REQUIRE(record.mutations[0].value == "value " + std::to_string(record.revision));
     });
@@ -273,6 +274,23 @@ TEST_CASE("log: with nothing known to be durable the whole log moves, with every
   CHECK(safe->tail.number == 0);
   CHECK(safe->cut.last_revision == 3);
   CHECK(align_batch(safe->cut.used) == used);  // The header-only batch itself may not have been synced.
+}
+
+TEST_CASE("log: a log of any number of segments is read with two files open, and judged with two") {
+  HandmadeLog log;
+  for (Revision i = 0; i < 50; ++i) {
+    log.start_segment(i);
+    log.batch(1, i);
+  }
+  OpenFileLimit two(posix_file_system(), 2);
+  const auto whole = log.replay(two);
+  INFO(whole.status().ToString());
+  REQUIRE(whole.ok());
+  CHECK(whole->last_revision == 50);
+  // From the first one on every other is searched for a watermark.
+  log.poke(1, kSegmentHeaderBytes + 60, 'x');
+  const auto damaged = log.replay(two);
+  CHECK(has_reason(damaged.status(), Reason::kChecksum));
 }
 
 TEST_CASE("log: an empty log has nothing to move") {

@@ -11,8 +11,10 @@
 #include "core/bytes.h"
 #include "tests/persistence/storage_fixture.h"
 #include "tests/support/crash_step.h"
+#include "tests/support/open_file_limit.h"
 #include "tests/tools/rotated_log.h"
 #include "tests/tools/sweep.h"
+#include "tools/examine.h"
 
 namespace kv {
 namespace {
@@ -95,6 +97,24 @@ TEST_CASE("agreement: the watermark's rule over several segments, every bit and 
   CHECK(counts.torn > 0);
   CHECK(counts.refused > 0);
   CHECK(counts.accepted > 0);
+}
+
+TEST_CASE("agreement: the checker reads a log of many segments with a few open files, as a start does") {
+  RotatedLog log;
+  for (Revision i = 0; i < 40; ++i) {
+    log.segment();
+    log.batch(1, i);
+  }
+  const auto disk = disk_with(log.files());
+  OpenFileLimit few(*disk, 3);
+  const auto directory = tools::DirectoryPage::open(few, kDisk);
+  REQUIRE(directory.ok());
+  Progress progress(nullptr);
+  const auto found = tools::examine(few, **directory, {}, progress);
+  INFO(found.status().ToString());
+  REQUIRE(found.ok());
+  CHECK(found->start == tools::Examination::Start::kServes);
+  CHECK(found->revision == 40);
 }
 
 TEST_CASE("agreement: segments swapped, doubled, shortened to their used size, and followed by foreign bytes") {
