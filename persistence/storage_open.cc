@@ -111,7 +111,7 @@ absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifes
     const absl::Status listed = write_set_aside(core_.fs, core_.directory->path(), to_set_aside_);
     if (!listed.ok()) return listed;
   }
-  // Until here nothing but new files, and unused ones that gave back their space; with this write the past is as it was loaded, and the stop is not clean any more.
+  // Until here nothing but new files; with this write the past is as it was loaded, and the stop is not clean any more.
   core_.keeper = std::make_unique<ManifestKeeper>(core_.fs, core_.clock, core_.directory->path(), next);
   const absl::Status named = core_.keeper->update([&](Manifest& m) {
     m.clean = false;
