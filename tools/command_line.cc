@@ -53,6 +53,8 @@ void declare(CLI::App& app, Words& words, std::string& output) {
       ->type_name("OFFSET");
   CLI::App* digest = command("digest", "Print the digest of the state that a start would serve");
   digest->add_option("DIR", words.path, "Data directory")->required();
+  digest->add_option("--revision", words.revision, "Of the state at this revision, where what is left leads to it")
+      ->type_name("N");
   CLI::App* repair = command("repair", "Write a sound copy, and list exactly what is lost");
   repair->add_option("DIR", words.path, "Data directory; it is not touched")->required();
   repair->add_option("--to", words.to, "Directory to make; it must not be there")->required()->type_name("NEW");

@@ -16,13 +16,14 @@ namespace kv::tools {
 
 struct Words {
   std::string command;
-  std::string path;                   // DIR, FILE or SNAPSHOTS
-  std::string second_path;            // LOGS
-  std::string to;                     // --to
-  bool deep = false;                  // check
-  bool take_likely = false;           // import-original
-  bool stop_at_damage = false;        // repair
-  std::optional<std::uint64_t> from;  // dump
+  std::string path;                       // DIR, FILE or SNAPSHOTS
+  std::string second_path;                // LOGS
+  std::string to;                         // --to
+  bool deep = false;                      // check
+  bool take_likely = false;               // import-original
+  bool stop_at_damage = false;            // repair
+  std::optional<std::uint64_t> from;      // dump
+  std::optional<std::uint64_t> revision;  // digest
   Format format = Format::kHuman;
 };
 

@@ -1,4 +1,4 @@
-// digest DIR: the digest of the state that a start would serve, as the server would report it.
+// digest DIR: the digest of the state that a start would serve, or of an earlier one, as the server would report it.
 #include "tools/commands.h"
 #include "tools/examine.h"
 
@@ -7,7 +7,7 @@ namespace kv::tools {
 ExitCode digest(FileSystem& fs, const Words& words, Screen& screen) {
   const auto directory = DirectoryPage::open(fs, words.path);
   if (!directory.ok()) return failed(screen, directory.status());
-  const auto found = examine(fs, **directory, {}, screen.progress());
+  const auto found = examine(fs, **directory, {.as_of = words.revision}, screen.progress());
   if (!found.ok()) return failed(screen, found.status());
   if (found->start == Examination::Start::kRefuses) {
     const DamagedPlace& place = found->damaged.back();

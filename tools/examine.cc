@@ -40,8 +40,10 @@ class Examiner {
     page_ = *found_.manifest;
     page_.undo_switch();
     list_snapshots();
+    if (absl::Status failed = go_back(); !failed.ok()) return failed;
     if (absl::Status failed = settle(load()); !failed.ok()) return failed;
     found_.revision = std::max(cut_, found_.log.last_revision);
+    if (absl::Status failed = stay_at_revision(); !failed.ok()) return failed;
     if (options_.deep) {
       if (absl::Status failed = check_the_rest(); !failed.ok()) return failed;
     }
@@ -132,6 +134,35 @@ class Examiner {
     }
   }
 
+  // What is above the revision that is asked for does not count.
+  absl::Status go_back() {
+    if (!options_.as_of) return absl::OkStatus();
+    const bool newest_goes_on = page_.snapshots.empty() || page_.snapshots.back().cut <= *options_.as_of;
+    while (!page_.snapshots.empty() && page_.snapshots.back().cut > *options_.as_of) page_.snapshots.pop_back();
+    const Revision cut = page_.snapshots.empty() ? 0 : page_.snapshots.back().cut;
+    if (!page_.snapshots.empty() && cut == *options_.as_of) return absl::OkStatus();
+    // SNAPSHOT may keep segments behind its newest snapshot.
+    if (page_.has_log() ? cut >= page_.log_whole_from : newest_goes_on) return absl::OkStatus();
+    std::string cuts;
+    for (const SnapshotSummary& one : found_.snapshots) cuts += fmt::format("{}{}", cuts.empty() ? "" : ", ", one.cut);
+    return absl::OutOfRangeError(
+        fmt::format("the state of revision {} is not to be had: there are snapshots of revisions {}; the log is "
+                    "whole only from {} on",
+                    *options_.as_of, cuts.empty() ? "none" : cuts,
+                    page_.has_log() ? page_.log_whole_from : found_.snapshots.back().cut));
+  }
+
+  absl::Status stay_at_revision() {
+    if (!options_.as_of || found_.start != Examination::Start::kServes) return absl::OkStatus();
+    if (*options_.as_of > found_.revision) {
+      return absl::OutOfRangeError(
+          fmt::format("the state of revision {} is not to be had: the newest that is there is {}", *options_.as_of,
+                      found_.revision));
+    }
+    found_.revision = *options_.as_of;
+    return absl::OkStatus();
+  }
+
   absl::Status load() {
     if (page_.mode == "NON_PERSISTENT") return absl::OkStatus();
     if (absl::Status loaded = load_snapshots(); !loaded.ok()) return loaded;
@@ -193,7 +224,7 @@ class Examiner {
     auto log = read_log(
         fs_, place,
         [this](const RecordFacts& record) {
-          if (record.revision <= cut_) return;
+          if (record.revision <= cut_ || record.revision > options_.as_of.value_or(record.revision)) return;
           for (const Mutation& mutation : record.mutations) found_.state.apply(mutation, record.revision);
           found_.state.remember(record);
           ++found_.records_applied;

@@ -70,6 +70,8 @@ struct ExamineOptions {
   // Also what no start reads: older snapshots, each compared with the log where that reaches it, and past/.
   bool deep = false;
   State::Values values = State::Values::kHashed;
+  // The state of this revision instead of the newest; OUT_OF_RANGE where what is left does not lead to it.
+  std::optional<Revision> as_of = std::nullopt;
 };
 
 absl::StatusOr<Examination> examine(FileSystem& fs, const DirectoryPage& directory, const ExamineOptions& options,

@@ -5,6 +5,7 @@
 #include "persistence/manifest.h"
 #include "tests/persistence/storage_fixture.h"
 #include "tests/support/source_tree.h"
+#include "tests/tools/sweep.h"
 #include "tests/tools/tool_fixture.h"
 
 namespace kv {
@@ -147,6 +148,49 @@ TEST_CASE("digest: equals the store's after a real recovery, in every mode with 
     CHECK(told["digest"] == fmt::format("{:016x}", totals.digest));
     CHECK(told["keys"] == totals.keys);
   }
+}
+
+// Of each revision from 0 to the newest: whether there is a digest; those that are there must be right.
+std::string reachable(const std::string& path, const StateHistory& history, Revision newest) {
+  std::string which;
+  for (Revision revision = 0; revision <= newest + 1; ++revision) {
+    tools::Words with = words("digest", path);
+    with.revision = revision;
+    const ToolRun run(with);
+    INFO(revision << ": " << run.error());
+    which += run.code() == 0 ? 'x' : '.';
+    if (run.code() == 0) {
+      CHECK(run.object()["digest"] == fmt::format("{:016x}", history.at(revision).digest));
+      CHECK(run.object()["keys"] == history.at(revision).keys);
+      CHECK(run.object()["revision"] == revision);
+    } else {
+      CHECK(run.code() == 1);
+      CHECK(run.error().find("is not to be had") != std::string::npos);
+    }
+  }
+  return which;
+}
+
+TEST_CASE("digest: --revision is the state at that revision, or says that nothing leads to it") {
+  const auto tell = [](Mode mode) {
+    StorageFixture server(mode);
+    StateHistory history;
+    server.start();
+    const auto note = [&](auto&&) { history.note(server); };
+    for (const char* value : {"1", "2"}) note(server.put("a", value));
+    REQUIRE(server.snapshot().ok());
+    note(server.put("b", "1"));
+    note(server.erase("a"));
+    if (mode == Mode::kAof) server.restart();  // Closes the segment, so that the next base replaces it.
+    REQUIRE(server.snapshot().ok());
+    note(server.put("c", "1"));
+    const Revision newest = server.storage().journal().applied();
+    server.kill();
+    return reachable(server.path(), history, newest);
+  };
+  CHECK(tell(Mode::kHybrid) == "xxxxxx.");  // All of the log is there.
+  CHECK(tell(Mode::kAof) == "....xx.");     // It begins at the base.
+  CHECK(tell(Mode::kSnapshot) == "..x.x..");
 }
 
 TEST_CASE("dump: the golden segments and the golden snapshot, record by record") {
