@@ -1,20 +1,19 @@
 #include "client/cli/number_text.h"
 
-#include <fmt/format.h>
+#include <charconv>
 
-#include "core/units.h"
+#include <fmt/format.h>
 
 namespace kv {
 
 absl::StatusOr<std::int64_t> parse_signed(std::string_view word) {
-  const bool negative = word.starts_with('-');
-  const std::string_view digits = negative || word.starts_with('+') ? word.substr(1) : word;
-  const auto number = parse_number(digits);
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 63;
-  if (!number.ok() || *number > (negative ? kMost : kMost - 1)) {
+  const std::string_view digits = word.starts_with('+') ? word.substr(1) : word;
+  std::int64_t number = 0;
+  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (failed != std::errc() || end != digits.data() + digits.size() || word.starts_with("+-")) {
     return absl::InvalidArgumentError(fmt::format("'{}' is no whole number of 64 bits", word));
   }
-  return negative ? static_cast<std::int64_t>(-*number) : static_cast<std::int64_t>(*number);
+  return number;
 }
 
 }  // namespace kv
