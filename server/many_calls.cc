@@ -81,6 +81,8 @@ Task<absl::Status> ManyCalls::get_in_chunks(ServerStream& stream, const v1::Mult
           chunk.mutable_results()->RemoveLast();
           break;
         }
+        // Of its own moment: what was changed between this look and a later one is not in it.
+        result.set_revision(std::max(at, seen_before));
         shown = std::max(shown, at);
         bytes += bytes_of(result);
         ++next;
@@ -88,9 +90,7 @@ Task<absl::Status> ManyCalls::get_in_chunks(ServerStream& stream, const v1::Mult
     } catch (const std::bad_alloc&) {
       co_return no_memory_for_answer();
     }
-    const Revision revision = std::max(shown, seen_before);
-    chunk.set_revision(revision);
-    for (v1::GetResponse& result : *chunk.mutable_results()) result.set_revision(revision);
+    chunk.set_revision(seen_before);  // the only one that is true of all
     const absl::Status sent = co_await send(stream, chunk, shown);
     if (!sent.ok()) co_return sent;
     if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;

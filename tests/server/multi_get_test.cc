@@ -186,6 +186,41 @@ TEST_CASE("multi get: what is written between its looks at two keys is all in a 
   }
 }
 
+TEST_CASE("multi get: no result claims a change that it does not show, nor does the chunk") {
+  WatchedFixture f;
+  // The keys of three shards.
+  std::vector<std::string> keys;
+  std::set<std::size_t> shards;
+  for (int i = 0; keys.size() < 3; ++i) {
+    const std::string key = "key " + std::to_string(i);
+    if (shards.insert(f.store.shard_of(HashedKey(key))).second) keys.push_back(key);
+  }
+  v1::MultiGetRequest request;
+  for (const std::string& key : keys) {
+    request.add_keys(key);
+    REQUIRE(f.EngineFixture::set(key, "before").ok());
+  }
+  // While it looks at the second key, and holds that one's shard, the first and then the third change.
+  f.watched_clock.asked = [&, looks = 0]() mutable {
+    if (++looks != 2) return;
+    std::thread([&] {
+      (void)f.EngineFixture::set(keys[0], "after");
+      (void)f.EngineFixture::set(keys[2], "after");
+    }).join();
+  };
+  const auto [status, chunks] = f.multi_get(request);
+  REQUIRE(status.ok());
+  REQUIRE(chunks.size() == 1);
+  const v1::MultiGetResponse& chunk = chunks.front();
+  REQUIRE(chunk.results_size() == 3);
+  REQUIRE(chunk.results(0).entry().value() == "before");
+  REQUIRE(chunk.results(2).entry().value() == "after");
+  CHECK(chunk.results(0).revision() == 3);
+  CHECK(chunk.results(1).revision() == 3);
+  CHECK(chunk.results(2).revision() == 5);
+  CHECK(chunk.revision() == 3);
+}
+
 TEST_CASE("multi get: a consistent answer shows one revision, whatever is written meanwhile") {
   RangeFixture f;
   // One writer counts up a, then b, then c, and so on: at any revision no later key is ahead of an earlier one.
