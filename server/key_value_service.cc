@@ -14,8 +14,7 @@ void KeyValueService::listen(Reactor& reactor) {
   serve_single("Get", &Raw::RequestGet, OperationKind::kGet);
   serve_single("Set", &Raw::RequestSet, OperationKind::kSet);
   serve_single("Delete", &Raw::RequestDelete, OperationKind::kDelete);
-  serve_stream<v1::MultiGetRequest, Raw>(reactor, name("MultiGet"), service_, &Raw::RequestMultiGet,
-                                         many_.multi_get_handler());
+  serve_stream<WireMessage, Raw>(reactor, name("MultiGet"), service_, &Raw::RequestMultiGet, many_.multi_get_handler());
   serve_stream<v1::ScanRequest, Raw>(reactor, name("Scan"), service_, &Raw::RequestScan, scans_.handler());
   serve_unary<v1::DeleteRangeRequest, v1::DeleteRangeResponse, Raw>(
       reactor, name("DeleteRange"), service_, &Raw::RequestDeleteRange, many_.delete_range_handler());

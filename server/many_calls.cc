@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "rpc/message.h"
 #include "server/calling_client.h"
 #include "server/entry_message.h"
 #include "server/many_requests.h"
@@ -44,6 +45,14 @@ bool still_shows(const v1::GetResponse& result, const Entry* entry) {
 
 absl::Status no_memory_for_answer() { return error(Reason::kMemoryLimit, "no memory for the answer"); }
 
+absl::StatusOr<WantedKeys> read_or_refuse(const Limits& limits, const WireMessage& request) {
+  try {
+    return read_multi_get(limits, request.bytes());
+  } catch (const std::bad_alloc&) {
+    return no_memory_for_answer();
+  }
+}
+
 absl::Status too_large() {
   return error(Reason::kResponseTooLarge,
                fmt::format("the values of one revision have more than {} bytes; ask for fewer keys, or scan them",
@@ -55,27 +64,28 @@ absl::Status too_large() {
 
 // ---- MultiGet ---------------------------------------------------------------------------------------------------
 
-Task<absl::Status> ManyCalls::multi_get(ServerStream& stream, const v1::MultiGetRequest& request) {
+Task<absl::Status> ManyCalls::multi_get(ServerStream& stream, const WireMessage& request) {
   if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;
-  const absl::Status checked = check_multi_get(engine_.limits(), request);
-  if (!checked.ok()) co_return checked;
-  if (request.consistent()) co_return co_await get_at_once(stream, request);
-  co_return co_await get_in_chunks(stream, request);
+  const absl::StatusOr<WantedKeys> wanted = read_or_refuse(engine_.limits(), request);
+  if (!wanted.ok()) co_return wanted.status();
+  stream.holds_answer(wanted->memory_bytes());
+  if (wanted->consistent) co_return co_await get_at_once(stream, *wanted);
+  co_return co_await get_in_chunks(stream, *wanted);
 }
 
-Task<absl::Status> ManyCalls::get_in_chunks(ServerStream& stream, const v1::MultiGetRequest& request) {
-  int next = 0;
-  while (next < request.keys_size()) {
+Task<absl::Status> ManyCalls::get_in_chunks(ServerStream& stream, const WantedKeys& wanted) {
+  std::size_t next = 0;
+  while (next < wanted.keys.size()) {
     v1::MultiGetResponse chunk;
     chunk.set_first_index(static_cast<std::uint32_t>(next));
     const Revision seen_before = engine_.visible();
     Revision shown = 0;
     std::size_t bytes = 0;
     try {
-      while (next < request.keys_size() && chunk.results_size() < kChunkKeys && bytes < kChunkBytes) {
+      while (next < wanted.keys.size() && chunk.results_size() < kChunkKeys && bytes < kChunkBytes) {
         v1::GetResponse& result = *chunk.add_results();
-        const Revision at = engine_.read(HashedKey(request.keys(next)),
-                                         [&](const Entry* entry) { fill(result, entry, request.omit_values()); });
+        const Revision at = engine_.read(HashedKey(wanted.keys[next]),
+                                         [&](const Entry* entry) { fill(result, entry, wanted.omit_values); });
         // One too many, and it does not fit: it comes first in the next chunk.
         if (bytes != 0 && bytes + bytes_of(result) > kChunkBytes) {
           chunk.mutable_results()->RemoveLast();
@@ -101,17 +111,17 @@ Task<absl::Status> ManyCalls::get_in_chunks(ServerStream& stream, const v1::Mult
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> ManyCalls::get_at_once(ServerStream& stream, const v1::MultiGetRequest& request) {
+Task<absl::Status> ManyCalls::get_at_once(ServerStream& stream, const WantedKeys& wanted) {
   std::vector<v1::GetResponse> results;
   Revision revision = 0;
   try {
     // 1. Each by itself.
-    std::vector<HashedKey> keys(request.keys().begin(), request.keys().end());
+    std::vector<HashedKey> keys(wanted.keys.begin(), wanted.keys.end());
     std::vector<std::size_t> shards;
     std::size_t bytes = 0;
     for (const HashedKey& key : keys) {
       v1::GetResponse& result = results.emplace_back();
-      engine_.read(key, [&](const Entry* entry) { fill(result, entry, request.omit_values()); });
+      engine_.read(key, [&](const Entry* entry) { fill(result, entry, wanted.omit_values); });
       shards.push_back(engine_.store().shard_of(key));
       bytes += bytes_of(result);
       if (bytes > kConsistentBytesMax) co_return too_large();
@@ -128,7 +138,7 @@ Task<absl::Status> ManyCalls::get_at_once(ServerStream& stream, const v1::MultiG
       const Entry* entry = locks[static_cast<std::size_t>(shard - shards.begin())].find(keys[i], now);
       if (still_shows(results[i], entry)) continue;
       bytes -= bytes_of(results[i]);
-      fill(results[i], entry, request.omit_values());
+      fill(results[i], entry, wanted.omit_values);
       bytes += bytes_of(results[i]);
       if (bytes > kConsistentBytesMax) co_return too_large();
     }
@@ -137,7 +147,7 @@ Task<absl::Status> ManyCalls::get_at_once(ServerStream& stream, const v1::MultiG
     co_return no_memory_for_answer();
   }
   // 3. In chunks. All of it is held until the last one has left.
-  stream.holds_answer(std::accumulate(results.begin(), results.end(), std::size_t{0},
+  stream.holds_answer(std::accumulate(results.begin(), results.end(), wanted.memory_bytes(),
                                       [](std::size_t sum, const auto& result) { return sum + bytes_of(result); }));
   std::size_t next = 0;
   while (next < results.size()) {

@@ -23,7 +23,7 @@ class ManyCalls {
   // For serve_stream() and serve_unary().
   struct MultiGet {
     ManyCalls* calls;
-    Task<absl::Status> operator()(ServerStream& stream, kvstore::v1::MultiGetRequest& request) const {
+    Task<absl::Status> operator()(ServerStream& stream, const WireMessage& request) const {
       return calls->multi_get(stream, request);
     }
   };
@@ -37,9 +37,9 @@ class ManyCalls {
   DeleteRange delete_range_handler() { return {this}; }
 
  private:
-  Task<absl::Status> multi_get(ServerStream& stream, const kvstore::v1::MultiGetRequest& request);
-  Task<absl::Status> get_in_chunks(ServerStream& stream, const kvstore::v1::MultiGetRequest& request);
-  Task<absl::Status> get_at_once(ServerStream& stream, const kvstore::v1::MultiGetRequest& request);
+  Task<absl::Status> multi_get(ServerStream& stream, const WireMessage& request);
+  Task<absl::Status> get_in_chunks(ServerStream& stream, const WantedKeys& wanted);
+  Task<absl::Status> get_at_once(ServerStream& stream, const WantedKeys& wanted);
   Task<absl::Status> send(ServerStream& stream, const kvstore::v1::MultiGetResponse& chunk, Revision shown);
 
   Answer<kvstore::v1::DeleteRangeResponse> delete_range(Call& call, const kvstore::v1::DeleteRangeRequest& request);

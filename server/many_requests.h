@@ -5,6 +5,10 @@
 //          TOO_MANY_OPERATIONS; those of range_request.h; CONFIRMATION_REQUIRED.
 #pragma once
 
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "kvstore/v1/key_value_service.pb.h"
 #include "server/limits.h"
@@ -13,10 +17,20 @@
 
 namespace kv {
 
+inline constexpr std::size_t kMultiGetKeysMax = 65536;
 // Of an answer at one revision, which is held whole before it is sent.
-inline constexpr int kConsistentKeysMax = 1024;
+inline constexpr std::size_t kConsistentKeysMax = 1024;
 
-absl::Status check_multi_get(const Limits& limits, const kvstore::v1::MultiGetRequest& request);
+// A MultiGet. Lifetime: the keys view the bytes it was read from.
+struct WantedKeys {
+  std::vector<std::string_view> keys;
+  bool omit_values = false;
+  bool consistent = false;
+
+  std::size_t memory_bytes() const noexcept { return keys.capacity() * sizeof(std::string_view); }
+};
+// A key too many is refused where it stands, whatever comes behind it. Throws std::bad_alloc.
+absl::StatusOr<WantedKeys> read_multi_get(const Limits& limits, std::string_view bytes);
 
 struct RangeDeletion {
   KeyRange range;

@@ -28,6 +28,10 @@ WriteReceipt receipt_of(const v1::WriteResult& write) {
   return {write.revision(), std::string(level_word(write.durability()))};
 }
 
+// Of one MultiGet: as many as it may have, in a message that stays far below the largest.
+constexpr int kMultiGetKeysMax = 65536;
+constexpr std::size_t kMultiGetBytes = 1 << 20;
+
 }  // namespace
 
 std::string_view level_word(v1::Durability level) {
@@ -116,15 +120,23 @@ std::unique_ptr<Pipeline> Connection::open_pipeline(std::stop_token stop) {
   return std::make_unique<Pipeline>(client_, std::move(options));
 }
 
-absl::StatusOr<std::vector<v1::GetResponse>> Connection::multi_get(v1::MultiGetRequest request) {
-  const auto count = static_cast<std::size_t>(request.keys_size());
+absl::StatusOr<std::vector<v1::GetResponse>> Connection::multi_get(std::span<const std::string> keys) {
   std::vector<v1::GetResponse> entries;
-  const absl::Status done = read_stream(methods::kMultiGet, std::move(request), [&](const v1::MultiGetResponse& chunk) {
-    entries.insert(entries.end(), chunk.results().begin(), chunk.results().end());
-    return true;
-  });
-  if (!done.ok()) return done;
-  if (entries.size() != count) return absl::InternalError("the server answered for another number of keys");
+  std::size_t asked = 0;
+  while (asked < keys.size()) {
+    v1::MultiGetRequest request;
+    for (std::size_t bytes = 0; asked < keys.size() && bytes < kMultiGetBytes; bytes += keys[asked++].size()) {
+      if (request.keys_size() == kMultiGetKeysMax) break;
+      request.add_keys(keys[asked]);
+    }
+    const auto take = [&](const v1::MultiGetResponse& chunk) {
+      entries.insert(entries.end(), chunk.results().begin(), chunk.results().end());
+      return true;
+    };
+    const absl::Status done = read_stream(methods::kMultiGet, std::move(request), take);
+    if (!done.ok()) return done;
+    if (entries.size() != asked) return absl::InternalError("the server answered for another number of keys");
+  }
   return entries;
 }
 

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,8 +71,8 @@ class Connection {
   // "SERVING", "NOT_SERVING", "UNKNOWN" or "SERVICE_UNKNOWN" of grpc.health.v1; NOT_FOUND for a name it does not know.
   absl::StatusOr<std::string> health(std::string_view service);
 
-  // In the order of the request.
-  absl::StatusOr<std::vector<kvstore::v1::GetResponse>> multi_get(kvstore::v1::MultiGetRequest request);
+  // In the order of the keys; as many calls as they need.
+  absl::StatusOr<std::vector<kvstore::v1::GetResponse>> multi_get(std::span<const std::string> keys);
   // Calls visit(chunk) of each chunk, until it gives false.
   absl::Status scan(kvstore::v1::ScanRequest request,
                     const std::function<bool(const kvstore::v1::ScanResponse&)>& visit);

@@ -84,9 +84,7 @@ std::vector<std::string> columns(bool with_value) {
 }  // namespace
 
 ExitCode Runner::mget(Arguments keys) {
-  v1::MultiGetRequest request;
-  for (const std::string& key : keys) request.add_keys(key);
-  const auto entries = connection_.multi_get(std::move(request));
+  const auto entries = connection_.multi_get(keys);
   if (!entries.ok()) return failed("Mget", entries.status());
   ExitCode code = ExitCode::kDone;
   printer_.begin_rows(columns(true));

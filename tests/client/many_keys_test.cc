@@ -75,6 +75,18 @@ TEST_CASE("many keys: mget answers in the order of the words and says what is mi
   CHECK(table.out == "KEY   VALUE  VERSION  EXPIRES\na     1      1\nnone  -      -\n");
 }
 
+TEST_CASE("many keys: mget takes more words than a call takes keys") {
+  Room room;
+  Desk desk(room.server.address());
+  desk.type("set a 1");
+  desk.type("set b 2");
+  std::string line = "mget";
+  for (int i = 0; i < 65'536; ++i) line += " a";
+  CHECK(desk.type(line + " b") == ExitCode::kDone);
+  CHECK(std::count(desk.out.begin(), desk.out.end(), '\n') == 65'537);
+  CHECK(desk.out.substr(desk.out.size() - 10) == "a: 1\nb: 2\n");
+}
+
 TEST_CASE("many keys: a scan lists what its range and pattern select") {
   Room room;
   Desk desk(room.server.address());

@@ -119,10 +119,17 @@ void decode_transaction(const std::string& bytes) {
 }
 
 void decode_multi_get(const std::string& bytes) {
-  v1::MultiGetRequest request;
-  if (!request.ParseFromString(bytes)) return;
-  const absl::Status judged = check_multi_get(kLimits, request);
-  agree(judged.ok(), is_lawful(kLimits, request), request, judged);
+  v1::MultiGetRequest message;
+  const bool library_parses = message.ParseFromString(bytes);
+  const absl::StatusOr<WantedKeys> wanted = read_multi_get(kLimits, bytes);
+  const bool parses = !has_reason(wanted.status(), Reason::kMessageInvalid);
+  if (parses != library_parses) wrong(parses ? "taken by us alone" : "refused by us alone");
+  if (!parses) return;
+  agree(wanted.ok(), is_lawful(kLimits, message), message, wanted.status());
+  if (!wanted.ok()) return;
+  if (!std::ranges::equal(wanted->keys, message.keys()) || wanted->omit_values != message.omit_values() ||
+      wanted->consistent != message.consistent())
+    wrong("other keys than: " + message.ShortDebugString());
 }
 
 // On keys at the ends of the range and beside them.

@@ -158,7 +158,7 @@ bool is_lawful(const Limits& limits, const v1::TransactRequest& request) {
 }
 
 bool is_lawful(const Limits& limits, const v1::MultiGetRequest& request) {
-  return is_known(request) && (!request.consistent() || request.keys_size() <= kListMax) &&
+  return is_known(request) && request.keys_size() <= (request.consistent() ? kListMax : 65536) &&
          std::ranges::all_of(request.keys(), [&](const std::string& key) { return is_key(limits, key); });
 }
 

@@ -139,6 +139,38 @@ TEST_CASE("multi get: a consistent answer has bounds, and says them") {
   CHECK_THAT(status.error_message(), Catch::Matchers::StartsWith("RESPONSE_TOO_LARGE"));
 }
 
+TEST_CASE("multi get: a call has a bound of keys, and is refused before the rest of it is read") {
+  RangeFixture f;
+  v1::MultiGetRequest request;
+  for (int i = 0; i < 65'536; ++i) request.add_keys("k");
+  const auto [status, chunks] = f.multi_get(request);
+  CHECK(status.ok());
+  CHECK(static_cast<int>(chunks.back().first_index()) + chunks.back().results_size() == 65'536);
+  // What stands behind the key too many is not looked at.
+  const std::string bytes = request.SerializeAsString() + request.SerializeAsString() + "no message";
+  CHECK(f.raw("MultiGet", bytes).reason() == "TOO_MANY_OPERATIONS");
+  CHECK(f.raw("MultiGet", "no message").reason() == "MESSAGE_INVALID");
+  CHECK(f.raw("MultiGet", "\x0a\x01k\x20\x01").reason() == "FIELD_INVALID");
+}
+
+TEST_CASE("multi get: what the server holds for the keys of a call is counted as long as it is answered") {
+  RangeFixture f;
+  REQUIRE(f.set("k", std::string(1000, 'v')).ok());
+  v1::MultiGetRequest request;
+  for (int i = 0; i < 65'536; ++i) request.add_keys("k");
+  {
+    OpenStream<v1::MultiGetResponse> stream;
+    stream.reader = f.stub->MultiGet(&stream.context, request);
+    v1::MultiGetResponse chunk;
+    REQUIRE(stream.reader->Read(&chunk));
+    // 64 MB of answers do not fit into any window: the call is still there.
+    CHECK(f.server.bytes_in_flight().held() >= request.ByteSizeLong() + 65'536 * sizeof(std::string_view));
+    stream.context.TryCancel();
+    while (stream.reader->Read(&chunk)) continue;
+    (void)stream.reader->Finish();
+  }
+}
+
 TEST_CASE("multi get: what is written between its looks at two keys is all in a consistent answer") {
   WatchedFixture f;
   constexpr int kKeys = 20;
