@@ -3,6 +3,7 @@
 #pragma once
 
 #include "rpc/call.h"
+#include "rpc/overload.h"
 #include "server/engine.h"
 
 namespace kv {
@@ -12,6 +13,13 @@ class CallingClient final : public Caller {
   explicit CallingClient(Call& call) : call_(call) {}
   Scheduler& home() noexcept override { return call_.home(); }
   absl::Status still_wanted() noexcept override { return call_.still_wanted(); }
+  // As for a new call: what was let in below the bound may pass it.
+  absl::Status holds(std::size_t bytes) noexcept override {
+    const ByteBudget& budget = call_.home().bytes();
+    if (budget.full()) return bytes_overloaded(budget.bytes_max());
+    call_.holds_answer(bytes);
+    return absl::OkStatus();
+  }
 
  private:
   Call& call_;

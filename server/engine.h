@@ -47,6 +47,9 @@ class Caller {
  public:
   virtual Scheduler& home() noexcept = 0;
   virtual absl::Status still_wanted() noexcept = 0;
+  // What is made for it is about to have so many bytes, more than it said before. An error: they are not to be had, and
+  // the operation ends with it. From whichever thread makes it; short, because a shard may be locked.
+  virtual absl::Status holds(std::size_t) noexcept { return absl::OkStatus(); }
 
  protected:
   ~Caller() = default;
@@ -84,7 +87,7 @@ class ExpiryListener {
 };
 
 struct KeyListing {
-  std::vector<std::string> keys;
+  std::string names;          // a kvstore.KeysResponse, as its bytes
   std::uint64_t omitted = 0;  // keys that are not UTF-8
   Revision revision = 0;
 };
@@ -163,7 +166,8 @@ class Engine {
     return revision <= (level == Level::kOs ? journal_->watermarks().os : journal_->durable());
   }
   // Every key that is UTF-8, shard by shard: each shard is seen at one moment.
-  // RESPONSE_TOO_LARGE when names and their framing would exceed `bytes_max`.
+  // RESPONSE_TOO_LARGE when names and their framing would exceed `bytes_max`; what the caller says of bytes that it
+  // cannot have.
   Task<absl::StatusOr<KeyListing>> keys(std::size_t bytes_max, Caller& caller);
   // Logs and publishes the removal of up to `keys_max` due keys of one shard; gives how many. `lateness` may be null.
   Task<absl::StatusOr<std::size_t>> expire(std::size_t shard, std::size_t keys_max, Scheduler& home,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <new>
 
 #include <fmt/format.h>
@@ -30,16 +31,13 @@ Operation operation_of(OperationKind kind, std::string_view key, const CallOptio
   return operation;
 }
 
-// The names as the message has them: nothing is known to have failed but this.
-absl::StatusOr<kvstore::KeysResponse> message_of(KeyListing& listing) {
-  try {
-    kvstore::KeysResponse response;
-    response.mutable_keys()->Reserve(static_cast<int>(listing.keys.size()));
-    for (std::string& key : listing.keys) response.add_keys(std::move(key));
-    return response;
-  } catch (const std::bad_alloc&) {
-    return no_memory();
-  }
+// What the listing held goes: it is counted, its copy is what the answer counts.
+WireMessage message_of(KeyListing& listing) {
+  WireMessage message;
+  const std::size_t size = listing.names.size();
+  std::memcpy(message.reserve(size) - size, listing.names.data(), size);
+  std::string().swap(listing.names);
+  return message;
 }
 
 // What the library refuses for its string fields is the key's fault, and has a word of its own.
@@ -97,7 +95,7 @@ struct LegacyService::DelHandler {
 };
 struct LegacyService::KeysHandler {
   LegacyService* service;
-  Answer<kvstore::KeysResponse> operator()(Call& call, kvstore::KeysRequest&) const { return service->keys(call); }
+  Answer<WireMessage> operator()(Call& call, kvstore::KeysRequest&) const { return service->keys(call); }
 };
 struct LegacyService::ConfigHandler {
   LegacyService* service;
@@ -113,8 +111,8 @@ void LegacyService::listen(Reactor& reactor) {
                                                               GetHandler{this});
   serve_unary<kvstore::DelRequest, kvstore::DelResponse, Raw>(reactor, name("Del"), service_, &Raw::RequestDel,
                                                               DelHandler{this});
-  serve_unary<kvstore::KeysRequest, kvstore::KeysResponse, Raw>(reactor, name("Keys"), service_, &Raw::RequestKeys,
-                                                                KeysHandler{this});
+  serve_unary<kvstore::KeysRequest, WireMessage, Raw>(reactor, name("Keys"), service_, &Raw::RequestKeys,
+                                                      KeysHandler{this});
   serve_unary<kvstore::ConfigRequest, kvstore::ConfigResponse, Raw>(reactor, name("Config"), service_,
                                                                     &Raw::RequestConfig, ConfigHandler{this});
 }
@@ -208,22 +206,20 @@ Task<absl::StatusOr<kvstore::DelResponse>> LegacyService::del_and_wait(Call& cal
   co_return response;
 }
 
-Answer<kvstore::KeysResponse> LegacyService::keys(Call& call) {
+Answer<WireMessage> LegacyService::keys(Call& call) {
   const absl::StatusOr<CallOptions> options = admit(call, false);
-  if (!options.ok()) return absl::StatusOr<kvstore::KeysResponse>(options.status());
+  if (!options.ok()) return absl::StatusOr<WireMessage>(options.status());
   return list_keys(call, *options);
 }
 
-Task<absl::StatusOr<kvstore::KeysResponse>> LegacyService::list_keys(Call& call, CallOptions options) {
+Task<absl::StatusOr<WireMessage>> LegacyService::list_keys(Call& call, CallOptions options) {
   CallingClient client(call);
   absl::StatusOr<KeyListing> listing = co_await engine_.keys(engine_.limits().legacy_keys_bytes_max, client);
   if (!listing.ok()) co_return listing.status();
-  absl::StatusOr<kvstore::KeysResponse> response = message_of(*listing);
-  if (!response.ok()) co_return response.status();
   if (listing->omitted != 0) call.add_trailer("kvstore-omitted-keys", std::to_string(listing->omitted));
   add_revision(call, options, listing->revision);
   add_timing(call, options, {});
-  co_return response;
+  co_return message_of(*listing);
 }
 
 Answer<kvstore::ConfigResponse> LegacyService::config(Call& call, const kvstore::ConfigRequest& request) {

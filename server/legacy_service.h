@@ -40,7 +40,7 @@ class LegacyService final : public RpcService {
   Answer<Empty> set(Call& call, kvstore::SetRequest& request);
   Answer<kvstore::GetResponse> get(Call& call, kvstore::GetRequest& request);
   Answer<kvstore::DelResponse> del(Call& call, kvstore::DelRequest& request);
-  Answer<kvstore::KeysResponse> keys(Call& call);
+  Answer<WireMessage> keys(Call& call);
   Answer<kvstore::ConfigResponse> config(Call& call, const kvstore::ConfigRequest& request);
 
   // LOADING, SHUTTING_DOWN, or what the call's metadata asks for.
@@ -50,7 +50,7 @@ class LegacyService final : public RpcService {
                                                                   Revision shown, bool found, CallOptions options);
   Task<absl::StatusOr<kvstore::DelResponse>> del_and_wait(Call& call, const kvstore::DelRequest& request,
                                                           CallOptions options);
-  Task<absl::StatusOr<kvstore::KeysResponse>> list_keys(Call& call, CallOptions options);
+  Task<absl::StatusOr<WireMessage>> list_keys(Call& call, CallOptions options);
   Task<absl::StatusOr<kvstore::ConfigResponse>> change_settings(Call& call, SettingsChange change, CallOptions options);
 
   Engine& engine_;

@@ -10,6 +10,7 @@
 
 #include "core/absl_text.h"
 #include "core/error.h"
+#include "kvstore/kvstore.pb.h"
 #include "server/expirer.h"
 #include "tests/server/engine_fixture.h"
 
@@ -148,13 +149,33 @@ TEST_CASE("engine: keys lists every key that is UTF-8 and counts the others") {
   REQUIRE(f.set("\xff\xfe", "v").ok());
   REQUIRE(f.set("due", "v", f.clock.now() + 1).ok());
   f.clock.advance(1ms);
-  auto listing = run_task(f.engine.keys(1 << 20, f.caller));
+  const auto listing = run_task(f.engine.keys(1 << 20, f.caller));
   REQUIRE(listing.ok());
-  std::ranges::sort(listing->keys);
+  kvstore::KeysResponse names;
+  REQUIRE(names.ParseFromString(listing->names));
+  std::vector<std::string> keys(names.keys().begin(), names.keys().end());
+  std::ranges::sort(keys);
   std::ranges::sort(expected);
-  CHECK(listing->keys == expected);
+  CHECK(keys == expected);
   CHECK(listing->omitted == 1);
   CHECK(listing->revision == 1002);
+}
+
+TEST_CASE("engine: keys of any length are listed as the library writes them") {
+  EngineFixture f;
+  for (const std::size_t length : {1, 127, 128, 16'383, 16'384, 65'536}) {
+    const std::string key(length, 'k');
+    REQUIRE(f.set(key, "v").ok());
+    const auto listing = run_task(f.engine.keys(1 << 20, f.caller));
+    REQUIRE(listing.ok());
+    kvstore::KeysResponse library;
+    library.add_keys(key);
+    CHECK(listing->names == library.SerializeAsString());
+    Operation removal;
+    removal.kind = OperationKind::kDelete;
+    removal.key = key;
+    REQUIRE(run_task(f.engine.write(removal, f.caller)).ok());
+  }
 }
 
 TEST_CASE("engine: keys beyond the bound are refused, naming the call that lists in parts") {

@@ -2,6 +2,7 @@
 #include <random>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "tests/server/service_fixture.h"
 
@@ -291,4 +292,27 @@ TEST_CASE("old service: after the stop began, calls are told so") {
 TEST_CASE("old service: a method that does not exist is UNIMPLEMENTED") {
   ServiceFixture f;
   CHECK(f.raw("Rename", "").status.error_code() == StatusCode::UNIMPLEMENTED);
+}
+
+TEST_CASE("legacy: the list of a Keys counts while it is made, and is given up when the server holds too much") {
+  ServiceFixture f;
+  constexpr int kKeys = 10'000;
+  for (int i = 0; i < kKeys; ++i) {
+    const std::string key = fmt::format("{:0100}", i);
+    REQUIRE(run_task(f.engine.write(set_operation(key, "v"), f.caller)).ok());
+  }
+  // A megabyte of names. Where a block of them and its successor have filled the bound, the next one is refused.
+  RpcServerOptions options;
+  options.bytes_in_flight_max = 512 << 10;
+  LegacyService service(f.engine, f.events, true);
+  RpcServer narrow(options, {&service});
+  REQUIRE(narrow.start().ok());
+  const auto channel = grpc::CreateChannel(narrow.addresses().front(), grpc::InsecureChannelCredentials());
+  const auto refused = raw_call(channel, "/kvstore.KeyValueStore/Keys", "");
+  CHECK(refused.status.error_code() == StatusCode::RESOURCE_EXHAUSTED);
+  CHECK(refused.reason() == "OVERLOADED");
+  CHECK(f.keys().response.keys_size() == kKeys);
+  narrow.drain(std::chrono::steady_clock::now() + std::chrono::seconds(5));
+  CHECK(narrow.bytes_in_flight().held() == 0);
+  narrow.close();
 }
