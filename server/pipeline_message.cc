@@ -22,7 +22,8 @@ constexpr std::uint32_t number(std::uint32_t field) { return wire_tag(field, Wir
 
 constexpr std::size_t kFramingBytesMax = 64;       // of an answer, its results not counted
 constexpr std::size_t kResultFramingBytes = 8;     // tag and length of one
-constexpr std::size_t kScratchKept = 1 << 20;      // by an idle stream
+constexpr std::size_t kScratchKept = 64 << 10;     // by an idle stream
+constexpr std::size_t kPlacesKept = 256;           // as well
 constexpr std::size_t kErrorTextMax = 320;         // of one result
 constexpr std::size_t kErrorResultBytesMax = 640;  // kept free for each result that is not there yet
 
@@ -230,6 +231,7 @@ WaitingAnswer PipelineMessage::answer() {
   WaitingAnswer answer;
   if (atomic_ && !atomic_failed_) {
     answer.message = std::move(atomic_answer_);
+    forget();
     return answer;
   }
   MessageWritten written;
@@ -258,11 +260,16 @@ WaitingAnswer PipelineMessage::answer() {
       answer.results.push_back({places_[i].bytes, needs.revision, needs.level, changed, written_by(batch_[i])});
     }
   }
-  if (scratch_bytes_ > kScratchKept) {
-    scratch_.reset();
-    scratch_bytes_ = 0;
-  }
+  forget();
   return answer;
+}
+
+void PipelineMessage::forget() noexcept {
+  batch_.clear();
+  if (places_.capacity() > kPlacesKept) std::vector<Place>().swap(places_);
+  if (scratch_bytes_ <= kScratchKept) return;
+  scratch_.reset();
+  scratch_bytes_ = 0;
 }
 
 WireMessage WaitingAnswer::replaced(const Engine& engine, const absl::Status& why) const {

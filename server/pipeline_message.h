@@ -60,8 +60,10 @@ class PipelineMessage final : private BatchSink {
   absl::Status read(std::string_view bytes);
   // Carries it out. An error ends the stream.
   Task<absl::Status> run(Caller& caller);
-  // The answer, and what it must wait for.
+  // The answer, and what it must wait for. Nothing of the message is left then.
   WaitingAnswer answer();
+  // For results. What is left of it after answer() is kept by an idle stream, and counted nowhere.
+  std::size_t room_bytes() const noexcept { return scratch_bytes_ + places_.capacity() * sizeof(Place); }
 
  private:
   struct Place {
@@ -75,6 +77,7 @@ class PipelineMessage final : private BatchSink {
 
   absl::Status read_all(std::string_view message);
   void add(DecodedOperation& decoded);
+  void forget() noexcept;
   Task<absl::Status> run_atomic(Caller& caller);
   void put_error(std::size_t item);
   // Throws std::bad_alloc.

@@ -287,3 +287,17 @@ TEST_CASE("pipeline: a message is told apart from other bytes as the library doe
   CHECK(parsed > 1000);
   CHECK(parsed < 19'000);
 }
+
+TEST_CASE("pipeline: the room that a large answer needed is given back with it, not kept by an idle stream") {
+  KeyValueFixture f;
+  REQUIRE(f.set("k", std::string(200, 'v')).ok());
+  PipelineMessage message(f.engine);
+  Message m(1);
+  for (int i = 0; i < 3000; ++i) m.get("k");
+  const std::string bytes = m.request.SerializeAsString();
+  REQUIRE(message.read(bytes).ok());
+  REQUIRE(run_task(message.run(f.caller)).ok());
+  CHECK(message.room_bytes() > (600 << 10));
+  CHECK(message.answer().message.bytes().size() > (600 << 10));
+  CHECK(message.room_bytes() <= (64 << 10) + (4 << 10));
+}
