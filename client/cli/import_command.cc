@@ -1,6 +1,7 @@
 // import: a file of JSON lines.
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <system_error>
 
 #include <fcntl.h>
@@ -24,6 +25,7 @@ struct Source {
   std::string file;
   std::string state_path;
   std::uint64_t offset = 0;
+  std::optional<ImportPlace> kept = {};  // by the state file, which said the offset
   bool keep_going = false;
 };
 
@@ -43,7 +45,8 @@ absl::StatusOr<Source> source_of(std::span<const std::string> arguments) {
   } else if (!source.state_path.empty()) {
     const auto kept = load_import_state(source.state_path, source.file);
     if (!kept.ok()) return kept.status();
-    source.offset = *kept;
+    source.offset = kept->offset;
+    source.kept = *kept;
   }
   return source;
 }
@@ -52,22 +55,35 @@ absl::Status system_error(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}: {}", what, std::generic_category().message(errno)));
 }
 
-// At its offset. The bytes of the whole, or 0 where nobody knows.
-absl::StatusOr<std::uint64_t> open_source(const Source& source, Descriptor& descriptor) {
+// An opened one, at its offset.
+struct OpenSource {
+  Descriptor descriptor = {};
+  std::uint64_t total = 0;  // bytes of the whole; 0 where nobody knows
+  Checksum64Stream before{ImportPlace::kImportSeed};
+};
+
+absl::StatusOr<OpenSource> open_source(const Source& source) {
+  OpenSource open;
   if (source.file == "-") {
     if (source.offset > 0) return absl::InvalidArgumentError("standard input has no offset to go on at");
-    return std::uint64_t{0};
+    return open;
   }
-  descriptor = Descriptor(::open(source.file.c_str(), O_RDONLY | O_CLOEXEC));
+  open.descriptor = Descriptor(::open(source.file.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat about = {};
-  if (!descriptor.valid() || ::fstat(descriptor.get(), &about) != 0) return system_error(source.file);
-  if (source.offset > 0 && ::lseek(descriptor.get(), static_cast<off_t>(source.offset), SEEK_SET) < 0) {
-    return system_error(source.file);
-  }
-  if (S_ISREG(about.st_mode) && source.offset > static_cast<std::uint64_t>(about.st_size)) {
+  if (!open.descriptor.valid() || ::fstat(open.descriptor.get(), &about) != 0) return system_error(source.file);
+  if (source.offset > 0 && ::lseek(open.descriptor.get(), 0, SEEK_SET) < 0) return system_error(source.file);
+  open.total = static_cast<std::uint64_t>(about.st_size);
+  if (S_ISREG(about.st_mode) && source.offset > open.total)
     return absl::InvalidArgumentError(fmt::format("{} ends before offset {}", source.file, source.offset));
-  }
-  return static_cast<std::uint64_t>(about.st_size);
+  // The lines before it are read once more: that a file has their name says nothing about them.
+  auto before = checksum_beginning(open.descriptor.get(), source.offset, source.file);
+  if (!before.ok()) return before.status();
+  open.before = *before;
+  if (!source.kept || before->value() == source.kept->checksum) return open;
+  return absl::InvalidArgumentError(
+      fmt::format("{} is not the file that {} is the state of: its first {} bytes are others. To import it from its "
+                  "beginning, remove the state file",
+                  source.file, source.state_path, source.offset));
 }
 
 absl::Status named(const absl::Status& error, std::uint64_t line, std::uint64_t from) {
@@ -81,16 +97,15 @@ absl::Status named(const absl::Status& error, std::uint64_t line, std::uint64_t 
 ExitCode Runner::import_file(Arguments arguments) {
   const auto source = source_of(arguments);
   if (!source.ok()) return misused(message_of(source.status()));
-  Descriptor descriptor;
-  const auto total = open_source(*source, descriptor);
-  if (!total.ok()) return failed("Import", total.status());
-  LineReader lines(source->file == "-" ? STDIN_FILENO : descriptor.get());
+  const auto open = open_source(*source);
+  if (!open.ok()) return failed("Import", open.status());
+  LineReader lines(source->file == "-" ? STDIN_FILENO : open->descriptor.get(), open->before);
   Progress progress(bar_);
-  progress.begin("importing", *total, source->offset, "entries");
+  progress.begin("importing", open->total, source->offset, "entries");
 
   std::stop_source stop;
   absl::Status first_refusal;
-  ImportOptions options{.offset = source->offset,
+  ImportOptions options{.begin = {source->offset, open->before.value()},
                         .keep_going = source->keep_going,
                         .file = source->file,
                         .state_path = source->state_path};
@@ -115,13 +130,13 @@ ExitCode Runner::import_file(Arguments arguments) {
     const bool of_a_line = result.line != 0;
     const ExitCode code =
         failed("Import", of_a_line ? named(result.status, result.line, source->offset) : result.status);
-    printer_.hint(fmt::format("{} entries are imported; go on with --offset {}", result.entries, result.offset));
+    printer_.hint(fmt::format("{} entries are imported; go on with --offset {}", result.entries, result.place.offset));
     return code;
   }
   if (!source->state_path.empty()) std::remove(source->state_path.c_str());
   Answer answer{.kind = Answer::Kind::kSuccess, .human = fmt::format("Imported {} entries", result.entries)};
   if (result.refused > 0) answer.human += fmt::format(", {} lines refused", result.refused);
-  answer.json = Json{{"entries", result.entries}, {"refused", result.refused}, {"offset", result.offset}};
+  answer.json = Json{{"entries", result.entries}, {"refused", result.refused}, {"offset", result.place.offset}};
   printer_.answer(answer);
   return exit_code_of(first_refusal);
 }

@@ -1,16 +1,8 @@
 #include "client/cli/importer.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <fstream>
-#include <sstream>
-#include <system_error>
 #include <utility>
 
-#include <fmt/format.h>
-
-#include "client/cli/answer.h"
 #include "client/cli/connection.h"
 #include "client/cli/entry_json.h"
 #include "core/error.h"
@@ -26,7 +18,7 @@ constexpr std::chrono::seconds kStateEvery{1};
 
 Importer::Importer(BeginSet begin_set, ImportOptions options, Progress& progress)
     : begin_set_(std::move(begin_set)), options_(std::move(options)), progress_(progress) {
-  result_.offset = options_.offset;
+  result_.place = options_.begin;
 }
 
 ImportResult Importer::run(LineReader& lines) {
@@ -38,14 +30,14 @@ ImportResult Importer::run(LineReader& lines) {
       break;
     }
     if (!*line) break;
-    if (!submit_line(**line, options_.offset + lines.offset())) break;
+    if (!submit_line(**line, {options_.begin.offset + lines.offset(), lines.checksum()})) break;
   }
   settle();
   const std::scoped_lock lock(mutex_);
   return result_;
 }
 
-bool Importer::submit_line(const std::string& text, std::uint64_t end) {
+bool Importer::submit_line(const std::string& text, const ImportPlace& end) {
   const bool blank = text.find_first_not_of(" \t") == text.npos;
   auto request = blank ? kvstore::v1::SetRequest() : set_request_of(text);
   const bool sets = !blank && request.ok();
@@ -98,7 +90,7 @@ void Importer::refuse_line(std::uint64_t number, const absl::Status& error) {
 
 void Importer::advance() {
   while (!in_flight_.empty() && in_flight_.front().ended) {
-    result_.offset = in_flight_.front().end;
+    result_.place = in_flight_.front().end;
     if (in_flight_.front().good) ++result_.entries;
     in_flight_.pop_front();
     ++first_number_;
@@ -136,56 +128,28 @@ void Importer::settle() {
 
 void Importer::report(bool save_now) {
   std::vector<std::pair<std::uint64_t, absl::Status>> refusals;
-  std::uint64_t offset = 0;
+  ImportPlace place;
   std::uint64_t entries = 0;
   {
     const std::scoped_lock lock(mutex_);
     refusals.swap(refusals_);
-    offset = result_.offset;
+    place = result_.place;
     entries = result_.entries;
   }
   if (!refusals.empty()) progress_.clear();
   for (const auto& [number, error] : refusals) options_.refused(number, error);
-  progress_.reach(offset, entries);
+  progress_.reach(place.offset, entries);
   const auto now = std::chrono::steady_clock::now();
   if (options_.state_path.empty() || (!save_now && now - saved_ < kStateEvery)) return;
   saved_ = now;
-  save_state(offset);
+  save_state(place);
 }
 
-void Importer::save_state(std::uint64_t offset) {
-  absl::Status saved = save_import_state(options_.state_path, options_.file, offset);
+void Importer::save_state(const ImportPlace& place) {
+  absl::Status saved = save_import_state(options_.state_path, options_.file, place);
   if (saved.ok()) return;
   const std::scoped_lock lock(mutex_);
   if (result_.status.ok()) result_.status = std::move(saved);
-}
-
-absl::StatusOr<std::uint64_t> load_import_state(const std::string& state_path, const std::string& file) {
-  std::ifstream in(state_path);
-  if (!in) return std::uint64_t{0};
-  std::stringstream text;
-  text << in.rdbuf();
-  const Json state = Json::parse(text.str(), nullptr, false);
-  const bool sound = state.is_object() && state.contains("file") && state["file"].is_string() &&
-                     state.contains("offset") && state["offset"].is_number_unsigned();
-  if (!sound) return absl::InvalidArgumentError(fmt::format("{} is no state of an import", state_path));
-  if (state["file"].get_ref<const std::string&>() != file) {
-    return absl::InvalidArgumentError(fmt::format("{} is the state of importing another file: {}", state_path,
-                                                  state["file"].get_ref<const std::string&>()));
-  }
-  return state["offset"].get<std::uint64_t>();
-}
-
-absl::Status save_import_state(const std::string& state_path, const std::string& file, std::uint64_t offset) {
-  const std::string temporary = state_path + ".new";
-  std::ofstream out(temporary, std::ios::trunc);
-  out << Json{{"file", file}, {"offset", offset}}.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
-  out.close();
-  if (!out || std::rename(temporary.c_str(), state_path.c_str()) != 0) {
-    return absl::InvalidArgumentError(
-        fmt::format("cannot write {}: {}", state_path, std::generic_category().message(errno)));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace kv

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/cli/import_state.h"
 #include "client/cli/input.h"
 #include "core/progress.h"
 #include "kvstore/v1/key_value.pb.h"
@@ -37,10 +38,10 @@ inline constexpr std::size_t kImportWritesMax = 4096;
 inline constexpr std::size_t kImportBytesMax = std::size_t{16} << 20;
 
 struct ImportOptions {
-  std::uint64_t offset = 0;  // Where the first line begins.
+  ImportPlace begin = {};  // Where the first line is.
   bool keep_going = false;
   std::string file = {};        // As the state file names it.
-  std::string state_path = {};  // Where the offset is kept while it runs; empty: nowhere.
+  std::string state_path = {};  // Where the place is kept while it runs; empty: nowhere.
   std::function<bool()> interrupted = {};
   // Of each line that was refused, with keep_going; on the thread of run().
   std::function<void(std::uint64_t line, const absl::Status& error)> refused = {};
@@ -50,8 +51,8 @@ struct ImportResult {
   absl::Status status = absl::OkStatus();
   std::uint64_t entries = 0;  // That are confirmed.
   std::uint64_t refused = 0;
-  std::uint64_t offset = 0;  // Every line before it is confirmed, or was refused and counted.
-  std::uint64_t line = 0;    // That ended it, from 1 at `offset` of the options; 0: no line's fault.
+  ImportPlace place = {};  // Every line before it is confirmed, or was refused and counted.
+  std::uint64_t line = 0;  // That ended it, from 1 at `begin` of the options; 0: no line's fault.
 };
 
 class Importer {
@@ -63,12 +64,12 @@ class Importer {
   struct Line {
     std::uint64_t number = 0;
     std::size_t bytes = 0;
-    std::uint64_t end = 0;  // Offset behind it.
+    ImportPlace end = {};  // Behind it.
     bool ended = false;
     bool good = false;
   };
 
-  bool submit_line(const std::string& text, std::uint64_t end);
+  bool submit_line(const std::string& text, const ImportPlace& end);
   void refuse_line(std::uint64_t number, const absl::Status& error);  // mutex_ held
   void answered(std::uint64_t number, const absl::Status& status);
   // Waits until done() of what is in flight. False: something ended the import.
@@ -77,7 +78,7 @@ class Importer {
   void settle();
   // What came to pass since the last time: the bar, the state file, the refused lines.
   void report(bool save_now);
-  void save_state(std::uint64_t offset);
+  void save_state(const ImportPlace& place);
   void advance();  // mutex_ held
 
   const BeginSet begin_set_;
@@ -94,9 +95,5 @@ class Importer {
   std::vector<std::pair<std::uint64_t, absl::Status>> refusals_;  // guarded by mutex_; not reported yet
   std::chrono::steady_clock::time_point saved_{};
 };
-
-// The offset that a state file keeps for `file`; 0 when there is no state file. INVALID_ARGUMENT when it is another's.
-absl::StatusOr<std::uint64_t> load_import_state(const std::string& state_path, const std::string& file);
-absl::Status save_import_state(const std::string& state_path, const std::string& file, std::uint64_t offset);
 
 }  // namespace kv

@@ -71,6 +71,7 @@ std::optional<std::string> LineReader::cut_line() {
   if (!line.empty() && line.back() == '\r') line.pop_back();
   const std::size_t next = end == buffer_.npos ? stop : end + 1;
   offset_ += next - begin_;
+  checksum_.update(as_bytes(std::string_view(buffer_).substr(begin_, next - begin_)));
   begin_ = searched_ = next;
   ++line_number_;
   return line;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "core/checksum.h"
 
 namespace kv {
 
@@ -23,13 +24,17 @@ absl::StatusOr<std::string> value_of_word(std::string_view word);
 // Lines of a descriptor, without their ends (\n, and a \r before it). The last line needs no end.
 class LineReader {
  public:
-  explicit LineReader(int descriptor) : descriptor_(descriptor) {}
+  // `before`: the checksum of what lies before the first line, for whom that counts.
+  explicit LineReader(int descriptor, const Checksum64Stream& before = Checksum64Stream(0))
+      : descriptor_(descriptor), checksum_(before) {}
 
   // Absent: the end of input.
   absl::StatusOr<std::optional<std::string>> next();
   std::size_t line_number() const { return line_number_; }
   // Of the bytes behind the last line that was given.
   std::uint64_t offset() const { return offset_; }
+  // Of all bytes before them.
+  std::uint64_t checksum() const { return checksum_.value(); }
 
  private:
   std::optional<std::string> cut_line();
@@ -40,6 +45,7 @@ class LineReader {
   std::size_t searched_ = 0;  // No line end before here.
   std::size_t line_number_ = 0;
   std::uint64_t offset_ = 0;
+  Checksum64Stream checksum_;
   bool ended_ = false;
 };
 

@@ -175,7 +175,7 @@ TEST_CASE("import: the offset passes only over lines before which everything is 
   const ImportResult result = running.end();
   CHECK(absl::IsCancelled(result.status));
   CHECK(result.entries == 1);
-  CHECK(result.offset == line_of("a").size());
+  CHECK(result.place.offset == line_of("a").size());
 }
 
 TEST_CASE("import: no more than its bound of bytes is under way, and a larger line alone") {
@@ -229,7 +229,7 @@ TEST_CASE("import: a wrong line ends it there, with everything before it confirm
   CHECK(absl::IsInvalidArgument(result.status));
   CHECK(result.line == 3);
   CHECK(result.entries == 2);
-  CHECK(result.offset == 2 * line_of("a").size());
+  CHECK(result.place.offset == 2 * line_of("a").size());
 }
 
 TEST_CASE("import: with keep_going wrong and refused lines are counted, other failures still end it") {
@@ -244,7 +244,7 @@ TEST_CASE("import: with keep_going wrong and refused lines are counted, other fa
   CHECK(result.entries == 1);
   CHECK(result.refused == 2);
   CHECK(running.refused_lines.size() == 2);
-  CHECK(result.offset == 2 * line_of("a").size() + 3);
+  CHECK(result.place.offset == 2 * line_of("a").size() + 3);
 }
 
 TEST_CASE("import: the command says how far it came and goes on from its state file") {
@@ -268,6 +268,46 @@ TEST_CASE("import: the command says how far it came and goes on from its state f
   CHECK(desk.type("import " + file + " --offset 9999") == ExitCode::kUsage);
   CHECK(desk.error == "Import failed: " + file + " ends before offset 9999\n");
   CHECK(desk.type("import " + folder.path() + "/none") == ExitCode::kUsage);
+}
+
+TEST_CASE("import: a state file is of one file, whose lines before the place are still the same") {
+  FakeServer server;
+  const TempDirectory folder;
+  const std::string file = folder.path() + "/entries \xff";  // of any bytes, as names are
+  const std::string state = folder.path() + "/state";
+  const std::string import = "import \"" + folder.path() + "/entries \\xff\" --state " + state;
+  const auto made_of = [&](const std::string& text) { std::ofstream(file, std::ios::trunc) << text; };
+  const auto set_again = [&] { return server.data().size(); };
+  made_of(line_of("a") + line_of("b") + "oops\n");
+  Desk desk(server.target());
+  REQUIRE(desk.type(import) == ExitCode::kUsage);
+  REQUIRE(std::filesystem::exists(state));
+  REQUIRE(set_again() == 2);
+  // Another file of that name, as long as the first: nothing of it is passed over.
+  made_of(line_of("c") + line_of("d") + line_of("e"));
+  CHECK(desk.type(import) == ExitCode::kUsage);
+  CHECK_THAT(desk.error, Catch::Matchers::Contains("is not the file that " + state + " is the state of"));
+  CHECK(set_again() == 2);
+  // The same one, mended behind the place, and given by another copy of it.
+  made_of(line_of("a") + line_of("b") + line_of("e"));
+  CHECK(desk.type(import) == ExitCode::kDone);
+  CHECK(desk.out == "Imported 1 entries\n");
+  CHECK(set_again() == 3);
+}
+
+TEST_CASE("import: a state file that cannot be read is no beginning") {
+  FakeServer server;
+  const TempDirectory folder;
+  const std::string file = folder.path() + "/entries";
+  std::ofstream(file) << line_of("a");
+  Desk desk(server.target());
+  CHECK(desk.type("import " + file + " --state " + file + "/state") == ExitCode::kUsage);  // "Not a directory"
+  CHECK(desk.error == "cannot read " + file + "/state: Not a directory\n");
+  CHECK(server.data().empty());
+  const std::string state = folder.path() + "/state";
+  std::ofstream(state) << R"({"file":")" << file << R"(","offset":0})";
+  CHECK(desk.type("import " + file + " --state " + state) == ExitCode::kUsage);
+  CHECK(desk.error == state + " is no state of an import\n");
 }
 
 TEST_CASE("import: 100,000 entries of any bytes, interrupted and gone on with, are exported as they were") {
@@ -308,7 +348,7 @@ TEST_CASE("import: 100,000 entries of any bytes, interrupted and gone on with, a
   });
   CHECK(desk.type("import " + pipe + " --state " + state) == ExitCode::kInterrupted);
   person.join();
-  CHECK(load_import_state(state, pipe).value() > 0);
+  CHECK(load_import_state(state, pipe).value().offset > 0);
   desk.interrupted = false;
   std::filesystem::remove(pipe);
   std::filesystem::copy(file, pipe);
