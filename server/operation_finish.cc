@@ -24,6 +24,7 @@ constexpr std::int64_t kSecondsPerYear = 31'556'952;
 constexpr std::int64_t kTtlSecondsMax = 5000 * kSecondsPerYear;
 constexpr std::int64_t kTimestampSecondsMin = -62'135'596'800;
 constexpr std::int64_t kTimestampSecondsMax = 253'402'300'799;
+constexpr std::int64_t kTimestampMillisMax = kTimestampSecondsMax * 1000 + 999;
 
 // Up, so that nothing expires early.
 std::int64_t to_millis(std::int64_t seconds, std::int32_t nanos) noexcept {
@@ -46,7 +47,9 @@ absl::Status finish_at(const DecodedOperation::Expiry& expiry, ExpiryPolicy& pol
   if (expiry.seconds < kTimestampSecondsMin || expiry.seconds > kTimestampSecondsMax || expiry.nanos < 0 ||
       expiry.nanos >= kNanosPerSecond)
     return refuse_field("expiry.at", "is not a Timestamp: its years are 1 to 9999, its nanos 0 to 999999999");
-  policy = {ExpiryPolicy::Kind::kAt, to_millis(expiry.seconds, expiry.nanos)};
+  // But not up into the year 10000, which no Timestamp could say.
+  const std::int64_t at = std::min(to_millis(expiry.seconds, expiry.nanos), kTimestampMillisMax);
+  policy = {ExpiryPolicy::Kind::kAt, at};
   return absl::OkStatus();
 }
 

@@ -245,9 +245,12 @@ TEST_CASE("many keys: what export prints, import makes again, bytes and expiries
   desk.type(R"(set "t\xff" "\x00")");
   desk.type("set text é");
   desk.type("cas --absent --ttl 1d soon v");
+  desk.type("set late v");
+  CHECK(desk.type("expire late 9999-12-31T23:59:59.9999Z") == ExitCode::kDone);  // the last moment that there is
   CHECK(desk.type("export") == ExitCode::kDone);
   const std::string exported = sorted_lines(desk.out);
-  CHECK(std::count(exported.begin(), exported.end(), '\n') == 3);
+  CHECK(std::count(exported.begin(), exported.end(), '\n') == 4);
+  CHECK(exported.find(R"("expire_time":"9999-12-31T23:59:59.999Z")") != std::string::npos);
   CHECK(exported.find(R"({"key_base64":"dP8=","value_base64":"AA=="})") == std::string::npos);
   CHECK(exported.find(R"({"key_base64":"dP8=","value":"\u0000"})") != std::string::npos);
   CHECK(exported.find(R"("expire_time":")") != std::string::npos);
