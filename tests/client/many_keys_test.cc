@@ -139,6 +139,23 @@ TEST_CASE("many keys: delrange counts, asks, and deletes only when told to") {
   CHECK(desk.out == "Keys: []\n");
 }
 
+TEST_CASE("many keys: delrange with --yes is one call, whose level counts where nothing matches, and is told") {
+  Room room;
+  Desk disk(room.server.address(), {.level = kvstore::v1::DURABILITY_DISK});
+  CHECK(disk.type("delrange none --yes") == ExitCode::kRefused);
+  CHECK_THAT(disk.error, Catch::Matchers::Contains("DURABILITY_UNAVAILABLE: "));
+  CHECK(disk.type("delrange none --dry-run") == ExitCode::kDone);
+  Desk json(room.server.address(), {.format = OutputFormat::kJson});
+  json.type("set user:1 v");
+  CHECK(json.type("delrange none --yes") == ExitCode::kDone);
+  CHECK(json.out == "{\"deleted\":0,\"dry_run\":false,\"durability\":\"memory\"}\n");
+  CHECK(json.type("delrange user: --yes") == ExitCode::kDone);
+  const Json told = Json::parse(json.out);
+  CHECK(told["deleted"] == 1);
+  CHECK(told["revision"] > 1);
+  CHECK(told["durability"] == "memory");
+}
+
 TEST_CASE("many keys: a transaction does one branch or the other, in one step") {
   Room room;
   Desk desk(room.server.address());
