@@ -214,6 +214,16 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
 
 Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& request, Caller& caller,
                                                   TransactionSink& sink) {
+  absl::StatusOr<Transacted> done = co_await transact_unsettled(request, caller, sink);
+  if (!done.ok()) co_return done;
+  const Changes changes{done->revision, done->shown, done->level.value_or(Level::kMemory), done->changed};
+  const absl::Status reached = co_await answerable(changes, done->level, caller.home(), done->times.durability);
+  if (!reached.ok()) co_return reached;
+  co_return done;
+}
+
+Task<absl::StatusOr<Transacted>> Engine::transact_unsettled(const TransactionRequest& request, Caller& caller,
+                                                            TransactionSink& sink) {
   std::optional<Transaction> transaction;
   try {
     transaction.emplace(store_, request);
@@ -260,12 +270,14 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
   const TransactionOutcome& outcome = transaction->outcome();
   if (expiries_ != nullptr && outcome.revision != 0 && !outcome.replayed && transaction->earliest_expiry() != kNoExpiry)
     expiries_->note(transaction->earliest_expiry());
-  const absl::Status reached =
-      co_await answerable({std::max(outcome.revision, outcome.logged), outcome.shown, outcome.level,
-                           outcome.revision != 0 && !outcome.replayed},
-                          writes ? std::optional(outcome.level) : asked, caller.home(), times.durability);
-  if (!reached.ok()) co_return reached;
-  co_return Transacted{transaction->error(), transaction->failed_at(), outcome.succeeded, times};
+  co_return Transacted{.error = transaction->error(),
+                       .failed_at = transaction->failed_at(),
+                       .succeeded = outcome.succeeded,
+                       .times = times,
+                       .revision = std::max(outcome.revision, outcome.logged),
+                       .shown = outcome.shown,
+                       .level = writes ? std::optional(outcome.level) : asked,
+                       .changed = outcome.revision != 0 && !outcome.replayed};
 }
 
 Task<absl::StatusOr<std::size_t>> Engine::expire(std::size_t shard, std::size_t keys_max, Scheduler& home,

@@ -75,6 +75,11 @@ struct Transacted {
   std::optional<std::size_t> failed_at;  // the operation whose error it is
   bool succeeded = false;                // the comparisons held
   StageTimes times = {};
+  // What the answer waits for, an error's too.
+  Revision revision = 0;       // of its record; 0: none
+  Revision shown = 0;          // the newest change of others that it shows
+  std::optional<Level> level;  // none: it only reads, and asked for none
+  bool changed = false;        // the record has a change, and it is this call's
 };
 
 // Hears of every expiry that a write sets.
@@ -147,6 +152,9 @@ class Engine {
   // All operations of a branch, or none, as one record; check() each first. An error of admission comes as a status,
   // one of what was found in the result, when it may be told.
   Task<absl::StatusOr<Transacted>> transact(const TransactionRequest& request, Caller& caller, TransactionSink& sink);
+  // The same without the wait, which is the caller's: nothing of it may be told before.
+  Task<absl::StatusOr<Transacted>> transact_unsettled(const TransactionRequest& request, Caller& caller,
+                                                      TransactionSink& sink);
   // Every operation by itself, those of one key in their order; check() and plan() first. Each item then has an error
   // or was told to the sink. An error here: nobody waits any more, and what had not begun was not applied.
   Task<absl::Status> run(Batch& batch, Caller& caller, BatchSink& sink);

@@ -39,20 +39,6 @@ Outcome failure(const absl::Status& why) {
   return outcome;
 }
 
-// What a result must wait for.
-struct Needs {
-  Revision revision = 0;
-  Level level = Level::kMemory;
-  bool as_writer = false;  // of a write, which waits for its level whether it changed something or not
-};
-
-Needs needs_of(const BatchItem& item) {
-  if (const Revision logged = std::max(item.revision, item.logged); logged != 0) return {logged, item.level, true};
-  if (item.operation.writes()) return {item.shown, item.level, true};
-  // A reader waits only where nothing may be shown that is not durable.
-  return {item.shown, item.level == Level::kDisk ? Level::kDisk : Level::kMemory, false};
-}
-
 // Of one write: what is refused has no level, whatever it asked for, and neither has a read.
 MessageWritten written_by(const BatchItem& item) {
   MessageWritten write;
@@ -72,6 +58,21 @@ bool nobody_waits(const absl::Status& status) {
 }
 
 }  // namespace
+
+// A reader waits only where nothing may be shown that is not durable.
+PipelineMessage::Needs PipelineMessage::needs_of(const BatchItem& item) {
+  const bool changed = item.revision != 0 && !item.replayed;
+  if (const Revision logged = std::max(item.revision, item.logged); logged != 0)
+    return {logged, item.level, true, changed};
+  if (item.operation.writes()) return {item.shown, item.level, true};
+  return {item.shown, item.level == Level::kDisk ? Level::kDisk : Level::kMemory};
+}
+
+PipelineMessage::Needs PipelineMessage::needs_of(const Transacted& done) {
+  if (done.revision != 0) return {done.revision, *done.level, true, done.changed};
+  if (done.level) return {done.shown, *done.level, true};
+  return {done.shown, Level::kDisk};
+}
 
 absl::Status PipelineMessage::read(std::string_view message) {
   try {
@@ -151,6 +152,7 @@ Task<absl::Status> PipelineMessage::run(Caller& caller) {
   unanswered_ = batch_.size();
   answered_bytes_ = scratch_used_ = 0;
   atomic_failed_ = false;
+  atomic_needs_ = {};
   try {
     places_.assign(batch_.size(), Place());
     if (!atomic_) batch_.plan(engine_.store());
@@ -176,8 +178,10 @@ Task<absl::Status> PipelineMessage::run_atomic(Caller& caller) {
   }
   TransactionWriter writer(atomic_answer_, engine_.limits().response_bytes_max(), id_);
   if (failed.ok()) {
-    const absl::StatusOr<Transacted> done = co_await engine_.transact(request, caller, writer);
+    // The answer waits, not the message: others come after it.
+    const absl::StatusOr<Transacted> done = co_await engine_.transact_unsettled(request, caller, writer);
     if (nobody_waits(done.status())) co_return done.status();
+    if (done.ok()) atomic_needs_ = needs_of(*done);
     failed = done.ok() ? done->error : done.status();
     if (done.ok() && done->failed_at) {
       const std::size_t at = *done->failed_at;
@@ -231,37 +235,41 @@ WaitingAnswer PipelineMessage::answer() {
   WaitingAnswer answer;
   if (atomic_ && !atomic_failed_) {
     answer.message = std::move(atomic_answer_);
-    forget();
-    return answer;
-  }
-  MessageWritten written;
-  for (std::size_t i = 0; i < batch_.size(); ++i) {
-    if (places_[i].bytes == 0) put_error(i);
-    const BatchItem& item = batch_[i];
-    written.add(written_by(item));
-    const Needs needs = needs_of(item);
-    if (needs.level == Level::kMemory) continue;
-    Revision& wanted = !needs.as_writer              ? answer.unsettled.shown
-                       : needs.level == Level::kDisk ? answer.unsettled.disk
-                                                     : answer.unsettled.os;
-    wanted = std::max(wanted, needs.revision);
-  }
-  const std::size_t room = answered_bytes_ + kFramingBytesMax;
-  WireWriter writer(answer.message.reserve(room), room);
-  write_all_written(written, writer);
-  for (std::size_t i = batch_.size(); i-- > 0;) writer.raw({scratch_.get() + places_[i].offset, places_[i].bytes});
-  writer.number(kId, id_);
-  answer.message.keep_last(writer.size());
-  if (!engine_.settled(answer.unsettled)) {
-    answer.first_result = id_ == 0 ? 0 : 1 + varint_bytes(id_);
+  } else {
+    MessageWritten written;
     for (std::size_t i = 0; i < batch_.size(); ++i) {
-      const Needs needs = needs_of(batch_[i]);
-      const bool changed = batch_[i].revision != 0 && !batch_[i].replayed;
-      answer.results.push_back({places_[i].bytes, needs.revision, needs.level, changed, written_by(batch_[i])});
+      if (places_[i].bytes == 0) put_error(i);
+      written.add(written_by(batch_[i]));
     }
+    const std::size_t room = answered_bytes_ + kFramingBytesMax;
+    WireWriter writer(answer.message.reserve(room), room);
+    write_all_written(written, writer);
+    for (std::size_t i = batch_.size(); i-- > 0;) writer.raw({scratch_.get() + places_[i].offset, places_[i].bytes});
+    writer.number(kId, id_);
+    answer.message.keep_last(writer.size());
   }
+  note_waits(answer);
   forget();
   return answer;
+}
+
+void PipelineMessage::note_waits(WaitingAnswer& answer) const {
+  const auto needs = [this](std::size_t i) { return atomic_ ? atomic_needs_ : needs_of(batch_[i]); };
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    const Needs wants = needs(i);
+    if (wants.level == Level::kMemory) continue;
+    Revision& wanted = !wants.as_writer              ? answer.unsettled.shown
+                       : wants.level == Level::kDisk ? answer.unsettled.disk
+                                                     : answer.unsettled.os;
+    wanted = std::max(wanted, wants.revision);
+  }
+  if (engine_.settled(answer.unsettled)) return;
+  answer.one_fate = atomic_;
+  answer.first_result = id_ == 0 ? 0 : 1 + varint_bytes(id_);
+  for (std::size_t i = 0; i < batch_.size(); ++i) {
+    const Needs wants = needs(i);
+    answer.results.push_back({places_[i].bytes, wants.revision, wants.level, wants.changed, written_by(batch_[i])});
+  }
 }
 
 void PipelineMessage::forget() noexcept {
@@ -277,6 +285,7 @@ WireMessage WaitingAnswer::replaced(const Engine& engine, const absl::Status& wh
   const Outcome hidden = failure(has_reason(why, Reason::kOutcomeUnknown)
                                      ? error(Reason::kNotDurable, "the answer would show what may not be on disk")
                                      : why);
+  if (one_fate && engine.reached(results.front().revision, results.front().level)) return message;
   const std::string_view old = message.bytes();
   std::size_t end = first_result;
   for (const Result& result : results) end += result.bytes;
@@ -287,7 +296,7 @@ WireMessage WaitingAnswer::replaced(const Engine& engine, const absl::Status& wh
   std::vector<bool> shown;
   MessageWritten written;
   for (const Result& result : results) {
-    shown.push_back(engine.reached(result.revision, result.level));
+    shown.push_back(!one_fate && engine.reached(result.revision, result.level));
     if (shown.back()) written.add(result.write);
   }
   write_all_written(written, writer);

@@ -43,6 +43,7 @@ struct WaitingAnswer {
   };
   std::uint64_t id = 0;
   WireMessage message;
+  bool one_fate = false;         // of an atomic message, whose results wait for the same and are not told apart
   std::size_t first_result = 0;  // where results begin in the message
   std::vector<Result> results;
   Engine::Unsettled unsettled;
@@ -80,6 +81,7 @@ class PipelineMessage final : private BatchSink {
   void forget() noexcept;
   Task<absl::Status> run_atomic(Caller& caller);
   void put_error(std::size_t item);
+  void note_waits(WaitingAnswer& answer) const;
   // Throws std::bad_alloc.
   void room(std::size_t bytes);
 
@@ -100,6 +102,16 @@ class PipelineMessage final : private BatchSink {
   std::size_t first_with_options_ = kNone;  // an operation with options of its own
   WireMessage atomic_answer_;
   bool atomic_failed_ = false;
+  // What all the results of an atomic message wait for.
+  struct Needs {
+    Revision revision = 0;
+    Level level = Level::kMemory;
+    bool as_writer = false;  // of a write, which waits for its level whether it changed something or not
+    bool changed = false;    // there is a change of this message's own, whose outcome may be unknown
+  };
+  static Needs needs_of(const BatchItem& item);
+  static Needs needs_of(const Transacted& done);
+  Needs atomic_needs_;
 };
 
 }  // namespace kv

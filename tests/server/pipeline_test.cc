@@ -256,6 +256,45 @@ TEST_CASE("pipeline: when the disk fails only those results are replaced that wo
   CHECK(after.results(1).get().entry().value() == "v");
 }
 
+TEST_CASE("pipeline: an atomic message waits for its disk alone, and has one fate when that fails") {
+  HeldDisk disk;
+  KeyValueFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  REQUIRE(f.set("safe", "v").ok());
+  PipelineStream stream(*f.stub);
+  disk.hold(true);
+  REQUIRE(stream.send(Message(1).set("a", "text").set("b", "v").get("safe").atomic().request));
+  REQUIRE(stream.send(Message(2).get("a").atomic().request));
+  REQUIRE(stream.send(Message(3).set("c", "v").increment("a", 1).atomic().request));
+  REQUIRE(stream.send(Message(4).get("safe").atomic().request));
+  // The last one shows nothing that is not on disk.
+  const auto first = stream.receive();
+  REQUIRE(first);
+  CHECK(first->id() == 4);
+  CHECK(first->results(0).get().entry().value() == "v");
+  const bool fails = GENERATE(false, true);
+  CAPTURE(fails);
+  if (fails) disk.fs.fail({.call = DiskCall::kSyncData, .from_then_on = true});
+  disk.hold(false);
+  std::map<std::uint64_t, v1::PipelineResponse> answers;
+  while (answers.size() < 3) {
+    const auto answer = stream.receive();
+    REQUIRE(answer);
+    answers[answer->id()] = *answer;
+  }
+  CHECK(answers[1].results_size() == 3);
+  CHECK(answers[1].has_write() == !fails);
+  CHECK(answers[2].results_size() == 1);
+  CHECK(answers[3].results_size() == 2);
+  for (const auto& result : answers[1].results()) CHECK(result.error().reason() == (fails ? "OUTCOME_UNKNOWN" : ""));
+  for (const auto& result : answers[2].results()) CHECK(result.error().reason() == (fails ? "NOT_DURABLE" : ""));
+  for (const auto& result : answers[3].results())
+    CHECK(result.error().reason() == (fails ? "NOT_DURABLE" : "NOT_AN_INTEGER"));
+  if (fails) return;
+  CHECK(answers[1].write().durability() == v1::DURABILITY_DISK);
+  CHECK(answers[1].results(2).get().entry().value() == "v");
+  CHECK(answers[2].results(0).get().entry().value() == "text");
+}
+
 TEST_CASE("pipeline: a message is told apart from other bytes as the library does it") {
   KeyValueFixture f;
   PipelineMessage message(f.engine);
