@@ -4,12 +4,45 @@
 #include <limits>
 
 #include <fmt/format.h>
-#include <grpcpp/support/proto_buffer_reader.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
 #include <grpcpp/support/slice.h>
 
 #include "core/error.h"
+#include "core/wire.h"
 
 namespace kv {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+// A message up to this size may be all fields.
+constexpr std::size_t kSmallMessageBytes = 4 << 10;
+// Of a larger one, those of messages within included: an object keeps every field that it does not know, and for two
+// bytes of a message that is sixteen. No request that becomes an object has a list of keys or operations.
+constexpr std::size_t kFieldsMax = 1024;
+
+bool is_group(std::uint32_t tag) noexcept { return (tag & 7) == static_cast<std::uint32_t>(WireType::kGroup); }
+
+// What the message would have the parser make, without making it. Groups are in no message of ours, and what is in one
+// is not looked into.
+bool has_few_fields(WireReader reader, const Descriptor& type, std::size_t& left) {
+  while (reader.next()) {
+    if (left-- == 0 || is_group(reader.tag())) return false;
+    const FieldDescriptor* field = type.FindFieldByNumber(static_cast<int>(reader.field()));
+    const bool is_message = field != nullptr && field->type() == FieldDescriptor::TYPE_MESSAGE &&
+                            reader.tag() == wire_tag(reader.field(), WireType::kBytes);
+    if (!is_message) {
+      reader.skip();
+    } else if (!has_few_fields(reader.message(), *field->message_type(), left)) {
+      return false;
+    }
+  }
+  return true;  // whether it is a message at all, the parser says
+}
+
+}  // namespace
 
 char* WireMessage::reserve(std::size_t size) {
   slice_ = grpc::Slice(size);
@@ -33,13 +66,16 @@ absl::Status serialize(const WireMessage& message, grpc::ByteBuffer& bytes) {
 absl::Status unparsable(const WireMessage&) { return unparsable("message"); }
 
 bool parse(grpc::ByteBuffer& bytes, google::protobuf::MessageLite& message) {
-  // Nearly every message lies in one slice: no stream is needed to read it.
+  // Nearly every message lies in one slice; what does not is put together, so that it can be looked at first.
   grpc::Slice slice;
-  if (bytes.TrySingleSlice(&slice).ok()) {
-    return message.ParseFromArray(slice.begin(), static_cast<int>(slice.size()));
-  }
-  grpc::ProtoBufferReader reader(&bytes);
-  return reader.status().ok() && message.ParseFromZeroCopyStream(&reader);
+  if (!bytes.TrySingleSlice(&slice).ok() && !bytes.DumpToSingleSlice(&slice).ok()) return false;
+  const std::string_view whole(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  const auto* described = dynamic_cast<const google::protobuf::Message*>(&message);  // as all of ours are
+  std::size_t fields_left = kFieldsMax;
+  if (whole.size() > kSmallMessageBytes && described != nullptr &&
+      !has_few_fields(WireReader(whole), *described->GetDescriptor(), fields_left))
+    return false;
+  return message.ParseFromArray(whole.data(), static_cast<int>(whole.size()));
 }
 
 absl::Status serialize(const google::protobuf::MessageLite& message, grpc::ByteBuffer& bytes) {

@@ -43,7 +43,7 @@ bool parse(grpc::ByteBuffer& bytes, WireMessage& message);
 absl::Status serialize(const WireMessage& message, grpc::ByteBuffer& bytes);
 absl::Status unparsable(const WireMessage& message);
 
-// False when the bytes are not such a message. What was read up to the bad place stays in `message`.
+// False when the bytes are no such message, or have far more fields than any. What was read before stays in `message`.
 bool parse(grpc::ByteBuffer& bytes, google::protobuf::MessageLite& message);
 
 // Fails with RESPONSE_TOO_LARGE above 2 GiB, which protobuf cannot write.

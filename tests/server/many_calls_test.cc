@@ -12,6 +12,7 @@
 
 using namespace kv;
 using grpc::StatusCode;
+using namespace std::string_literals;
 
 TEST_CASE("delete range: what lies in the range goes, all else stays, and the answer counts") {
   RangeFixture f(FsyncPolicy::kAlways);
@@ -267,4 +268,22 @@ TEST_CASE("delete range: duplicates at once delete every key once, and what is r
   for (std::thread& duplicate : duplicates) duplicate.join();
   CHECK(f.delete_range(range_with_id("key", 'a')).response.deleted() == 300);
   CHECK(f.store.totals().keys == 0);
+}
+
+TEST_CASE("delete range: a large request of more fields than any has is no message, wherever they stand") {
+  KeyValueFixture f;
+  const auto fields = [](int count) {
+    std::string bytes;
+    for (int i = 0; i < count; ++i) bytes += "\x78\x01"s;  // field 15, which does not exist
+    return bytes;
+  };
+  const std::string many = fields(3000);
+  const std::string within_range = "\x0a\xf0\x2e"s + many;  // 6000 bytes
+  const std::string within_group = "\x7b"s + many + "\x7c"s;
+  CHECK(f.raw("DeleteRange", many).reason() == "MESSAGE_INVALID");
+  CHECK(f.raw("DeleteRange", within_range).reason() == "MESSAGE_INVALID");
+  CHECK(f.raw("DeleteRange", within_group).reason() == "MESSAGE_INVALID");
+  CHECK(f.raw("DeleteRange", fields(1)).reason() == "FIELD_INVALID");
+  CHECK(f.raw("DeleteRange", fields(1) + "\x0a\x82\x40\x0a\xff\x3f"s + std::string(8191, 'k')).reason() ==
+        "FIELD_INVALID");
 }
