@@ -21,12 +21,13 @@ struct Goal {
     std::chrono::milliseconds most{};
   };
   std::vector<Latency> latencies;
-  std::optional<std::uint64_t> errors;  // at most
+  std::optional<std::uint64_t> errors;  // at most; none: 1 % of what was answered
 };
 
 absl::StatusOr<Goal> parse_goal(std::string_view text);
 
-// What the run misses, in words; nothing: it meets the goal. A saturated run misses every goal.
+// What the run misses, in words; nothing: it meets the goal. A saturated run misses every goal, and so does
+// one of which nothing was answered well.
 std::optional<std::string> missed(const Goal& goal, const Measurement& run);
 
 // Where to look next for the highest rate that is good: up in doublings from `from` until one is bad, then between the

@@ -148,7 +148,6 @@ void LoadWorker::keep(const Shot& shot, LoadClock::time_point now) {
   // An open loop's time is that of the intention, a closed loop's that of the answer.
   const bool counts = measured(plan_.rate ? shot.intended : now);
   if (!plan_.rate && counts) record_->intended += count;
-  if (counts && now <= end_ + grace(plan_)) record_->in_time += count;
   std::array<std::uint64_t, kLoadKinds> timed{};
   std::uint64_t answered = 0;
   for (std::size_t i = 0; i < shot.operations.size(); ++i) {
@@ -157,6 +156,11 @@ void LoadWorker::keep(const Shot& shot, LoadClock::time_point now) {
     if (answer.status.ok()) ++answered;
     if (operation.kind == LoadKind::kInsert && answer.status.ok()) keys_.inserted();
     if (counts && keep_answer(operation.kind, answer)) ++timed[static_cast<std::size_t>(operation.kind)];
+  }
+  // Whoever gets no work done has not reached a rate, however fast it says so.
+  if (counts && now <= end_ + grace(plan_)) {
+    record_->in_time += answered;
+    record_->failed_in_time += count - answered;
   }
   if (measured(now)) {
     SecondRecord& second = record_->seconds[second_of(now)];

@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kStart{50};  // until every worker's thread is there
 constexpr milliseconds kLook{100};
 constexpr double kBehindMax = 0.01;
+constexpr double kFailedMax = 0.01;
 
 using Workers = std::vector<std::unique_ptr<LoadWorker>>;
 
@@ -47,9 +48,18 @@ double Measurement::achieved_rate() const {
   return static_cast<double>(record.in_time) / std::chrono::duration<double>(duration).count();
 }
 
+double Measurement::answered_rate() const {
+  std::uint64_t answered = 0;
+  for (const SecondRecord& second : record.seconds) answered += second.answered;
+  return static_cast<double>(answered) / std::chrono::duration<double>(duration).count();
+}
+
+bool Measurement::failing() const { return record.total().failed_share() > kFailedMax; }
+
 bool Measurement::saturated() const {
   if (!open) return false;
-  const auto late = static_cast<double>(record.intended - std::min(record.intended, record.in_time));
+  const std::uint64_t over = record.in_time + record.failed_in_time;
+  const auto late = static_cast<double>(record.intended - std::min(record.intended, over));
   return late > kBehindMax * static_cast<double>(record.intended);
 }
 

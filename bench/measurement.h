@@ -35,10 +35,14 @@ struct Measurement {
   std::chrono::microseconds client_cpu{};  // of this process, in the same time
 
   double intended_rate() const;
-  double achieved_rate() const;
+  double achieved_rate() const;  // of what was answered well, in time
+  // Of what was answered well meanwhile, also what the warm-up had left over.
+  double answered_rate() const;
   // An open loop that fell behind its schedule by more than 1 %: its latencies say more of the length of the run than
   // of the server. A closed loop has no schedule.
   bool saturated() const;
+  // More than 1 % of what was answered: the other figures are those of the rest, and of a server that is not well.
+  bool failing() const;
 };
 
 Measurement measure(const LoadPlan& plan, KeySpace& keys, Ledger* ledger, std::optional<pid_t> server,

@@ -20,6 +20,11 @@ void KindRecord::merge(const KindRecord& other) {
   for (const auto& [name, count] : other.errors) errors[name] += count;
 }
 
+double KindRecord::failed_share() const {
+  const std::uint64_t all = answered + failed;
+  return all == 0 ? 0 : static_cast<double>(failed) / static_cast<double>(all);
+}
+
 void SecondRecord::merge(const SecondRecord& other) {
   latency.merge(other.latency);
   answered += other.answered;
@@ -44,6 +49,7 @@ void Record::merge(const Record& other) {
   verify.merge(other.verify);
   intended += other.intended;
   in_time += other.in_time;
+  failed_in_time += other.failed_in_time;
   not_sent += other.not_sent;
 }
 

@@ -27,6 +27,8 @@ struct KindRecord {
   std::map<std::string, std::uint64_t> errors;  // "UNAVAILABLE LOADING", how often
 
   void merge(const KindRecord& other);
+  // Of what was answered at all; 0 when nothing was.
+  double failed_share() const;
 };
 
 struct SecondRecord {
@@ -54,9 +56,10 @@ struct Record {
   std::array<KindRecord, kLoadKinds> kinds;
   std::vector<SecondRecord> seconds;
   VerifyRecord verify;
-  std::uint64_t intended = 0;  // operations of the measured time
-  std::uint64_t in_time = 0;   // of them answered by its end, or a moment after
-  std::uint64_t not_sent = 0;  // of them; the time was over
+  std::uint64_t intended = 0;        // operations of the measured time
+  std::uint64_t in_time = 0;         // of them answered well by its end, or a moment after
+  std::uint64_t failed_in_time = 0;  // of them failed by then: no work done, and nothing that is late either
+  std::uint64_t not_sent = 0;        // of them; the time was over
 
   void merge(const Record& other);
   KindRecord total() const;

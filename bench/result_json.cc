@@ -183,7 +183,9 @@ Json to_json(const RunResult& result) {
   json["workload"] = workload_json(result.options);
   json["intended_rate"] = middle.intended_rate();
   json["achieved_rate"] = middle.achieved_rate();
+  json["answered_rate"] = middle.answered_rate();
   json["saturated"] = result.saturated();
+  json["failed_share"] = middle.record.total().failed_share();
   json["not_sent"] = middle.record.not_sent;
   json["operations"] = operations_json(middle.record);
   json["series"] = series_json(middle.record);

@@ -79,6 +79,12 @@ std::string verdict(const Measurement& run) {
   if (run.saturated()) {
     text += fmt::format("SATURATED: {:.0f} of {:.0f} operations/s were answered in time; no percentiles\n",
                         run.achieved_rate(), run.intended_rate());
+    text += fmt::format("  {:.0f}/s were answered meanwhile, with what was intended before\n", run.answered_rate());
+  }
+  if (run.failing()) {
+    const KindRecord all = run.record.total();
+    text += fmt::format("FAILING: {} of {} operations failed, {:.1f} %; the rate is of the others, {:.0f}/s\n",
+                        all.failed, all.answered + all.failed, 100 * all.failed_share(), run.achieved_rate());
   }
   if (run.server) {
     const ProcessUse& after = run.server->after;

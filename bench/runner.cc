@@ -31,12 +31,17 @@ absl::Status write_files(const RunResult& result, const Ledger& ledger) {
   return status;
 }
 
+// What is worse comes first: a server that answers nothing is not one that is too slow.
 BenchExit verdict(const RunResult& result) {
   if (bad(result.verify())) return BenchExit::kVerifyFailed;
+  for (const Measurement& run : result.runs) {
+    if (run.record.total().answered == 0) return fail(absl::UnavailableError("not one operation was answered"));
+  }
   if (result.saturated()) return BenchExit::kGoalMissed;
   for (const Measurement& run : result.runs) {
-    const KindRecord all = run.record.total();
-    if (all.answered == 0) return fail(absl::UnavailableError("not one operation was answered"));
+    if (!run.failing()) continue;
+    const double share = run.record.total().failed_share();
+    return fail(absl::UnavailableError(fmt::format("{:.1f} % of the operations failed", 100 * share)));
   }
   return BenchExit::kDone;
 }

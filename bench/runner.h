@@ -14,7 +14,7 @@ namespace kv {
 // An interface (docs/bench.md): they do not change.
 enum class BenchExit : int {
   kDone = 0,
-  kFailed = 1,
+  kFailed = 1,  // also: more than 1 % of the operations did
   kUsage = 2,
   kGoalMissed = 3,  // or saturated
   kRegression = 4,

@@ -12,7 +12,8 @@ Measurement run_of(std::chrono::nanoseconds latency, std::uint64_t answered, std
   Measurement run;
   run.duration = 1s;
   run.record.intended = answered + failed + late;
-  run.record.in_time = answered + failed;
+  run.record.in_time = answered;
+  run.record.failed_in_time = failed;
   KindRecord& reads = run.record.kinds[0];
   reads.answered = answered;
   reads.failed = failed;
@@ -40,6 +41,22 @@ TEST_CASE("goal: a run misses it by its latency, its errors, or by being saturat
   CHECK(missed(goal, run_of(1ms, 100, 2)).value() == "2 errors");
   CHECK(missed(goal, run_of(1ms, 98, 0, 2)).value() == "saturated at 98/s");
   CHECK(missed(goal, run_of(1ms, 0, 0)).value() == "nothing was answered");
+}
+
+TEST_CASE("goal: without errors= more than 1 % failed misses it, with errors= only more than that") {
+  const Goal goal = *parse_goal("p99=2ms");
+  CHECK_FALSE(missed(goal, run_of(1ms, 990, 10)).has_value());
+  CHECK(missed(goal, run_of(1ms, 500, 500)).value() == "50.0 % failed");
+  CHECK_FALSE(missed(*parse_goal("p99=2ms,errors=500"), run_of(1ms, 500, 500)).has_value());
+}
+
+TEST_CASE("goal: what failed is not achieved, and fails a run without making it a saturated one") {
+  const Measurement run = run_of(1ms, 50, 50);
+  CHECK(run.intended_rate() == 100);
+  CHECK(run.achieved_rate() == 50);
+  CHECK(run.failing());
+  CHECK_FALSE(run.saturated());
+  CHECK_FALSE(run_of(1ms, 99, 1).failing());
 }
 
 TEST_CASE("goal: a run that answers 99 % of its schedule in time is not saturated, below that it is") {

@@ -55,6 +55,28 @@ TEST_CASE("result: a saturated run says so, and shows no percentiles") {
   CHECK(to_json(result).at("saturated") == true);
 }
 
+TEST_CASE("result: a saturated run says what was answered meanwhile, whenever that was intended") {
+  Measurement run = run_of(100);
+  run.record.in_time = 0;
+  run.record.seconds[0].answered = 70;
+  const RunResult result = result_of({run});
+  const std::string table = table_of(result);
+  CHECK(table.find("SATURATED: 0 of 200 operations/s") != std::string::npos);
+  CHECK(table.find("70/s were answered meanwhile") != std::string::npos);
+  CHECK(to_json(result).at("answered_rate") == 70);
+}
+
+TEST_CASE("result: a run of which more than 1 % failed says so") {
+  Measurement run = run_of();
+  run.record.intended = 200;
+  run.record.failed_in_time = run.record.kinds[0].failed = 100;
+  const RunResult result = result_of({run});
+  CHECK(table_of(result).find("FAILING: 100 of 200 operations failed, 50.0 %") != std::string::npos);
+  CHECK(to_json(result).at("failed_share") == 0.5);
+  CHECK(to_json(result).at("achieved_rate") == 100);
+  CHECK(table_of(result_of({run_of()})).find("FAILING") == std::string::npos);
+}
+
 TEST_CASE("result: what the server did to its log stands beside what its process used, or alone") {
   Measurement run = run_of();
   run.log =

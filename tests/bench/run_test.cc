@@ -8,6 +8,7 @@
 #include "bench/measurement.h"
 #include "bench/null_service.h"
 #include "bench/process_cpu.h"
+#include "bench/runner.h"
 #include "bench/stub_service.h"
 #include "bench/sweep.h"
 #include "rpc/server.h"
@@ -158,10 +159,32 @@ TEST_CASE("run: errors are counted by code and reason, and have no part in the l
   RpcServer server(one_queue(), {&service});
   REQUIRE(server.start().ok());
   LoadPlan plan = short_plan(server.addresses().front(), "get");
-  const KindRecord all = measured(plan).record.total();
+  const Measurement run = measured(plan);
+  const KindRecord all = run.record.total();
   CHECK(all.failed > 0);
+  CHECK(run.record.in_time <= all.answered);
+  CHECK(run.record.failed_in_time > 0);
   CHECK(all.errors.at("RESOURCE_EXHAUSTED OVERLOADED") == all.failed);
   CHECK(all.from_intended.count() == all.answered);
+}
+
+TEST_CASE("run: one of which half failed ends as a failure, and so does one that found nobody") {
+  StubBehaviour behaviour;
+  behaviour.refuse_every = 2;
+  StubService service(behaviour);
+  RpcServer server(one_queue(), {&service});
+  REQUIRE(server.start().ok());
+  RunTexts texts;
+  texts.preset = "get";
+  texts.load = "no";
+  texts.warm_up = "0ms";
+  texts.duration = "100ms";
+  texts.rate = "100";
+  texts.target = server.addresses().front();
+  CHECK(run(resolve(texts).value(), "half") == BenchExit::kFailed);
+  texts.target = "no-such-host.invalid:1";
+  texts.deadline = "2s";  // beyond the end: what is never answered is late as well
+  CHECK(run(resolve(texts).value(), "nobody") == BenchExit::kFailed);
 }
 
 TEST_CASE("run: a server that is not there, or knows no such method, is a run of errors and not a hang") {
