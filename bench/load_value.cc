@@ -54,14 +54,22 @@ std::string verified_value(std::uint64_t key, std::uint64_t sequence, std::size_
   return value;
 }
 
-std::optional<std::string> find_fault(std::string_view value, std::uint64_t key) {
-  if (value.size() < kVerifiedValueBytesMin)
-    return fmt::format("has {} bytes, which no value of ours has", value.size());
+VerifiedValue read_verified(std::string_view value, std::uint64_t key) {
+  VerifiedValue read;
+  if (value.size() < kVerifiedValueBytesMin) {
+    read.fault = fmt::format("has {} bytes, which no value of ours has", value.size());
+    return read;
+  }
   const std::size_t end = value.size() - 8;
-  if (get(value, end) != checksum64(as_bytes(value.substr(0, end)), kSeed)) return "does not match its checksum";
+  if (get(value, end) != checksum64(as_bytes(value.substr(0, end)), kSeed)) {
+    read.fault = "does not match its checksum";
+    return read;
+  }
+  read.ours = true;
+  read.sequence = get(value, 8);
   const std::uint64_t owner = get(value, 0);
-  if (owner != key) return fmt::format("is the value of key number {}", owner);
-  return std::nullopt;
+  if (owner != key) read.fault = fmt::format("is the value of key number {}", owner);
+  return read;
 }
 
 }  // namespace kv

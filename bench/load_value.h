@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -36,7 +35,12 @@ class Filler {
 };
 
 std::string verified_value(std::uint64_t key, std::uint64_t sequence, std::size_t bytes);
-// What is wrong with the value; nothing: it is whole, and of this key.
-std::optional<std::string> find_fault(std::string_view value, std::uint64_t key);
+
+struct VerifiedValue {
+  bool ours = false;           // has our checksum; without, it is damaged, or was never ours
+  std::uint64_t sequence = 0;  // of ours
+  std::string fault;           // empty: it is whole, and of this key
+};
+VerifiedValue read_verified(std::string_view value, std::uint64_t key);
 
 }  // namespace kv

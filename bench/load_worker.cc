@@ -117,7 +117,10 @@ void LoadWorker::fire(LoadClock::time_point intended) {
   shot->operations.reserve(static_cast<std::size_t>(plan_.depth));
   {
     const std::scoped_lock lock(mutex_);
-    for (int i = 0; i < plan_.depth; ++i) shot->operations.push_back(planner_.next());
+    for (int i = 0; i < plan_.depth; ++i) {
+      shot->operations.push_back(planner_.next());
+      shot->operations.back().sequence += plan_.first_sequence;
+    }
   }
   if (ledger_ != nullptr) note_floors(*ledger_, *shot);
   shot->intended = intended;

@@ -35,6 +35,7 @@ struct LoadPlan {
   int threads = 1;
   int depth = 1;  // operations in a shot
   std::uint64_t seed = 1;
+  std::uint64_t first_sequence = 0;  // of verified values: no two runs may write the same
   std::chrono::milliseconds warm_up{5000};
   std::chrono::milliseconds duration{30000};
 };

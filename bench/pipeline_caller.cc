@@ -45,7 +45,7 @@ void read_entry(WireReader entry, const LoadOperation& operation, bool verify, L
     }
   }
   answer.bytes = value.size();
-  if (verify) answer.fault = find_fault(value, operation.key).value_or("");
+  if (verify) answer.value = read_verified(value, operation.key);
 }
 
 absl::Status read_error(WireReader error) {

@@ -35,6 +35,7 @@ void VerifyRecord::merge(const VerifyRecord& other) {
   checked += other.checked;
   wrong += other.wrong;
   missing += other.missing;
+  not_ours += other.not_ours;
   for (const std::string& example : other.examples) note(example);
 }
 

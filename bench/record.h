@@ -44,8 +44,9 @@ struct VerifyRecord {
   static constexpr std::size_t kExamplesMax = 20;
 
   std::uint64_t checked = 0;
-  std::uint64_t wrong = 0;    // damaged, of another key, or older than it may be
-  std::uint64_t missing = 0;  // acknowledged, and not there
+  std::uint64_t wrong = 0;     // damaged, of another key, or of another write than its revision says
+  std::uint64_t missing = 0;   // acknowledged, and not there
+  std::uint64_t not_ours = 0;  // no value of this program, of a key of which this run has nothing acknowledged
   std::vector<std::string> examples;
 
   void merge(const VerifyRecord& other);

@@ -120,8 +120,11 @@ Json workload_json(const RunOptions& options) {
 }
 
 Json verify_json(const VerifyRecord& verify) {
-  return {
-      {"checked", verify.checked}, {"wrong", verify.wrong}, {"missing", verify.missing}, {"examples", verify.examples}};
+  return {{"checked", verify.checked},
+          {"wrong", verify.wrong},
+          {"missing", verify.missing},
+          {"not_ours", verify.not_ours},
+          {"examples", verify.examples}};
 }
 
 }  // namespace

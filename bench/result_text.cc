@@ -114,11 +114,7 @@ std::string repeats(const RunResult& result) {
 
 std::string verify_lines(const RunResult& result) {
   if (!result.options.verify) return "";
-  const VerifyRecord all = result.verify();
-  std::string text =
-      fmt::format("verify: {} answers checked, {} wrong, {} missing\n", all.checked, all.wrong, all.missing);
-  for (const std::string& example : all.examples) text += fmt::format("  {}\n", example);
-  return text;
+  return text_of(result.verify());
 }
 
 }  // namespace
@@ -126,6 +122,16 @@ std::string verify_lines(const RunResult& result) {
 std::string table_of(const RunResult& result) {
   const Measurement& middle = result.middle();
   return head(result) + rows(middle) + verdict(middle) + repeats(result) + verify_lines(result);
+}
+
+std::string text_of(const VerifyRecord& record) {
+  std::string text =
+      fmt::format("verify: {} answers checked, {} wrong, {} missing", record.checked, record.wrong, record.missing);
+  if (record.not_ours != 0)
+    text += fmt::format(", {} not ours, of keys that this run has not written", record.not_ours);
+  text += '\n';
+  for (const std::string& example : record.examples) text += fmt::format("  {}\n", example);
+  return text;
 }
 
 std::string percentiles_of(const Histogram& histogram) {

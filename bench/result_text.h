@@ -16,6 +16,7 @@ namespace kv {
 std::string table_of(const RunResult& result);
 
 // "Value Percentile TotalCount 1/(1-Percentile)", values in microseconds.
+std::string text_of(const VerifyRecord& record);
 std::string percentiles_of(const Histogram& histogram);
 // PREFIX.read.hdr and so on, of the run in the middle.
 absl::Status write_percentiles(const RunResult& result);

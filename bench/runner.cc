@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <random>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -19,6 +20,15 @@ namespace {
 SweepPlan sweep_of(const RunOptions& options, LoadKind kind, std::uint64_t keys) {
   return {options.plan.caller, options.plan.workload.value_bytes, kind, keys, options.plan.seed};
 }
+
+// Where the sequences of this program's runs begin: not where those of an earlier one did whose values are still there.
+std::uint64_t sequences_of_this_program() {
+  constexpr unsigned kBitsOfARun = 40;
+  constexpr std::uint64_t kPrograms = std::uint64_t{1} << 21;  // below the sequences of the load
+  return (1 + std::random_device()() % kPrograms) << kBitsOfARun;
+}
+
+constexpr std::uint64_t kSequencesOfARepeat = std::uint64_t{1} << 34;
 
 bool bad(const VerifyRecord& record) { return record.wrong + record.missing > 0; }
 
@@ -71,9 +81,11 @@ BenchExit run(const RunOptions& options, const std::string& command) {
 
   Progress progress(progress_terminal());
   KeySpace keys(options.plan.workload.keys);
+  const std::uint64_t first_sequence = sequences_of_this_program();
   for (int i = 0; i < options.repeat; ++i) {
     LoadPlan plan = options.plan;
     plan.seed += static_cast<std::uint64_t>(i);  // not the same keys again
+    plan.first_sequence = first_sequence + static_cast<std::uint64_t>(i) * kSequencesOfARepeat;
     result.runs.push_back(measure(plan, keys, noted, options.server_process, progress));
   }
   absl::Status checked;
@@ -100,9 +112,7 @@ BenchExit verify(const std::string& path, const std::string& target) {
   VerifyRecord found;
   Progress progress(progress_terminal());
   const absl::Status checked = run_sweep(plan, &*ledger, found, progress);
-  std::cout << fmt::format("verify: {} answers checked, {} wrong, {} missing\n", found.checked, found.wrong,
-                           found.missing);
-  for (const std::string& example : found.examples) std::cout << "  " << example << '\n';
+  std::cout << text_of(found);
   if (!checked.ok()) return fail(checked);
   return bad(found) ? BenchExit::kVerifyFailed : BenchExit::kDone;
 }

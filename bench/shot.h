@@ -6,10 +6,11 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "bench/load_value.h"
 #include "bench/workload.h"
 
 namespace kv {
@@ -22,7 +23,7 @@ struct LoadAnswer {
   bool missing = false;        // a read of a key that is not there
   std::uint64_t revision = 0;  // of a write: its own; of a read: that of the entry; 0 where the API does not tell
   std::uint64_t bytes = 0;     // of values, either way
-  std::string fault;           // of a value that was verified
+  std::optional<VerifiedValue> value;  // what a verified read found
 };
 
 struct Shot {

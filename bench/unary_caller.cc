@@ -45,7 +45,7 @@ std::string UnaryCaller::key_of(const LoadOperation& operation) const {
 
 void UnaryCaller::take_value(std::string_view value, const LoadOperation& operation, LoadAnswer& answer) const {
   answer.bytes += value.size();
-  if (options_.verify) answer.fault = find_fault(value, operation.key).value_or("");
+  if (options_.verify) answer.value = read_verified(value, operation.key);
 }
 
 Detached UnaryCaller::carry_out(std::unique_ptr<Shot> shot, ShotSink& sink) {
@@ -121,10 +121,11 @@ Task<LoadAnswer> UnaryCaller::write(LoadOperation operation) {
 
 Task<LoadAnswer> UnaryCaller::read_then_write(LoadOperation operation) {
   LoadAnswer read_answer = co_await read(operation);
-  if (!read_answer.status.ok() || !read_answer.fault.empty()) co_return read_answer;
+  if (!read_answer.status.ok()) co_return read_answer;
   LoadAnswer answer = co_await write(operation);
   answer.bytes += read_answer.bytes;
   answer.missing = read_answer.missing;
+  answer.value = std::move(read_answer.value);
   co_return answer;
 }
 

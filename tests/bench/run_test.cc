@@ -266,15 +266,22 @@ TEST_CASE("verify: a server that forgets at its end is found out, key by key") {
   CHECK(found.examples.size() == VerifyRecord::kExamplesMax);
 }
 
-TEST_CASE("verify: a value that another wrote over ours is wrong") {
+TEST_CASE("verify: a value that another wrote over ours is wrong, one that was there before is not ours") {
   ServerOfKeys store("non_persistent");
-  LoadPlan plan = short_plan(store.server.address());
-  VerifyRecord found;
-  REQUIRE(sweep(plan, LoadKind::kUpdate, nullptr, found).ok());  // values that verify nothing
+  const LoadPlan plain = short_plan(store.server.address());  // values that verify nothing
+  LoadPlan plan = plain;
   plan.caller.verify = true;
+  VerifyRecord before;
+  VerifyRecord after;
   Ledger ledger;
-  REQUIRE(sweep(plan, LoadKind::kRead, &ledger, found).ok());
-  CHECK(found.wrong == plan.workload.keys);
+  REQUIRE(sweep(plain, LoadKind::kUpdate, nullptr, before).ok());
+  REQUIRE(sweep(plan, LoadKind::kRead, &ledger, before).ok());
+  CHECK(before.not_ours == plan.workload.keys);
+  CHECK(before.wrong + before.missing == 0);
+  REQUIRE(sweep(plan, LoadKind::kUpdate, &ledger, after).ok());
+  REQUIRE(sweep(plain, LoadKind::kUpdate, nullptr, after).ok());
+  REQUIRE(sweep(plan, LoadKind::kRead, &ledger, after).ok());
+  CHECK(after.wrong == plan.workload.keys);
 }
 
 TEST_CASE("server process: it is found by the address that it serves, and its figures grow with work") {

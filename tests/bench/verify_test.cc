@@ -22,7 +22,7 @@ TEST_CASE("judge: a read that misses what was acknowledged before it began is fo
   Ledger ledger;
   VerifyRecord record;
   Shot before = read_of(3, ledger);
-  ledger.acknowledged(3, 17);
+  ledger.acknowledged(3, 17, 170);
   Shot after = read_of(3, ledger);
   before.answers[0].missing = after.answers[0].missing = true;
   judge(before, ledger, record);
@@ -35,8 +35,8 @@ TEST_CASE("judge: a read that misses what was acknowledged before it began is fo
 
 TEST_CASE("judge: an older revision than the acknowledged one is found, the same and newer ones are right") {
   Ledger ledger;
-  ledger.acknowledged(3, 17);
-  ledger.acknowledged(3, 12);  // acknowledged later, written earlier
+  ledger.acknowledged(3, 17, 170);
+  ledger.acknowledged(3, 12, 120);  // acknowledged later, written earlier
   for (const std::uint64_t revision : {16, 17, 18}) {
     VerifyRecord record;
     Shot shot = read_of(3, ledger);
@@ -45,6 +45,58 @@ TEST_CASE("judge: an older revision than the acknowledged one is found, the same
     CHECK(record.missing == (revision < 17 ? 1 : 0));
     CHECK(record.wrong == 0);
   }
+}
+
+VerifyRecord judged(Ledger& ledger, std::string_view value, std::uint64_t revision) {
+  VerifyRecord record;
+  Shot shot = read_of(3, ledger);
+  shot.answers[0].revision = revision;
+  shot.answers[0].value = read_verified(value, 3);
+  judge(shot, ledger, record);
+  return record;
+}
+
+TEST_CASE("judge: a strange value is not ours while nothing of the key is acknowledged, and wrong after that") {
+  Ledger ledger;
+  const VerifyRecord before = judged(ledger, "somebody's", 5);
+  CHECK(before.not_ours == 1);
+  CHECK(before.wrong + before.missing == 0);
+  CHECK(judged(ledger, verified_value(4, 1, 64), 5).wrong == 1);  // ours, of another key: nobody else did that
+  ledger.acknowledged(3, 17, 170);
+  const VerifyRecord after = judged(ledger, "somebody's", 18);
+  CHECK(after.not_ours == 0);
+  CHECK(after.wrong == 1);
+}
+
+TEST_CASE("judge: what a read-modify-write has read is judged like a read, and its write is acknowledged") {
+  for (const bool known : {false, true}) {
+    Ledger ledger;
+    if (known) ledger.acknowledged(3, 17, 170);
+    VerifyRecord record;
+    Shot shot;
+    shot.operations = {{LoadKind::kReadModifyWrite, 3, 64, 180}};
+    note_floors(ledger, shot);
+    shot.answers.resize(1);
+    shot.answers[0].revision = 18;
+    shot.answers[0].value = read_verified("somebody's", 3);
+    judge(shot, ledger, record);
+    CHECK(record.wrong == (known ? 1 : 0));
+    CHECK(record.not_ours == (known ? 0 : 1));
+    CHECK(ledger.floor(3) == 18);
+  }
+}
+
+TEST_CASE("judge: an older value under a newer revision is found, one whose own revision it is is right") {
+  Ledger ledger;
+  ledger.acknowledged(3, 12, 120);
+  ledger.acknowledged(3, 17, 170);
+  CHECK(judged(ledger, verified_value(3, 170, 64), 17).wrong == 0);
+  CHECK(judged(ledger, verified_value(3, 180, 64), 18).wrong == 0);  // not acknowledged yet
+  CHECK(judged(ledger, verified_value(3, 120, 64), 17).examples.at(0) ==
+        "key number 3: revision 17 has the value of another write than was acknowledged with it");
+  CHECK(judged(ledger, verified_value(3, 120, 64), 18).examples.at(0) ==
+        "key number 3: revision 18 has the value that was acknowledged with revision 12");
+  CHECK(judged(ledger, verified_value(3, 120, 64), 18).wrong == 1);
 }
 
 TEST_CASE("judge: only writes that were answered well are acknowledged") {
@@ -69,8 +121,8 @@ TEST_CASE("ledger: it comes back from its file, and a damaged file is no ledger"
   const std::string path = directory.path() + "/ledger";
   Ledger ledger;
   ledger.key_bytes = 20;
-  ledger.acknowledged(0, 4);
-  ledger.acknowledged(9, 1'000'000'000'000);
+  ledger.acknowledged(0, 4, 40);
+  ledger.acknowledged(9, 1'000'000'000'000, 90);
   REQUIRE(ledger.save(path).ok());
   const auto loaded = Ledger::load(path);
   REQUIRE(loaded.ok());
@@ -79,6 +131,8 @@ TEST_CASE("ledger: it comes back from its file, and a damaged file is no ledger"
   CHECK(loaded->floor(0) == 4);
   CHECK(loaded->floor(5) == 0);
   CHECK(loaded->floor(9) == 1'000'000'000'000);
+  CHECK_FALSE(loaded->contradiction(9, 1'000'000'000'000, 90).has_value());
+  CHECK(loaded->contradiction(9, 1'000'000'000'000, 91).has_value());
 
   std::ifstream file(path);
   std::string text{std::istreambuf_iterator<char>(file), {}};
@@ -112,7 +166,8 @@ TEST_CASE("pipeline answers: values, revisions and errors are read as protobuf w
   REQUIRE(read_answers(response.SerializeAsString(), true, shot));
   CHECK(shot.answers[0].revision == 41);
   CHECK(shot.answers[0].bytes == 64);
-  CHECK(shot.answers[0].fault.empty());
+  CHECK(shot.answers[0].value->fault.empty());
+  CHECK(shot.answers[0].value->sequence == 1);
   CHECK_FALSE(shot.answers[0].missing);
   CHECK(shot.answers[1].revision == 42);
   CHECK(shot.answers[1].bytes == 64);

@@ -168,15 +168,19 @@ TEST_CASE("load value: keys have the width that was asked for, and every number 
 TEST_CASE("load value: a verified value tells damage, another key's value and a strange one") {
   const std::string value = verified_value(7, 99, 100);
   CHECK(value.size() == 100);
-  CHECK_FALSE(find_fault(value, 7).has_value());
-  CHECK(find_fault(value, 8).value() == "is the value of key number 7");
+  CHECK(read_verified(value, 7).fault.empty());
+  CHECK(read_verified(value, 7).ours);
+  CHECK(read_verified(value, 7).sequence == 99);
+  CHECK(read_verified(value, 8).fault == "is the value of key number 7");
+  CHECK(read_verified(value, 8).ours);
   for (std::size_t at = 0; at < value.size(); ++at) {
     std::string damaged = value;
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
-    CHECK(find_fault(damaged, 7).value() == "does not match its checksum");
+    CHECK(read_verified(damaged, 7).fault == "does not match its checksum");
+    CHECK_FALSE(read_verified(damaged, 7).ours);
   }
-  CHECK(find_fault("short", 7).has_value());
-  CHECK(find_fault(std::string(100, 'v'), 7).has_value());
+  CHECK(read_verified("short", 7).fault == "has 5 bytes, which no value of ours has");
+  CHECK_FALSE(read_verified(std::string(100, 'v'), 7).ours);
   CHECK(verified_value(7, 100, 100) != value);
 }
 
