@@ -22,8 +22,12 @@ double LogFigures::mean_group() const {
   return writes == 0 ? 0 : static_cast<double>(records) / static_cast<double>(writes);
 }
 
-LogFigures between(const LogFigures& before, const LogFigures& after) {
-  return {after.fsyncs - before.fsyncs, after.writes - before.writes, after.records - before.records, after.bytes};
+std::optional<LogFigures> between(const LogFigures& before, const LogFigures& after) {
+  if (after.fsyncs < before.fsyncs || after.writes < before.writes || after.records < before.records) {
+    return std::nullopt;
+  }
+  return LogFigures{after.fsyncs - before.fsyncs, after.writes - before.writes, after.records - before.records,
+                    after.bytes};
 }
 
 ServerLog::ServerLog(const CallerOptions& options) {

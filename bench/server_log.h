@@ -24,8 +24,9 @@ struct LogFigures {
   // Records of a write; 0 when there was none.
   double mean_group() const;
 };
-// What happened between the two. `bytes` are those at the end.
-LogFigures between(const LogFigures& before, const LogFigures& after);
+// What happened between the two; `bytes` are those at the end. None when a figure went back: another server answers
+// there, or the same one was started again, and nobody knows what the first one did.
+std::optional<LogFigures> between(const LogFigures& before, const LogFigures& after);
 
 class ServerLog {
  public:

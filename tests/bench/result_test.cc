@@ -91,6 +91,16 @@ TEST_CASE("result: what the server did to its log stands beside what its process
   CHECK(to_json(result_of({run_of()})).at("server_delta").is_null());
 }
 
+TEST_CASE("result: what a server that was started again did to its log is left out") {
+  Measurement run = run_of();
+  run.log = between({.fsyncs = 10, .writes = 20, .records = 30}, {.fsyncs = 15, .writes = 19, .records = 31});
+  CHECK_FALSE(run.log.has_value());
+  CHECK_FALSE(between({.fsyncs = 10}, {.fsyncs = 9}).has_value());
+  CHECK_FALSE(between({.records = 10}, {.records = 9}).has_value());
+  CHECK(to_json(result_of({run})).at("server_delta").is_null());
+  CHECK(table_of(result_of({run})).find("syncs") == std::string::npos);
+}
+
 TEST_CASE("result: the JSON holds what the run needs to be repeated, its latencies in microseconds, and its buckets") {
   const Json json = to_json(result_of({run_of()}));
   for (const char* name : {"schema", "label", "time", "command", "client", "server", "workload", "intended_rate",
