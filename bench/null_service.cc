@@ -1,6 +1,9 @@
 #include "bench/null_service.h"
 
+#include <cstring>
 #include <string>
+
+#include "rpc/message.h"
 
 namespace kv {
 namespace {
@@ -15,10 +18,20 @@ Answer<kvstore::GetResponse> answer_old_get(Call&, kvstore::GetRequest&) {
 
 Answer<google::protobuf::Empty> answer_old_set(Call&, kvstore::SetRequest&) { return google::protobuf::Empty(); }
 
-Answer<kvstore::v1::GetResponse> answer_get(Call&, kvstore::v1::GetRequest&) { return null_get_response(); }
-Answer<kvstore::v1::SetResponse> answer_set(Call&, kvstore::v1::SetRequest&) { return null_set_response(); }
+// Reads nothing of the request, and copies the answer's bytes.
+struct FixedAnswer {
+  const std::string* bytes;
+  Answer<WireMessage> operator()(Call&, WireMessage&) const {
+    WireMessage answer;
+    std::memcpy(answer.reserve(bytes->size()) - bytes->size(), bytes->data(), bytes->size());
+    return answer;
+  }
+};
 
 }  // namespace
+
+NullKeyValueService::NullKeyValueService()
+    : get_(null_get_response().SerializeAsString()), set_(null_set_response().SerializeAsString()) {}
 
 kvstore::v1::GetResponse null_get_response() {
   kvstore::v1::GetResponse response;
@@ -48,12 +61,10 @@ void NullService::listen(Reactor& reactor) {
 }
 
 void NullKeyValueService::listen(Reactor& reactor) {
-  using kvstore::v1::GetRequest;
-  using kvstore::v1::GetResponse;
-  using kvstore::v1::SetRequest;
-  using kvstore::v1::SetResponse;
-  serve_unary<GetRequest, GetResponse>(reactor, "kvstore.v1.KeyValueService/Get", raw_, &Raw::RequestGet, answer_get);
-  serve_unary<SetRequest, SetResponse>(reactor, "kvstore.v1.KeyValueService/Set", raw_, &Raw::RequestSet, answer_set);
+  serve_unary<WireMessage, WireMessage, Raw>(reactor, "kvstore.v1.KeyValueService/Get", raw_, &Raw::RequestGet,
+                                             FixedAnswer{&get_});
+  serve_unary<WireMessage, WireMessage, Raw>(reactor, "kvstore.v1.KeyValueService/Set", raw_, &Raw::RequestSet,
+                                             FixedAnswer{&set_});
   serve_messages<Raw>(reactor, "kvstore.v1.KeyValueService/Pipeline", raw_, &Raw::RequestPipeline, StreamBounds(),
                       NullPipeline::Handler{&pipeline_});
 }

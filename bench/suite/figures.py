@@ -17,6 +17,11 @@ def ratio(above, below):
     return spread([a / b for a, b in zip(above, below, strict=True) if b] or [math.nan])
 
 
+def in_turn(things, number):
+    """In their order in even rounds, from the back in odd ones: what drifts hits all of them alike."""
+    return list(things) if number % 2 == 0 else list(reversed(things))
+
+
 def text(found, digits=2):
     return f"{found['median']:.{digits}f} ({found['least']:.{digits}f} to {found['most']:.{digits}f})"
 

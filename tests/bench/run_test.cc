@@ -3,6 +3,8 @@
 #include <thread>
 
 #include <catch2/catch.hpp>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <unistd.h>
 
 #include "bench/measurement.h"
@@ -95,6 +97,39 @@ TEST_CASE("run: the empty server answers each operation of a pipeline with what 
   CHECK(all.answered > 0);
   CHECK(all.failed == 0);
   CHECK(all.missing == 0);
+}
+
+TEST_CASE("run: the empty server answers unary calls with an entry and a revision, whatever their bytes are") {
+  NullKeyValueService service;
+  RpcServer server({}, {&service});
+  REQUIRE(server.start().ok());
+  LoadPlan plan = short_plan(server.addresses().front(), "mixed");
+  const KindRecord all = measured(plan).record.total();
+  CHECK(all.answered > 0);
+  CHECK(all.failed == 0);
+  CHECK(all.missing == 0);
+  CHECK(all.bytes == 64 * all.answered);
+
+  // Who parsed a request would refuse this one.
+  const auto channel = grpc::CreateChannel(server.addresses().front(), grpc::InsecureChannelCredentials());
+  grpc::GenericStub stub(channel);
+  grpc::Slice slice("\xff\xff");
+  grpc::ByteBuffer request(&slice, 1);
+  grpc::ByteBuffer answer;
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  grpc::Status status;
+  const auto call = stub.PrepareUnaryCall(&context, "/kvstore.v1.KeyValueService/Get", request, &queue);
+  call->StartCall();
+  call->Finish(&answer, &status, nullptr);
+  void* tag = nullptr;
+  bool good = false;
+  REQUIRE(queue.Next(&tag, &good));
+  CHECK(status.ok());
+  kvstore::v1::GetResponse response;
+  CHECK(parse(answer, response));
+  CHECK(response.entry().value().size() == 64);
+  CHECK(response.revision() == 1);
 }
 
 TEST_CASE("run: the syncs of a durable server, and the writes that shared them, are counted") {

@@ -18,6 +18,7 @@ BOUND_SECONDS = 120
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(SOURCE / "bench"))
 
+import suite_figures  # noqa: E402
 from suite import main, targets  # noqa: E402
 
 
@@ -97,6 +98,7 @@ def what_is_ended_leaves_nothing(folder):
 
 with tempfile.TemporaryDirectory(prefix="bench-", dir=BUILD) as made:
     place = Path(made)
+    suite_figures.everything()
     (place / "programs").mkdir()
     every_part_says_something(place / "bench")
     a_part_that_fails_takes_nothing_from_the_others(place / "bench", place / "programs")

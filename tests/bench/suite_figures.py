@@ -1,0 +1,66 @@
+"""What ./dev bench makes of runs, on runs that are made up: the order in which it asks, and what it says of what it hears.
+
+Called by suite.py.
+"""
+import contextlib
+import types
+
+from suite import compare, figures
+
+
+def check(good, what):
+    if not good:
+        raise AssertionError(what)
+
+
+class Server(contextlib.nullcontext):
+    """One that does nothing, by name."""
+
+    def __init__(self, name, resident=()):
+        super().__init__(self)
+        self.name, self.resident, self.seconds_to_serve, self.pid = name, iter(resident), 1.0, 0
+
+    def resident_bytes(self):
+        return next(self.resident)
+
+
+class World:
+    """A machine, its load generator and its sizes, which write down who was asked for what."""
+
+    def __init__(self, rounds=2, answers=None, **sizes):
+        self.asked = []
+        self.machine = self.bench = self
+        self.answers = answers
+        self.size = types.SimpleNamespace(rounds=rounds, unary_keys=10, **sizes)
+
+    def ours(self, *_, **__):
+        return Server("ours")
+
+    def null(self, *_, **__):
+        return Server("empty")
+
+    def load(self, server, keys, *_):
+        pass
+
+    def run(self, server, *words, **_):
+        self.asked.append((server.name, words))
+        return self.answers.pop(0) if self.answers else {"cpu": 1.0, "rate": 1.0, "p50": 1.0}
+
+
+class Page:
+    """A part that keeps nothing."""
+
+    def __getattr__(self, _):
+        return lambda *_: None
+
+
+def what_is_compared_is_asked_in_turn_and_in_turn_first():
+    check(figures.in_turn("abc", 0) == ["a", "b", "c"] and figures.in_turn("abc", 1) == ["c", "b", "a"], "the order does not turn")
+    world = World(rounds=2)
+    compare.null(world, Page())
+    order = [name for name, _ in world.asked[:4]]
+    check(order == ["empty", "ours", "ours", "empty"], f"asked {order}")
+
+
+def everything():
+    what_is_compared_is_asked_in_turn_and_in_turn_first()
