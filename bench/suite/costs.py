@@ -9,15 +9,17 @@ GIB = 1 << 30
 
 
 def memory(run, part):
-    part.section("Memory, the time to load, and the pause of a snapshot", "Keys of 16 bytes, values of 64. Memory is resident memory "
-                 "beyond that of the server without keys, for each key; of Redis what it says it uses. With an expiry: the store alone "
+    part.section("Memory, the time to load, and the pause of a snapshot", "Keys of 16 bytes, values of 64. Memory is what the keys "
+                 "after the first 2,000 added, for each of them, so that what connections and the first calls take once is no key's: "
+                 "resident memory; of Redis what it says it uses, in the same way. With an expiry: the store alone "
                  "(`kvstore_store_bench`), with the server's allocator. Loading is the time from the start of the process until it "
-                 "serves, from a snapshot after a clean stop (Redis: from its RDB file), with the file in the page cache. The pause "
+                 "serves, from a snapshot after a clean stop (Redis: from its RDB file), with the file in the page cache; the two "
+                 "start in turn, round by round. The pause "
                  "is how long writers wait at a fork: the first one, then the later ones, with writes between them (Redis: "
                  "latest_fork_usec), for each GiB of resident memory.")
     sizes, loads, pauses = [], [], []
     for keys in run.size.memory_keys:
-        ours, theirs = ours_at(run, keys), redis_at(run, keys)
+        ours, theirs = both_at(run, keys)
         bare, expiring, seconds = store_at(run, keys)
         name = figures.count(keys)
         part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "expiring": expiring, "bare seconds": seconds})
@@ -41,13 +43,34 @@ def memory(run, part):
               [(f"{row[0]} keys", (row[1], row[4])) for row in sizes], ("kvstore", "Redis"))
 
 
-def ours_at(run, keys):
-    data = run.machine.folder()
-    flags = ("--snapshot-interval", "1d")
-    with run.machine.ours("snapshot", data, flags) as server:
-        empty = server.resident_bytes()
-        run.bench.load(server, keys)
-        full = server.resident_bytes()
+FIRST_KEYS = 2000
+FLAGS = ("--snapshot-interval", "1d")
+
+
+def both_at(run, keys):
+    """Ours and Redis: bytes a key, pauses, memory; and times to load what each has left, in turn."""
+    data, theirs_data = run.machine.folder(), run.machine.folder()
+    ours, theirs = ours_at(run, keys, data), redis_at(run, keys, theirs_data)
+    starts = ((ours, lambda: run.machine.ours("snapshot", data, FLAGS)), (theirs, lambda: run.machine.redis(data=theirs_data)))
+    for number in range(run.size.loads):
+        for found, start in figures.in_turn(starts, number):
+            with start() as server:
+                found["load"].append(server.seconds_to_serve)
+    return ours, theirs
+
+
+def each_key(fill, used, keys):
+    """Bytes that a key takes: those of the first ones are not counted, nor is what came with them once."""
+    first = min(FIRST_KEYS, keys // 2)
+    fill(first)
+    before = used()
+    fill(keys)
+    return (used() - before) / (keys - first)
+
+
+def ours_at(run, keys, data):
+    with run.machine.ours("snapshot", data, FLAGS) as server:
+        size = each_key(lambda count: run.bench.load(server, count), server.resident_bytes, keys)
         for _ in range(run.size.snapshots):
             # Writes in between, so that the next fork finds pages that were copied.
             run.bench.run(server, *SET, "--closed", 16, "--keys", keys, "--load", "no")
@@ -56,36 +79,23 @@ def ours_at(run, keys):
         gib = server.resident_bytes() / GIB
     if len(micros) < run.size.snapshots:
         raise RuntimeError(f"{run.size.snapshots} snapshots, and the log tells of {len(micros)} pauses")
-    times = []
-    for _ in range(run.size.loads):
-        with run.machine.ours("snapshot", data, flags) as server:
-            times.append(server.seconds_to_serve)
-    return {"bytes": (full - empty) / keys, "load": times, "pauses": [each / 1000 for each in micros[:run.size.snapshots]],
-            "gib": gib}
+    return {"bytes": size, "load": [], "pauses": [each / 1000 for each in micros[:run.size.snapshots]], "gib": gib}
 
 
-def redis_at(run, keys):
-    data = run.machine.folder()
-
+def redis_at(run, keys, data):
     def info(server, name):
         return int(re.search(rf"^{name}:(\d+)", redis_cli(run.machine, server, "INFO"), re.M).group(1))
 
     pauses = []
     with run.machine.redis(data=data) as server:
-        empty = info(server, "used_memory")
-        fill_redis(run.machine, server, keys)
-        used = info(server, "used_memory")
+        size = each_key(lambda count: fill_redis(run.machine, server, count), lambda: info(server, "used_memory"), keys)
         for _ in range(2):
             redis_cli(run.machine, server, "BGSAVE")
             while info(server, "rdb_bgsave_in_progress"):
                 time.sleep(0.02)  # It tells nobody.
             pauses.append(info(server, "latest_fork_usec") / 1000)
         gib = server.resident_bytes() / GIB
-    times = []
-    for _ in range(run.size.loads):
-        with run.machine.redis(data=data) as server:
-            times.append(server.seconds_to_serve)
-    return {"bytes": (used - empty) / keys, "load": times, "pauses": pauses, "gib": gib}
+    return {"bytes": size, "load": [], "pauses": pauses, "gib": gib}
 
 
 def store_at(run, keys):

@@ -5,7 +5,7 @@ Called by suite.py.
 import contextlib
 import types
 
-from suite import compare, figures
+from suite import compare, costs, figures
 
 
 def check(good, what):
@@ -62,5 +62,38 @@ def what_is_compared_is_asked_in_turn_and_in_turn_first():
     check(order == ["empty", "ours", "ours", "empty"], f"asked {order}")
 
 
+def what_is_there_once_is_no_key_s_memory():
+    used = {"bytes": 0}
+
+    def fill(keys):
+        used["bytes"] = 1_000_000 + 100 * keys  # buffers, whoever fills
+
+    check(costs.each_key(fill, lambda: used["bytes"], 10_000) == 100, "buffers count as keys' memory")
+    check(costs.each_key(fill, lambda: used["bytes"], 1000) == 100, "few keys cannot be measured")
+
+
+def files_are_loaded_in_turn():
+    order = []
+
+    def start(name):
+        order.append(name)
+        return Server(name)
+
+    world = World(loads=2)
+    world.folder = lambda: "folder"
+    world.ours = lambda *_, **__: start("ours")
+    world.redis = lambda **_: start("redis")
+    real = costs.ours_at, costs.redis_at
+    costs.ours_at = costs.redis_at = lambda *_: {"load": []}
+    try:
+        ours, theirs = costs.both_at(world, 10)
+    finally:
+        costs.ours_at, costs.redis_at = real
+    check(order == ["ours", "redis", "redis", "ours"], f"loaded {order}")
+    check(len(ours["load"]) == len(theirs["load"]) == 2, "a load is lost")
+
+
 def everything():
     what_is_compared_is_asked_in_turn_and_in_turn_first()
+    what_is_there_once_is_no_key_s_memory()
+    files_are_loaded_in_turn()
