@@ -6,35 +6,47 @@ from .processes import Unavailable
 
 LARGEST = 5
 STARTS_IN = 0.7  # seconds, in which perf and the load have both begun
-LOADS = (("get", "unary Get", ("--closed", 64, *GET)), ("set", "unary Set", ("--closed", 64, *SET)),
+LOADS = (("old get", "Get of the old service", ("--closed", 64, "--api", "legacy", *GET)),
+         ("old set", "Set of the old service", ("--closed", 64, "--api", "legacy", *SET)),
+         ("get", "unary Get", ("--closed", 64, *GET)), ("set", "unary Set", ("--closed", 64, *SET)),
          ("pipeline 16", "pipeline, messages of 16", (*MIXED, "--api", "pipeline", "--pipeline-depth", 16, "--closed", 16)),
          ("pipeline 128", "pipeline, messages of 128", (*MIXED, "--api", "pipeline", "--pipeline-depth", 128, "--closed", 16)))
 
 
 def profile(run, part):
     part.section("Where the server's time goes", "Nothing on disk, closed loop, sampled by `perf record -e cpu-clock`. A function is "
-                 "the server's own when it is compiled from this tree; the rest is gRPC, the allocator, the kernel. What the "
-                 "compiler put into its caller counts for the caller.")
+                 "the server's own when its name, arguments of templates included, is in this tree's namespace `kv`. The whole "
+                 "program is every function that is in the server's file: also the messages that protobuf generated, and what of "
+                 "gRPC, protobuf, Abseil and the C++ library is templates or inline and stands there by itself; they are not counted as its own, because their "
+                 "text is not this tree's, and may be work that this tree's code asks for. The rest is in libraries (gRPC, protobuf, the allocator, "
+                 "libc) and the kernel. What the compiler put into its caller counts for the caller.")
     keys = min(run.size.redis_keys, 100 * run.size.unary_keys)
-    rows, shares = [], {}
+    rows, shares, programs = [], {}, {}
     with run.machine.ours() as server:
         may_look(run, server)
         run.bench.load(server, keys)
         for key, name, words in LOADS:
             found = sampled(run, server, (*words, "--keys", keys, "--load", "no"))
-            own = [(share, symbol) for share, symbol, ours in found if ours]
-            total = sum(share for share, *_ in found)
-            if not total:
-                raise RuntimeError("perf report tells of no samples")
-            shares[key] = 100 * sum(share for share, _ in own) / total
-            largest = "<br>".join(f"{share:.1f} % `{symbol}`" for share, symbol in sorted(own, reverse=True)[:LARGEST])
-            rows.append((name, f"{shares[key]:.0f} %", largest))
+            shares[key], programs[key], largest = summed(found)
+            rows.append((name, f"{shares[key]:.0f} %", f"{programs[key]:.0f} %",
+                         "<br>".join(f"{share:.1f} % `{symbol}`" for share, symbol in largest)))
     part.keep("shares", shares)
-    part.table(("load", "its own functions", f"the {LARGEST} largest"), rows)
+    part.keep("programs", programs)
+    part.table(("load", "its own functions", "the whole program", f"the {LARGEST} largest of its own"), rows)
+
+
+def summed(found):
+    """Of all time, in percent: its own functions, the whole program; and the largest of its own."""
+    total = sum(share for share, *_ in found)
+    if not total:
+        raise RuntimeError("perf report tells of no samples")
+    own = [(100 * share / total, symbol) for share, symbol, program, ours in found if program and ours]
+    program = sum(100 * share / total for share, _, program, _ in found if program)
+    return sum(share for share, _ in own), program, sorted(own, reverse=True)[:LARGEST]
 
 
 def sampled(run, server, words):
-    """Share of the time, symbol, and whether it is the server's own."""
+    """Of each function, as functions_of() has it."""
     data = run.machine.folder() / "perf.data"
     seconds = max(0.3, run.size.seconds)
     started = run.bench.start(server, *words, seconds=seconds + STARTS_IN)
@@ -45,11 +57,16 @@ def sampled(run, server, words):
         run.bench.finish(started)
     text = run.machine.output("perf", "report", "-q", "-i", str(data), "--stdio", "--no-children", "-g", "none", "--sort",
                               "dso,symbol", "--percent-limit", "0")
+    return functions_of(text)
+
+
+def functions_of(text):
+    """Share of the time, symbol, whether it is in the server's file, and whether its name is of this tree."""
     found = []
     for line in text.splitlines():
         if parts := re.match(r"\s*([\d.]+)%\s+(\S+)\s+\[.\]\s+(.*?)(?:\s{2,}.*)?$", line):
             share, library, symbol = parts.groups()
-            found.append((float(share), short(symbol), library == "kvstore_server" and "kv::" in symbol))
+            found.append((float(share), short(symbol), library == "kvstore_server", re.search(r"\bkv::", symbol) is not None))
     return found
 
 

@@ -48,5 +48,9 @@ def rows(parts):
 
 def beside(name, limit, parts):
     """What the same run says beside it: also how much of the server's time its own functions take, where that was seen."""
-    share = parts.get("profile", {}).get("data", {}).get("shares", {}).get(name)
-    return "; ".join(each for each in (limit, f"own functions: {share:.0f} % of the server's time" if share else "") if each)
+    seen = parts.get("profile", {}).get("data", {})
+    share, program = seen.get("shares", {}).get(name), seen.get("programs", {}).get(name)
+    own = f"own functions: {share:.0f} % of the server's time" if share else ""
+    if own and program:
+        own += f", the whole program {program:.0f} %"
+    return "; ".join(each for each in (limit, own) if each)

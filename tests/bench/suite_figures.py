@@ -5,7 +5,7 @@ Called by suite.py.
 import contextlib
 import types
 
-from suite import compare, costs, figures
+from suite import compare, costs, figures, profile, targets
 
 
 def check(good, what):
@@ -93,7 +93,25 @@ def files_are_loaded_in_turn():
     check(len(ours["load"]) == len(theirs["load"]) == 2, "a load is lost")
 
 
+def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
+    found = profile.functions_of("""
+    40.00%  libgrpc.so.29   [.] grpc_core::poll(int)
+    20.00%  kvstore_server  [.] kv::Engine::get(std::string_view)
+    10.00%  kvstore_server  [.] std::vector<kv::Shard>::at(unsigned long)
+     5.00%  kvstore_server  [.] google::protobuf::Arena::Create<kvstore::v1::Entry>
+    25.00%  [kernel.kallsyms]  [k] tcp_sendmsg
+""")
+    own, program, largest = profile.summed(found)
+    check(round(own) == 30 and round(program) == 35, f"its own {own}, the program {program}")
+    check([symbol for _, symbol in largest] == ["kv::Engine::get", "std::vector<kv::Shard>::at"], f"largest: {largest}")
+    names = {name for name, *_ in profile.LOADS}
+    check({"get", "set", "old get", "old set"} <= names, f"no load of a call that has a target: {names}")
+    beside = targets.beside("get", "limit", {"profile": {"data": {"shares": {"get": own}, "programs": {"get": program}}}})
+    check(beside == "limit; own functions: 30 % of the server's time, the whole program 35 %", beside)
+
+
 def everything():
     what_is_compared_is_asked_in_turn_and_in_turn_first()
     what_is_there_once_is_no_key_s_memory()
     files_are_loaded_in_turn()
+    a_profile_tells_its_own_functions_from_the_rest_of_the_program()
