@@ -37,7 +37,7 @@ void show_until(LoadClock::time_point until, LoadClock::time_point begin, const 
 
 double ServerUse::cpu_each() const {
   if (operations == 0) return 0;
-  return static_cast<double>((after.cpu - before.cpu).count()) / static_cast<double>(operations);
+  return std::chrono::duration<double, std::micro>(after.cpu - before.cpu).count() / static_cast<double>(operations);
 }
 
 double Measurement::intended_rate() const {
@@ -98,7 +98,7 @@ Measurement measure(const LoadPlan& plan, KeySpace& keys, Ledger* ledger, std::o
     result.server = ServerUse{*before, *after, answered_after - answered_before};
   }
   if (log_before && log_after) result.log = between(*log_before, *log_after);
-  if (own_before.ok() && own_after.ok()) result.client_cpu = *own_after - *own_before;
+  if (own_before.ok() && own_after.ok()) result.client_cpu = own_after->time - own_before->time;
   return result;
 }
 

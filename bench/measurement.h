@@ -31,8 +31,8 @@ struct Measurement {
   std::chrono::nanoseconds duration{};
   bool open = true;
   std::optional<ServerUse> server;
-  std::optional<LogFigures> log;           // what the server did to it meanwhile
-  std::chrono::microseconds client_cpu{};  // of this process, in the same time
+  std::optional<LogFigures> log;          // what the server did to it meanwhile
+  std::chrono::nanoseconds client_cpu{};  // of this process, in the same time
 
   double intended_rate() const;
   double achieved_rate() const;  // of what was answered well, in time

@@ -72,6 +72,7 @@ Json server_delta_json(const Measurement& run) {
     delta["operations"] = use.operations;
     delta["cpu_seconds"] = std::chrono::duration<double>(use.after.cpu - use.before.cpu).count();
     delta["cpu_us_per_operation"] = use.cpu_each();
+    delta["cpu_in_ticks"] = use.after.cpu_in_ticks;
     delta["memory_bytes"] = use.after.memory_bytes;
     delta["memory_peak_bytes"] = use.after.memory_peak_bytes;
     delta["written_bytes"] = use.after.written_bytes - use.before.written_bytes;

@@ -90,8 +90,9 @@ std::string verdict(const Measurement& run) {
     const ProcessUse& after = run.server->after;
     const double cores =
         std::chrono::duration<double>(after.cpu - run.server->before.cpu) / std::chrono::duration<double>(run.duration);
-    text += fmt::format("server: {:.2f} us of CPU an operation, {:.2f} cores; {:.1f} MiB resident\n",
-                        run.server->cpu_each(), cores, static_cast<double>(after.memory_bytes) / 1048576);
+    text += fmt::format("server: {:.2f} us of CPU an operation, {:.2f} cores{}; {:.1f} MiB resident\n",
+                        run.server->cpu_each(), cores, after.cpu_in_ticks ? " (counted in ticks of 10 ms)" : "",
+                        static_cast<double>(after.memory_bytes) / 1048576);
   }
   if (run.log && run.log->writes != 0) {
     text += fmt::format("log: {} syncs, {:.1f} records a write\n", run.log->fsyncs, run.log->mean_group());

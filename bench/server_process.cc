@@ -110,7 +110,8 @@ absl::StatusOr<ProcessUse> use_of(pid_t process) {
   ProcessUse use;
   const auto cpu = process_cpu(process);
   if (!cpu.ok()) return cpu.status();
-  use.cpu = *cpu;
+  use.cpu = cpu->time;
+  use.cpu_in_ticks = cpu->in_ticks;
   const std::string folder = fmt::format("/proc/{}/", process);
   use.memory_bytes = figure(folder + "status", "VmRSS:") * 1024;
   use.memory_peak_bytes = figure(folder + "status", "VmHWM:") * 1024;

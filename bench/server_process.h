@@ -21,7 +21,8 @@ namespace kv {
 std::optional<pid_t> process_behind(const std::string& target);
 
 struct ProcessUse {
-  std::chrono::microseconds cpu{};
+  std::chrono::nanoseconds cpu{};
+  bool cpu_in_ticks = false;            // 10 ms each
   std::uint64_t memory_bytes = 0;       // resident
   std::uint64_t memory_peak_bytes = 0;  // since its start
   std::uint64_t written_bytes = 0;      // to files and sockets; 0 where the kernel does not tell

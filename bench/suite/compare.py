@@ -1,4 +1,6 @@
 """Ours beside an empty server, and beside itself without a disk."""
+import contextlib
+
 from . import figures
 from .loads import GET, SET
 
@@ -34,6 +36,9 @@ def null(run, part):
 KINDS = (("nothing on disk", "non_persistent", ()), ("SNAPSHOT", "snapshot", ()),
          ("AOF, fsync never", "aof", ("--fsync", "never")), ("AOF, fsync interval", "aof", ("--fsync", "interval")),
          ("AOF, fsync always", "aof", ("--fsync", "always")), ("HYBRID, fsync always", "hybrid", ("--fsync", "always")))
+# What the empty server has beside it.
+EMPTY = (("empty server", lambda machine: contextlib.nullcontext()),
+         ("empty server beside a disk at work", lambda machine: machine.syncing()))
 
 
 def durable(run, part):
@@ -48,14 +53,14 @@ def durable(run, part):
         rates.setdefault(name, []).append(found["rate"])
         cpus.setdefault(name, []).append(found["cpu"])
 
-    for _ in range(run.size.rounds):
-        for name, mode, flags in KINDS:
+    for number in range(run.size.rounds):
+        for name, mode, flags in figures.in_turn(KINDS, number):
             with run.machine.ours(mode, flags=flags) as server:
                 once(name, server)
         with run.machine.null() as server:
-            once("empty server", server, "--load", "no")
-            with run.machine.syncing():
-                once("empty server beside a disk at work", server, "--load", "no")
+            for name, beside in figures.in_turn(EMPTY, number):
+                with beside(run.machine):
+                    once(name, server, "--load", "no")
     rows = []
     for name in rates:
         below = rates["empty server" if name.startswith("empty") else "nothing on disk"]
@@ -78,10 +83,11 @@ def alone(run, part):
     one = (*SET, "--closed", 1, "--channels", 1, "--keys", min(1000, run.size.unary_keys))
     bare, call, write = [], [], []
     with run.machine.ours("aof", flags=("--fsync", "always")) as durable_, run.machine.ours() as memory:
-        for _ in range(run.size.rounds):
-            bare.append(run.machine.bare_sync_micros())
-            call.append(run.bench.run(memory, *one)["p50"])
-            write.append(run.bench.run(durable_, *one)["p50"])
+        asked = ((bare, run.machine.bare_sync_micros), (call, lambda: run.bench.run(memory, *one)["p50"]),
+                 (write, lambda: run.bench.run(durable_, *one)["p50"]))
+        for number in range(run.size.rounds):
+            for found, ask in figures.in_turn(asked, number):
+                found.append(ask())
     ratio = figures.ratio(write, [b + c for b, c in zip(bare, call)])
     part.keep("alone", {"bare": bare, "call": call, "write": write})
     part.table(("bare write and fdatasync", "a Set without them", "a durable Set", "of the sum"),
@@ -100,8 +106,8 @@ def etcd(run, part):
         for name, preset in (("write", SET), ("read", GET)):
             for in_flight in (1, 64, 256):
                 found = {theirs: [], ours: []}
-                for _ in range(run.size.rounds):
-                    for server, api in ((theirs, "etcd"), (ours, "unary")):
+                for number in range(run.size.rounds):
+                    for server, api in figures.in_turn(((theirs, "etcd"), (ours, "unary")), number):
                         found[server].append(run.bench.run(server, *preset, "--api", api, "--closed", in_flight, "--channels",
                                                            min(4, in_flight), "--keys", keys, "--load", "no")["rate"])
                 ratio = figures.ratio(found[ours], found[theirs])

@@ -51,7 +51,7 @@ def redis(run, part):
 
 
 def one_depth(run, ours, theirs, empty, depth):
-    found = {"ours": [], "redis": [], "lean": [], "null": [], "ours cpu": [], "redis cpu": [], "lean cpu": []}
+    found = {"ours": [], "redis": [], "lean": [], "null": [], "ours cpu": [], "redis cpu": [], "lean cpu": [], "null cpu": []}
     keys = run.size.redis_keys
     connections, words = shape(depth)
     benchmark = RedisBenchmark(run.machine, theirs, keys, depth, connections, run.size.seconds / 2)
@@ -60,14 +60,18 @@ def one_depth(run, ours, theirs, empty, depth):
         found[name].append(rate)
         found[f"{name} cpu"].append(cpu)
 
-    for _ in range(run.size.rounds):
-        result = run.bench.run(ours, *MIXED, "--keys", keys, "--load", "no", *words)
-        note("ours", result["rate"], result["cpu"])
-        note("redis", *benchmark.run())
-        note("lean", *redis_load(run.machine, theirs, "run", "--keys", keys, "--depth", depth, "--connections", connections,
-                                 "--seconds", run.size.seconds))
-        if empty:
-            found["null"].append(run.bench.run(empty, *MIXED, "--keys", keys, "--load", "no", *words)["rate"])
+    def with_bench(name, server):
+        result = run.bench.run(server, *MIXED, "--keys", keys, "--load", "no", *words)
+        note(name, result["rate"], result["cpu"])
+
+    asked = [lambda: with_bench("ours", ours), lambda: note("redis", *benchmark.run()),
+             lambda: note("lean", *redis_load(run.machine, theirs, "run", "--keys", keys, "--depth", depth, "--connections",
+                                              connections, "--seconds", run.size.seconds))]
+    if empty:
+        asked.append(lambda: with_bench("null", empty))
+    for number in range(run.size.rounds):
+        for ask in figures.in_turn(asked, number):
+            ask()
     return found
 
 

@@ -91,6 +91,16 @@ TEST_CASE("result: what the server did to its log stands beside what its process
   CHECK(to_json(result_of({run_of()})).at("server_delta").is_null());
 }
 
+TEST_CASE("result: CPU time that was counted in ticks says so") {
+  Measurement run = run_of();
+  run.server = ServerUse{{}, {.cpu = 1500us}, 1000};
+  CHECK(run.server->cpu_each() == Approx(1.5));
+  CHECK(table_of(result_of({run})).find("ticks") == std::string::npos);
+  CHECK(to_json(result_of({run})).at("server_delta").at("cpu_in_ticks") == false);
+  run.server->after.cpu_in_ticks = true;
+  CHECK(table_of(result_of({run})).find("counted in ticks of 10 ms") != std::string::npos);
+}
+
 TEST_CASE("result: what a server that was started again did to its log is left out") {
   Measurement run = run_of();
   run.log = between({.fsyncs = 10, .writes = 20, .records = 30}, {.fsyncs = 15, .writes = 19, .records = 31});

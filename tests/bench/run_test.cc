@@ -331,12 +331,24 @@ TEST_CASE("server process: it is found by the address that it serves, and its fi
 
   const auto before = process_cpu(getpid());
   REQUIRE(before.ok());
-  // Work until the kernel's tick has been charged: what is awaited is the figure itself.
-  while (process_cpu(getpid()).value() == *before) {
-  }
-  CHECK(process_cpu(getpid()).value() > *before);
+  CHECK_FALSE(before->in_ticks);
+  // Less than a tick of work is seen: what is awaited is the figure itself.
+  std::chrono::nanoseconds later = before->time;
+  while (later == before->time) later = process_cpu(getpid()).value().time;
+  CHECK(later > before->time);
+  CHECK(later < before->time + 10ms);
+  CHECK_FALSE(process_cpu(store.server.pid()).value().in_ticks);
+  CHECK(use->cpu_in_ticks == false);
+
+  const auto coarse = process_cpu_in_ticks(getpid());
+  REQUIRE(coarse.ok());
+  CHECK(coarse->in_ticks);
+  CHECK(coarse->time.count() % 1'000'000 == 0);
+  CHECK(coarse->time <= process_cpu(getpid()).value().time + 20ms);
   constexpr pid_t kNobody = 0x7fffffff;
   CHECK(process_cpu(kNobody).status().code() == absl::StatusCode::kNotFound);
+  CHECK(process_cpu(0).status().code() == absl::StatusCode::kNotFound);
+  CHECK(process_cpu_in_ticks(kNobody).status().code() == absl::StatusCode::kNotFound);
 }
 
 }  // namespace
