@@ -1,4 +1,5 @@
 """Latency: against the offered rate, and of writes while the server does other work."""
+import contextlib
 import subprocess
 import time
 
@@ -10,14 +11,15 @@ DURABLE = ("--fsync", "always", "--snapshot-interval", "1d")
 
 def latency(run, part):
     part.section("Latency against the offered rate", "Open loop, Poisson arrivals, unary, half Get, half Set. Rates are shares of what "
-                 "a closed loop of 64 reaches on the same server. A run that fell behind its schedule is marked and has no "
+                 "a closed loop of 64 reaches on the same server (the median of three runs). A run that fell behind its schedule is marked and has no "
                  "percentiles. Load generator and server share the machine.")
     keys = 10 * run.size.unary_keys
     rows, curves = [], []
     for name, mode, flags in (("nothing on disk", "non_persistent", ()), ("AOF, fsync always", "aof", ("--fsync", "always"))):
         points = []
         with run.machine.ours(mode, flags=flags) as server:
-            most = run.bench.run(server, *MIXED, "--closed", 64, "--keys", keys)["rate"]
+            run.bench.load(server, keys)
+            most = saturation(run, server, *MIXED, "--keys", keys)
             for share in run.size.shares:
                 found = run.bench.run(server, *MIXED, "--rate", f"{share * most:.0f}", "--keys", keys, "--load", "no")
                 good = not found["saturated"]
@@ -35,9 +37,11 @@ def latency(run, part):
 
 
 def disturbed(run, part):
-    part.section("Writes during other work", "Set in an open loop at half of what a closed loop of 64 reaches, unary, HYBRID with fsync "
+    part.section("Writes during other work", "Set in an open loop at half of what a closed loop of 64 reaches (the median of three "
+                 "runs), unary, HYBRID with fsync "
                  "always, while the other work is done over and over for all of the measured time; runs alternate with undisturbed "
-                 "ones. Latencies of the writes, medians of the rounds; the longest one bounds every pause of the server. The last "
+                 "ones. Latencies of the writes, medians of the rounds that were not saturated, and how many were; "
+                 "the longest one bounds every pause of the server. The last "
                  "line is the limit of this machine: another process that only computes, at the lowest priority, which is "
                  "what a snapshot's child is beside its fork.")
     keys = run.size.disturbed_keys
@@ -50,34 +54,49 @@ def disturbed(run, part):
     found = {name: [] for name in (*works, "a computing process")}
     with machine.ours("hybrid", flags=DURABLE) as server:
         run.bench.load(server, keys)
-        most = run.bench.run(server, *SET, "--keys", keys, "--closed", 64, "--load", "no")["rate"]
+        most = saturation(run, server, *SET, "--keys", keys)
         words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
-        for _ in range(run.size.disturbed_rounds):
-            for name, work in works.items():
-                found[name].append(while_running(run, server, words, work))
-            with machine.computing():
-                found["a computing process"].append(while_running(run, server, words, None))
+        for number in range(run.size.disturbed_rounds):
+            for name in figures.in_turn(tuple(found), number):
+                with machine.computing() if name == "a computing process" else contextlib.nullcontext():
+                    found[name].append(while_running(run, server, words, works.get(name)))
     rows, bars, ratios = [], [], {}
     for name, runs in found.items():
         part.keep(name, runs)
-        times = sum(each["times"] for each in runs)
-        if any(each["saturated"] for each in runs):
-            rows.append((name, times, "saturated", "", ""))
-            continue
-        p99, longest = (figures.median([each[figure] for each in runs]) for figure in ("p99", "max"))
-        ratio = ""
-        if not any(each["saturated"] for each in found["nothing"]):
-            ratios[name] = figures.ratio([each["p99"] for each in runs], [each["p99"] for each in found["nothing"]])
-            ratio = figures.text(ratios[name])
-        rows.append((name, times, figures.micros(p99), ratio, figures.micros(longest)))
-        bars.append((name.replace("mode switches, HYBRID and AOF", "mode switches"), (p99 / 1000, longest / 1000)))
-    part.table(("other work", "times", "p99", "of p99 without", "longest"), rows)
-    if "snapshots" in ratios:
-        beside = ratios.get("a computing process")
-        part.target("p99", ratios["snapshots"], f"beside a process that only computes: {figures.text(beside)}" if beside else "")
+        p99, longest, ratios[name], behind = summary(runs, found["nothing"])
+        ratio = figures.text(ratios[name]) if ratios[name] else ""
+        rows.append((name, sum(each["times"] for each in runs), figures.micros(p99) if p99 else "", ratio,
+                     figures.micros(longest) if longest else "", behind))
+        if p99:
+            bars.append((name.replace("mode switches, HYBRID and AOF", "mode switches"), (p99 / 1000, longest / 1000)))
+    part.table(("other work", "times", "p99", "of p99 without", "longest", ""), rows)
+    if ratios["snapshots"]:
+        beside = ratios["a computing process"]
+        limit = f"beside a process that only computes: {figures.text(beside)}" if beside else ""
+        behind = next(row[-1] for row in rows if row[0] == "snapshots")
+        part.target("p99", ratios["snapshots"], "; ".join(each for each in (limit, behind) if each))
     if bars:
         part.bars("disturbed", f"Set at half of saturation, {figures.count(keys)} keys, during other work", "ms", bars,
                   ("p99", "longest"))
+
+
+SATURATIONS = 3  # runs, of which the median is taken: rates of all others are shares of it
+
+
+def saturation(run, server, *words):
+    """What a closed loop of 64 reaches, with the keys that are there."""
+    return figures.median([run.bench.run(server, *words, "--closed", 64, "--load", "no")["rate"] for _ in range(SATURATIONS)])
+
+
+def summary(runs, undisturbed):
+    """p99 and the longest of the rounds that kept their schedule; the ratio of p99 to that of the undisturbed run of the same
+    round, of those rounds in which both did; and what is to be said of the others."""
+    kept = [each for each in runs if not each["saturated"]]
+    pairs = [(one["p99"], other["p99"]) for one, other in zip(runs, undisturbed, strict=True)
+             if not one["saturated"] and not other["saturated"]]
+    behind = f"{len(runs) - len(kept)} of {len(runs)} saturated" if len(kept) < len(runs) else ""
+    p99, longest = (figures.median([each[figure] for each in kept]) if kept else None for figure in ("p99", "max"))
+    return p99, longest, figures.ratio(*zip(*pairs)) if pairs else None, behind
 
 
 def switch(machine, server):

@@ -5,7 +5,7 @@ Called by suite.py.
 import contextlib
 import types
 
-from suite import compare, costs, figures, profile, targets
+from suite import compare, costs, figures, pauses, profile, targets
 
 
 def check(good, what):
@@ -110,8 +110,27 @@ def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
     check(beside == "limit; own functions: 30 % of the server's time, the whole program 35 %", beside)
 
 
+def a_saturated_round_takes_nothing_from_the_others():
+    def round_of(p99, saturated=False):
+        return {"p99": p99, "max": 2 * p99, "saturated": saturated}
+
+    undisturbed = [round_of(10), round_of(1, True), round_of(20), round_of(10)]
+    runs = [round_of(30), round_of(40), round_of(10**9, True), round_of(50)]
+    p99, longest, ratio, behind = pauses.summary(runs, undisturbed)
+    check((p99, longest, behind) == (40, 80, "1 of 4 saturated"), f"{p99}, {longest}, {behind}")
+    check((ratio["least"], ratio["most"]) == (3, 5), f"{ratio}: of rounds in which either was saturated")
+    check(pauses.summary([round_of(1, True)], [round_of(1)]) == (None, None, None, "1 of 1 saturated"), "all are saturated")
+
+
+def saturation_is_the_median_of_three():
+    world = World(answers=[{"rate": 1}, {"rate": 900}, {"rate": 800}])
+    check(pauses.saturation(world, Server("ours")) == 800, "one run decides")
+
+
 def everything():
     what_is_compared_is_asked_in_turn_and_in_turn_first()
     what_is_there_once_is_no_key_s_memory()
     files_are_loaded_in_turn()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
+    a_saturated_round_takes_nothing_from_the_others()
+    saturation_is_the_median_of_three()
