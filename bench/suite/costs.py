@@ -110,7 +110,8 @@ def store_at(run, keys):
 def against(run, part):
     part.section("What an operation costs, against what it works on", "Server CPU of an operation in microseconds, nothing on disk, half "
                  "Get and half Set. One thing changes at a time; the rest is values of 64 bytes, 4 connections, 64 calls in flight "
-                 "(pipeline: 16 messages of 128).")
+                 "(pipeline: 16 messages of 128); against connections as many calls in flight as the most connections, whatever their "
+                 "number.")
     pipeline = ("--api", "pipeline", "--pipeline-depth", 128, "--closed", 16)
     unary = ("--api", "unary", "--closed", 64)
     log = ("set logscale x", "set yrange [0:*]")
@@ -146,8 +147,8 @@ def against(run, part):
     for connections in run.size.curve_connections:
         with run.machine.ours() as server:
             run.bench.load(server, run.size.unary_keys)
-            points.append((connections, cost(run, server, *MIXED, "--closed", max(64, connections), "--channels", connections,
-                                             "--keys", run.size.unary_keys)))
+            points.append((connections, cost(run, server, *MIXED, "--closed", max(run.size.curve_connections), "--channels",
+                                             connections, "--keys", run.size.unary_keys)))
         rows.append((connections, f"{points[-1][1]:.2f}"))
     part.keep("connections", points)
     part.table(("connections", "unary, us"), rows)

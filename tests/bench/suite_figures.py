@@ -127,6 +127,14 @@ def saturation_is_the_median_of_three():
     check(pauses.saturation(world, Server("ours")) == 800, "one run decides")
 
 
+def connections_change_and_calls_in_flight_do_not():
+    world = World(curve_keys=(), curve_values=(), curve_connections=(1, 10, 1000), curve_rounds=1)
+    costs.against(world, Page())
+    closed = {words[words.index("--closed") + 1] for _, words in world.asked}
+    channels = [words[words.index("--channels") + 1] for _, words in world.asked]
+    check(closed == {1000} and channels == [1, 10, 1000], f"{closed} in flight over {channels}")
+
+
 def everything():
     what_is_compared_is_asked_in_turn_and_in_turn_first()
     what_is_there_once_is_no_key_s_memory()
@@ -134,3 +142,4 @@ def everything():
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
     a_saturated_round_takes_nothing_from_the_others()
     saturation_is_the_median_of_three()
+    connections_change_and_calls_in_flight_do_not()
