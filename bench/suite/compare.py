@@ -29,6 +29,7 @@ def null(run, part):
             part.keep(f"{api} {name}", {"empty": cpu[empty], "ours": cpu[ours]})
             rows.append((f"{name}, {'the old service' if api == 'legacy' else 'kvstore.v1'}",
                          figures.text(figures.spread(cpu[empty])), figures.text(figures.spread(cpu[ours])), figures.text(ratio)))
+            part.ratio(f"{api} {name}, of the empty server", ratio)
             part.target(target, ratio, f"empty server: {figures.median(cpu[empty]):.2f} us")
     part.table(("call", "empty server, us", "ours, us", "ratio"), rows)
 
@@ -64,8 +65,9 @@ def durable(run, part):
     rows = []
     for name in rates:
         below = rates["empty server" if name.startswith("empty") else "nothing on disk"]
-        rows.append((name, figures.count(figures.median(rates[name])), f"{figures.median(cpus[name]):.2f}",
-                     figures.text(figures.ratio(rates[name], below))))
+        ratio = figures.ratio(rates[name], below)
+        part.ratio(f"{name}, of that without a disk", ratio)
+        rows.append((name, figures.count(figures.median(rates[name])), f"{figures.median(cpus[name]):.2f}", figures.text(ratio)))
     part.keep("rates", rates)
     part.keep("cpu", cpus)
     part.table(("mode", "Set/s", "CPU, us", "of that without a disk"), rows)
@@ -89,6 +91,7 @@ def alone(run, part):
             for found, ask in figures.in_turn(asked, number):
                 found.append(ask())
     ratio = figures.ratio(write, [b + c for b, c in zip(bare, call)])
+    part.ratio("durable Set, of write and call", ratio)
     part.keep("alone", {"bare": bare, "call": call, "write": write})
     part.table(("bare write and fdatasync", "a Set without them", "a durable Set", "of the sum"),
                [(*(figures.text(figures.spread(each), 0) for each in (bare, call, write)), figures.text(ratio))])
@@ -111,6 +114,7 @@ def etcd(run, part):
                         found[server].append(run.bench.run(server, *preset, "--api", api, "--closed", in_flight, "--channels",
                                                            min(4, in_flight), "--keys", keys, "--load", "no")["rate"])
                 ratio = figures.ratio(found[ours], found[theirs])
+                part.ratio(f"{name}, {in_flight} in flight, of etcd", ratio)
                 part.keep(f"{name} {in_flight}", {"etcd": found[theirs], "ours": found[ours]})
                 rows.append((name, in_flight, figures.count(figures.median(found[theirs])),
                              figures.count(figures.median(found[ours])), figures.text(ratio)))

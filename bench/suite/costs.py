@@ -25,6 +25,8 @@ def memory(run, part):
         part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "expiring": expiring, "bare seconds": seconds})
         sizes.append((name, f"{ours['bytes']:.0f}", f"{bare:.0f}", f"{expiring:.0f}", f"{theirs['bytes']:.0f}"))
         load = figures.ratio(ours["load"], theirs["load"])
+        part.ratio(f"load of {name} keys, of Redis", load)
+        part.ratio(f"bytes of {name} keys, of Redis", figures.ratio([ours["bytes"]], [theirs["bytes"]]))
         loads.append((name, *(f"{figures.text(figures.spread(each['load']))} s" for each in (ours, theirs)), figures.text(load)))
         later = figures.spread(ours["pauses"][1:])
         pauses.append((name, f"{ours['gib']:.2f}", f"{ours['pauses'][0]:.2f}", figures.text(later),

@@ -14,7 +14,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import compare, costs, pauses, profile, redis, sizes
+from . import compare, costs, pauses, profile, redis, repeat, sizes
 from .loads import Bench
 from .processes import Machine, Unavailable
 from .report import Part, Report
@@ -87,6 +87,8 @@ def arguments_of(arguments):
     options.add_argument("--record", action="store_true", help="put report and charts into docs/")
     options.add_argument("--programs", type=Path, help="the build folder; build/release")
     options.add_argument("--folder", type=Path, help="for data, finds and report; build/bench")
+    options.add_argument("--compare", nargs=2, type=Path, metavar=("A", "B"), help="measure nothing: two folders of earlier runs; "
+                         "exit 1 when a ratio of theirs differs by more than 15 %%")
     given = options.parse_args(arguments)
     given.names = given.only.split(",") if given.only else list(PARTS)
     if unknown := [name for name in given.names if name not in PARTS]:
@@ -123,6 +125,8 @@ def finish_up(number, _):
 
 def main(root, arguments):
     given = arguments_of(arguments)
+    if given.compare:
+        return repeat.compare(*given.compare)
     signal.signal(signal.SIGTERM, finish_up)
     folder = (given.folder or root / "build/bench").resolve()
     folder.mkdir(parents=True, exist_ok=True)

@@ -65,6 +65,8 @@ def disturbed(run, part):
         part.keep(name, runs)
         p99, longest, ratios[name], behind = summary(runs, found["nothing"])
         ratio = figures.text(ratios[name]) if ratios[name] else ""
+        if ratios[name] and name != "nothing":
+            part.ratio(f"p99 during {name}, of that without", ratios[name])
         rows.append((name, sum(each["times"] for each in runs), figures.micros(p99) if p99 else "", ratio,
                      figures.micros(longest) if longest else "", behind))
         if p99:

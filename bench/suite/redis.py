@@ -35,6 +35,8 @@ def redis(run, part):
                 part.keep(f"{persistence} {depth}", found)
                 ratio = figures.ratio(found["ours"], found["redis"])
                 lean = figures.ratio(found["ours"], found["lean"])
+                part.ratio(f"{name}, depth {depth}, of redis-benchmark", ratio)
+                part.ratio(f"{name}, depth {depth}, of the lean client", lean)
                 middle = {key: figures.median(values) for key, values in found.items() if values}
                 rows.append((name, depth, figures.count(middle["redis"]), figures.count(middle["lean"]),
                              figures.count(middle["ours"]), figures.text(ratio), figures.text(lean),

@@ -18,7 +18,7 @@ class Part:
     """What one part found so far."""
 
     def __init__(self, name):
-        self.found = {"name": name, "lines": [], "targets": {}, "charts": {}, "data": {}, "error": None, "skipped": None}
+        self.found = {"name": name, "lines": [], "targets": {}, "ratios": {}, "charts": {}, "data": {}, "error": None, "skipped": None}
 
     def section(self, title, text):
         self.found["lines"] += ["", f"## {title}", "", text, ""]
@@ -29,6 +29,10 @@ class Part:
     def target(self, name, found, limit):
         """One of targets.TARGETS: median, least and most; and what of it is not ours, where something says that."""
         self.found["targets"][name] = {**found, "limit": limit}
+
+    def ratio(self, name, found):
+        """What a second run is to find again, within the bound of repeat.py: median, least and most."""
+        self.found["ratios"][name] = found
 
     def keep(self, name, data):
         self.found["data"][name] = data

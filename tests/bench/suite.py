@@ -65,6 +65,9 @@ def every_part_says_something(folder):
         check(f"(`--only {name}`" in page and (there or skipped), f"{name} says nothing")
         check(not skipped or not there or name == "profile", f"{name} was skipped")  # A kernel may not let perf look.
     check("| met |" in page or "| missed |" in page, "no target was measured")
+    done = subprocess.run([sys.executable, "-B", str(SOURCE / "scripts/bench"), "--compare", str(folder), str(folder)],
+                          capture_output=True, text=True, timeout=BOUND_SECONDS)
+    check(" ratios, " in done.stdout and not done.stdout.startswith("0 "), f"no ratio was kept: {done.stdout}{done.stderr}")
     if shutil.which("gnuplot"):
         for chart in page.split("](charts/")[1:]:
             check((folder / "charts" / chart.split(")")[0]).stat().st_size > 1000, f"chart {chart[:30]} is empty")
@@ -98,7 +101,7 @@ def what_is_ended_leaves_nothing(folder):
 
 with tempfile.TemporaryDirectory(prefix="bench-", dir=BUILD) as made:
     place = Path(made)
-    suite_figures.everything()
+    suite_figures.everything(place / "compared", SOURCE / "scripts/bench")
     (place / "programs").mkdir()
     every_part_says_something(place / "bench")
     a_part_that_fails_takes_nothing_from_the_others(place / "bench", place / "programs")

@@ -3,6 +3,10 @@
 Called by suite.py.
 """
 import contextlib
+import json
+import math
+import subprocess
+import sys
 import types
 
 from suite import compare, costs, figures, pauses, profile, targets
@@ -135,7 +139,37 @@ def connections_change_and_calls_in_flight_do_not():
     check(closed == {1000} and channels == [1, 10, 1000], f"{closed} in flight over {channels}")
 
 
-def everything():
+def two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program):
+    def made(name, parts):
+        (folder / name / "parts").mkdir(parents=True)
+        for part, ratios in parts.items():
+            ratios = {key: {"median": median, "least": 0, "most": 9} for key, median in ratios.items()}
+            (folder / name / "parts" / f"{part}.json").write_text(json.dumps({"name": part, "ratios": ratios}))
+
+    def compared(a, b):
+        done = subprocess.run([sys.executable, "-B", str(program), "--compare", str(folder / a), str(folder / b)],
+                              capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    made("a", {"null": {"get": 1.0, "set": 2.0}, "redis": {"pipeline": 3.0}})
+    made("near", {"null": {"get": 1.14, "set": 1.8}, "redis": {"pipeline": 3.0}})
+    made("far", {"null": {"get": 1.0, "set": 1.7}, "redis": {"pipeline": math.nan}})
+    made("part", {"null": {"get": 1.0}})
+    made("other", {"etcd": {"write": 1.0}})
+    code, said = compared("a", "near")
+    check(code == 0 and "3 ratios, 0 of them" in said, f"{code}: {said}")
+    for a, b in (("a", "far"), ("far", "a")):
+        code, said = compared(a, b)
+        check(code == 1 and "null: set" in said and "18 % apart" in said, f"{code}: {said}")
+        check("redis: pipeline" in said and "null: get" not in said, said)
+    code, said = compared("a", "part")
+    check(code == 0 and "null: set: only in one" in said and "1 ratios" in said, f"{code}: {said}")
+    for nothing in ("other", "no-such-run"):
+        code, said = compared("a", nothing)
+        check(code == 1 and "no ratio in common" in said, f"{code}: {said}")
+
+
+def everything(folder, program):
     what_is_compared_is_asked_in_turn_and_in_turn_first()
     what_is_there_once_is_no_key_s_memory()
     files_are_loaded_in_turn()
@@ -143,3 +177,4 @@ def everything():
     a_saturated_round_takes_nothing_from_the_others()
     saturation_is_the_median_of_three()
     connections_change_and_calls_in_flight_do_not()
+    two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program)
