@@ -23,11 +23,11 @@ double LogFigures::mean_group() const {
 }
 
 std::optional<LogFigures> between(const LogFigures& before, const LogFigures& after) {
-  if (after.fsyncs < before.fsyncs || after.writes < before.writes || after.records < before.records) {
-    return std::nullopt;
-  }
+  // Of one that was started again so long ago that it has counted further than the first one only the start tells.
+  const bool back = after.fsyncs < before.fsyncs || after.writes < before.writes || after.records < before.records;
+  if (back || after.started != before.started) return std::nullopt;
   return LogFigures{after.fsyncs - before.fsyncs, after.writes - before.writes, after.records - before.records,
-                    after.bytes};
+                    after.bytes, after.started};
 }
 
 ServerLog::ServerLog(const CallerOptions& options) {
@@ -46,9 +46,12 @@ std::optional<LogFigures> ServerLog::ask() {
   options.timeout = kPatience;
   const auto stats = wait(client_->call(methods::kGetStats, kvstore::v1::GetStatsRequest(), options));
   if (!stats.ok() || !stats->counters().contains("kvstore_log_fsyncs_total")) return std::nullopt;
-  return LogFigures{
-      figure(stats->counters(), "kvstore_log_fsyncs_total"), figure(stats->counters(), "kvstore_log_group_size_count"),
-      figure(stats->gauges(), "kvstore_log_group_size_sum"), figure(stats->gauges(), "kvstore_log_bytes")};
+  const auto status = wait(client_->call(methods::kGetStatus, kvstore::v1::GetStatusRequest(), options));
+  if (!status.ok()) return std::nullopt;
+  return LogFigures{figure(stats->counters(), "kvstore_log_fsyncs_total"),
+                    figure(stats->counters(), "kvstore_log_group_size_count"),
+                    figure(stats->gauges(), "kvstore_log_group_size_sum"), figure(stats->gauges(), "kvstore_log_bytes"),
+                    status->start_time().seconds() * 1'000'000'000 + status->start_time().nanos()};
 }
 
 }  // namespace kv

@@ -20,12 +20,13 @@ struct LogFigures {
   std::uint64_t writes = 0;   // of the file
   std::uint64_t records = 0;  // in them: changes and transactions
   std::uint64_t bytes = 0;    // that a restart would read
+  std::int64_t started = 0;   // since when it counts: its start in nanoseconds of Unix
 
   // Records of a write; 0 when there was none.
   double mean_group() const;
 };
-// What happened between the two; `bytes` are those at the end. None when a figure went back: another server answers
-// there, or the same one was started again, and nobody knows what the first one did.
+// What happened between the two; `bytes` are those at the end. None when another server answers there by now, or
+// the same one was started again: nobody knows what the first one did in the end.
 std::optional<LogFigures> between(const LogFigures& before, const LogFigures& after);
 
 class ServerLog {

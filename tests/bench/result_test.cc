@@ -107,6 +107,7 @@ TEST_CASE("result: what a server that was started again did to its log is left o
   CHECK_FALSE(run.log.has_value());
   CHECK_FALSE(between({.fsyncs = 10}, {.fsyncs = 9}).has_value());
   CHECK_FALSE(between({.records = 10}, {.records = 9}).has_value());
+  CHECK_FALSE(between({.fsyncs = 1, .started = 5}, {.fsyncs = 2, .started = 6}).has_value());
   CHECK(to_json(result_of({run})).at("server_delta").is_null());
   CHECK(table_of(result_of({run})).find("syncs") == std::string::npos);
 }

@@ -142,6 +142,22 @@ TEST_CASE("run: the syncs of a durable server, and the writes that shared them, 
   CHECK(run.log->mean_group() >= 1);
 }
 
+TEST_CASE("run: the log of a server that was started again is another one, however far that has counted") {
+  ServerOfKeys store("aof");
+  const LoadPlan first = short_plan(store.server.address(), "set");
+  const auto before = ServerLog(first.caller).ask();
+  store.server.kill();
+  store.server.start();
+  const LoadPlan second = short_plan(store.server.address(), "set");
+  REQUIRE(measured(second).record.total().answered > 0);
+  const auto after = ServerLog(second.caller).ask();
+  REQUIRE(before.has_value());
+  REQUIRE(after.has_value());
+  CHECK(after->fsyncs > before->fsyncs);
+  CHECK(between(*before, *before).has_value());
+  CHECK_FALSE(between(*before, *after).has_value());
+}
+
 TEST_CASE("run: an open loop sends what its schedule says, whatever becomes of it") {
   NullKeyValueService service;
   RpcServer server({}, {&service});
