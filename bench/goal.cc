@@ -55,9 +55,9 @@ absl::StatusOr<Goal> parse_goal(std::string_view text) {
 }
 
 std::optional<std::string> missed(const Goal& goal, const Measurement& run) {
-  const KindRecord all = run.record.total();
-  if (all.answered == 0) return "nothing was answered";
+  if (run.answered_nothing()) return "nothing was answered";
   if (run.saturated()) return fmt::format("saturated at {:.0f}/s", run.achieved_rate());
+  const KindRecord all = run.record.total();
   if (!goal.errors && run.failing()) return fmt::format("{:.1f} % failed", 100 * all.failed_share());
   if (goal.errors && all.failed > *goal.errors) return fmt::format("{} errors", all.failed);
   for (const Goal::Latency& each : goal.latencies) {

@@ -54,6 +54,8 @@ double Measurement::answered_rate() const {
   return static_cast<double>(answered) / std::chrono::duration<double>(duration).count();
 }
 
+bool Measurement::answered_nothing() const { return record.total().answered == 0 && answered_rate() == 0; }
+
 bool Measurement::failing() const { return record.total().failed_share() > kFailedMax; }
 
 bool Measurement::saturated() const {

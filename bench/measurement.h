@@ -41,6 +41,9 @@ struct Measurement {
   // An open loop that fell behind its schedule by more than 1 %: its latencies say more of the length of the run than
   // of the server. A closed loop has no schedule.
   bool saturated() const;
+  // Neither of what was intended in the measured time nor, in it, of what was intended before: nobody is there. A
+  // server that is still at the warm-up is saturated.
+  bool answered_nothing() const;
   // More than 1 % of what was answered: the other figures are those of the rest, and of a server that is not well.
   bool failing() const;
 };

@@ -45,7 +45,7 @@ absl::Status write_files(const RunResult& result, const Ledger& ledger) {
 BenchExit verdict(const RunResult& result) {
   if (bad(result.verify())) return BenchExit::kVerifyFailed;
   for (const Measurement& run : result.runs) {
-    if (run.record.total().answered == 0) return fail(absl::UnavailableError("not one operation was answered"));
+    if (run.answered_nothing()) return fail(absl::UnavailableError("not one operation was answered"));
   }
   if (result.saturated()) return BenchExit::kGoalMissed;
   for (const Measurement& run : result.runs) {

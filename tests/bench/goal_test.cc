@@ -41,6 +41,12 @@ TEST_CASE("goal: a run misses it by its latency, its errors, or by being saturat
   CHECK(missed(goal, run_of(1ms, 100, 2)).value() == "2 errors");
   CHECK(missed(goal, run_of(1ms, 98, 0, 2)).value() == "saturated at 98/s");
   CHECK(missed(goal, run_of(1ms, 0, 0)).value() == "nothing was answered");
+  CHECK(missed(goal, run_of(1ms, 0, 0, 100)).value() == "nothing was answered");
+  Measurement at_the_warm_up = run_of(1ms, 0, 0, 100);
+  at_the_warm_up.record.seconds.resize(1);
+  at_the_warm_up.record.seconds[0].answered = 50;
+  CHECK_FALSE(at_the_warm_up.answered_nothing());
+  CHECK(missed(goal, at_the_warm_up).value() == "saturated at 0/s");
 }
 
 TEST_CASE("goal: without errors= more than 1 % failed misses it, with errors= only more than that") {

@@ -238,6 +238,25 @@ TEST_CASE("run: one of which half failed ends as a failure, and so does one that
   CHECK(run(resolve(texts).value(), "nobody") == BenchExit::kFailed);
 }
 
+TEST_CASE("run: a server that never comes to what is measured, because the warm-up left so much, is saturated") {
+  StubBehaviour behaviour;
+  behaviour.work = 2ms;
+  StubService service(behaviour);
+  RpcServer server(one_queue(), {&service});
+  REQUIRE(server.start().ok());
+  RunTexts texts;
+  texts.preset = "get";
+  texts.load = "no";
+  texts.warm_up = "300ms";
+  texts.duration = "200ms";
+  texts.rate = "20k";
+  texts.channels = 1;
+  texts.deadline = "60s";
+  texts.in_flight = 1000;  // 2 s of work at least
+  texts.target = server.addresses().front();
+  CHECK(run(resolve(texts).value(), "behind") == BenchExit::kGoalMissed);
+}
+
 TEST_CASE("run: a server that is not there, or knows no such method, is a run of errors and not a hang") {
   RpcServer server({}, {});
   REQUIRE(server.start().ok());
