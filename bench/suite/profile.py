@@ -17,9 +17,9 @@ def profile(run, part):
     part.section("Where the server's time goes", "Nothing on disk, closed loop, sampled by `perf record -e cpu-clock`. A function is "
                  "the server's own when its name, arguments of templates included, is in this tree's namespace `kv`. The whole "
                  "program is every function that is in the server's file: also the messages that protobuf generated, and what of "
-                 "gRPC, protobuf, Abseil and the C++ library is templates or inline and stands there by itself; they are not counted as its own, because their "
-                 "text is not this tree's, and may be work that this tree's code asks for. The rest is in libraries (gRPC, protobuf, the allocator, "
-                 "libc) and the kernel. What the compiler put into its caller counts for the caller.")
+                 "gRPC, protobuf, Abseil and the C++ library is templates or inline and stands there by itself; they are not counted "
+                 "as its own, because their text is not this tree's, and may be work that this tree's code asks for. The rest is in "
+                 "libraries (gRPC, protobuf, the allocator, libc) and the kernel. What the compiler put into its caller counts for the caller.")
     keys = min(run.size.redis_keys, 100 * run.size.unary_keys)
     rows, shares, programs = [], {}, {}
     with run.machine.ours() as server:
