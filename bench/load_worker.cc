@@ -39,7 +39,7 @@ LoadWorker::LoadWorker(const LoadPlan& plan, KeySpace& keys, Ledger* ledger, con
       room_(slots_),
       record_(std::make_unique<Record>()),
       caller_(make_caller(share_of(plan, index), filler)) {
-  record_->seconds.resize(static_cast<std::size_t>((plan.duration.count() + 999) / 1000));
+  record_->series.resize(static_cast<std::size_t>(series_points(plan)));
 }
 
 LoadWorker::~LoadWorker() { join(); }
@@ -140,9 +140,8 @@ void LoadWorker::answered(std::unique_ptr<Shot> shot) {
   }
 }
 
-std::size_t LoadWorker::second_of(LoadClock::time_point time) const {
-  const auto second = std::chrono::duration_cast<std::chrono::seconds>(time - window_).count();
-  return std::min(static_cast<std::size_t>(second), record_->seconds.size() - 1);
+std::size_t LoadWorker::moment_of(LoadClock::time_point time) const {
+  return std::min(static_cast<std::size_t>((time - window_) / plan_.series), record_->series.size() - 1);
 }
 
 void LoadWorker::keep(const Shot& shot, LoadClock::time_point now) {
@@ -166,9 +165,9 @@ void LoadWorker::keep(const Shot& shot, LoadClock::time_point now) {
     record_->failed_in_time += count - answered;
   }
   if (measured(now)) {
-    SecondRecord& second = record_->seconds[second_of(now)];
-    second.answered += answered;
-    second.failed += count - answered;
+    SeriesRecord& moment = record_->series[moment_of(now)];
+    moment.answered += answered;
+    moment.failed += count - answered;
   }
   keep_times(timed, shot, now);
 }
@@ -194,7 +193,7 @@ void LoadWorker::keep_times(const std::array<std::uint64_t, kLoadKinds>& timed, 
     if (timed[kind] == 0) continue;
     record_->kinds[kind].from_intended.add(now - shot.intended, timed[kind]);
     record_->kinds[kind].from_sent.add(now - shot.sent, timed[kind]);
-    record_->seconds[second_of(plan_.rate ? shot.intended : now)].latency.add(now - shot.intended, timed[kind]);
+    record_->series[moment_of(plan_.rate ? shot.intended : now)].latency.add(now - shot.intended, timed[kind]);
   }
 }
 

@@ -38,7 +38,14 @@ struct LoadPlan {
   std::uint64_t first_sequence = 0;  // of verified values: no two runs may write the same
   std::chrono::milliseconds warm_up{5000};
   std::chrono::milliseconds duration{30000};
+  std::chrono::milliseconds series{1000};  // between two points of the course
 };
+
+// How many points the course of a run has; each thread keeps a histogram for each.
+inline constexpr std::int64_t kSeriesMax = 10'000;
+constexpr std::int64_t series_points(const LoadPlan& plan) {
+  return (plan.duration + plan.series - std::chrono::milliseconds(1)) / plan.series;
+}
 
 // How long after its end the measured time's answers still count as in time: they may have been intended a moment
 // before.
@@ -91,7 +98,7 @@ class LoadWorker final : public ShotSink {
   bool keep_answer(LoadKind kind, const LoadAnswer& answer);
   void keep_times(const std::array<std::uint64_t, kLoadKinds>& timed, const Shot& shot, LoadClock::time_point now);
   bool measured(LoadClock::time_point time) const { return time >= window_ && time < end_; }
-  std::size_t second_of(LoadClock::time_point time) const;
+  std::size_t moment_of(LoadClock::time_point time) const;
 
   const LoadPlan& plan_;
   KeySpace& keys_;

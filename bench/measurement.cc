@@ -50,7 +50,7 @@ double Measurement::achieved_rate() const {
 
 double Measurement::answered_rate() const {
   std::uint64_t answered = 0;
-  for (const SecondRecord& second : record.seconds) answered += second.answered;
+  for (const SeriesRecord& moment : record.series) answered += moment.answered;
   return static_cast<double>(answered) / std::chrono::duration<double>(duration).count();
 }
 

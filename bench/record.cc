@@ -25,7 +25,7 @@ double KindRecord::failed_share() const {
   return all == 0 ? 0 : static_cast<double>(failed) / static_cast<double>(all);
 }
 
-void SecondRecord::merge(const SecondRecord& other) {
+void SeriesRecord::merge(const SeriesRecord& other) {
   latency.merge(other.latency);
   answered += other.answered;
   failed += other.failed;
@@ -45,8 +45,8 @@ void VerifyRecord::note(std::string example) {
 
 void Record::merge(const Record& other) {
   for (std::size_t kind = 0; kind < kLoadKinds; ++kind) kinds[kind].merge(other.kinds[kind]);
-  seconds.resize(std::max(seconds.size(), other.seconds.size()));
-  for (std::size_t i = 0; i < other.seconds.size(); ++i) seconds[i].merge(other.seconds[i]);
+  series.resize(std::max(series.size(), other.series.size()));
+  for (std::size_t i = 0; i < other.series.size(); ++i) series[i].merge(other.series[i]);
   verify.merge(other.verify);
   intended += other.intended;
   in_time += other.in_time;

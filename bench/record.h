@@ -1,4 +1,4 @@
-// What a load saw: for each kind of operation latencies and errors, and the course of it second by second.
+// What a load saw: for each kind of operation latencies and errors, and the course of it point by point.
 //
 // An operation that the deadline ended is in the latencies: it took at least so long, and leaving it out would make a
 // slow server look fast. Other failures are only counted.
@@ -31,12 +31,13 @@ struct KindRecord {
   double failed_share() const;
 };
 
-struct SecondRecord {
-  Histogram latency;           // of what was intended in this second
-  std::uint64_t answered = 0;  // in this second, whenever it was intended
+// One point of the course: a second, or what --series says.
+struct SeriesRecord {
+  Histogram latency;           // of what was intended in it
+  std::uint64_t answered = 0;  // in it, whenever it was intended
   std::uint64_t failed = 0;
 
-  void merge(const SecondRecord& other);
+  void merge(const SeriesRecord& other);
 };
 
 // What --verify found.
@@ -55,7 +56,7 @@ struct VerifyRecord {
 
 struct Record {
   std::array<KindRecord, kLoadKinds> kinds;
-  std::vector<SecondRecord> seconds;
+  std::vector<SeriesRecord> series;
   VerifyRecord verify;
   std::uint64_t intended = 0;        // operations of the measured time
   std::uint64_t in_time = 0;         // of them answered well by its end, or a moment after

@@ -50,14 +50,14 @@ Json operations_json(const Record& record) {
   return operations;
 }
 
-Json series_json(const Record& record) {
+Json series_json(const Record& record, std::chrono::duration<double> step) {
   Json series = Json::array();
-  for (const SecondRecord& second : record.seconds) {
+  for (const SeriesRecord& moment : record.series) {
     Json each;
-    each["rate"] = second.answered;
-    each["failed"] = second.failed;
-    each["p50_us"] = micros(second.latency.percentile(0.5));
-    each["p99_us"] = micros(second.latency.percentile(0.99));
+    each["rate"] = static_cast<double>(moment.answered) / step.count();
+    each["failed"] = moment.failed;
+    each["p50_us"] = micros(moment.latency.percentile(0.5));
+    each["p99_us"] = micros(moment.latency.percentile(0.99));
     series.push_back(std::move(each));
   }
   return series;
@@ -113,6 +113,7 @@ Json workload_json(const RunOptions& options) {
   json["deadline_ms"] = plan.caller.deadline.count();
   json["warm_up_ms"] = plan.warm_up.count();
   json["duration_ms"] = plan.duration.count();
+  json["series_ms"] = plan.series.count();
   json["load"] = options.load;
   json["verify"] = options.verify;
   json["repeat"] = options.repeat;
@@ -192,7 +193,7 @@ Json to_json(const RunResult& result) {
   json["failed_share"] = middle.record.total().failed_share();
   json["not_sent"] = middle.record.not_sent;
   json["operations"] = operations_json(middle.record);
-  json["series"] = series_json(middle.record);
+  json["series"] = series_json(middle.record, result.options.plan.series);
   json["server_delta"] = server_delta_json(middle);
   json["client_cpu_seconds"] = std::chrono::duration<double>(middle.client_cpu).count();
   json["verify"] = result.options.verify ? verify_json(result.verify()) : Json(nullptr);

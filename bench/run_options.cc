@@ -104,6 +104,10 @@ absl::Status check(const RunTexts& texts, const LoadPlan& plan) {
   if (!plan.rate && plan.threads > plan.closed) return wrong("--threads", "more than --closed has shots for");
   if (plan.caller.deadline.count() == 0) return wrong("--deadline", "must be above zero");
   if (plan.duration < std::chrono::milliseconds(10)) return wrong("--duration", "at least 10ms");
+  if (plan.series.count() == 0) return wrong("--series", "must be above zero");
+  if (series_points(plan) > kSeriesMax) {
+    return wrong("--series", fmt::format("{} points of this duration; at most {}", series_points(plan), kSeriesMax));
+  }
   return absl::OkStatus();
 }
 
@@ -136,6 +140,7 @@ void RunTexts::add_to(CLI::App& command, bool with_load) {
     command.add_option("--repeat", repeat, "runs; their medians and spread are the result")
         ->check(CLI::Range(1, 100))
         ->capture_default_str();
+    command.add_option("--series", series, "between two points of the course in the JSON")->capture_default_str();
     command.add_option("--hdr", hdr, "prefix of files with the percentiles of each kind of operation");
     command.add_flag("--verify", verify, "values say whose they are; every read is checked, and all keys in the end");
     command.add_option("--ledger", ledger, "where --verify keeps what was acknowledged, for `kvstore_bench verify`");
@@ -181,6 +186,7 @@ absl::StatusOr<RunOptions> resolve(const RunTexts& texts) {
   if (auto status = read_workload(texts, plan.workload); !status.ok()) return status;
   if (auto status = read("--duration", parse_duration(texts.duration), plan.duration); !status.ok()) return status;
   if (auto status = read("--warmup", parse_duration(texts.warm_up), plan.warm_up); !status.ok()) return status;
+  if (auto status = read("--series", parse_duration(texts.series), plan.series); !status.ok()) return status;
   if (!texts.rate.empty()) {
     double rate = 0;
     if (auto status = read("--rate", parse_rate(texts.rate), rate); !status.ok()) return status;

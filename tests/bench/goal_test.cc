@@ -43,8 +43,8 @@ TEST_CASE("goal: a run misses it by its latency, its errors, or by being saturat
   CHECK(missed(goal, run_of(1ms, 0, 0)).value() == "nothing was answered");
   CHECK(missed(goal, run_of(1ms, 0, 0, 100)).value() == "nothing was answered");
   Measurement at_the_warm_up = run_of(1ms, 0, 0, 100);
-  at_the_warm_up.record.seconds.resize(1);
-  at_the_warm_up.record.seconds[0].answered = 50;
+  at_the_warm_up.record.series.resize(1);
+  at_the_warm_up.record.series[0].answered = 50;
   CHECK_FALSE(at_the_warm_up.answered_nothing());
   CHECK(missed(goal, at_the_warm_up).value() == "saturated at 0/s");
 }

@@ -54,6 +54,8 @@ TEST_CASE("options: what an API cannot do is refused with the option that asked 
       {"--keys", [](RunTexts& texts) { texts.key_bytes = 4, texts.keys = 1001; }},
       {"--deadline", [](RunTexts& texts) { texts.deadline = "0"; }},
       {"--duration", [](RunTexts& texts) { texts.duration = "5"; }},
+      {"--series", [](RunTexts& texts) { texts.series = "0ms"; }},
+      {"--series", [](RunTexts& texts) { texts.series = "2ms"; }},  // 15,000 points of 30 s
       {"--distribution", [](RunTexts& texts) { texts.distribution = "normal"; }},
       {"--preset", [](RunTexts& texts) { texts.preset = "z"; }},
       {"--target", [](RunTexts& texts) { texts.target = "host:x"; }}};

@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 Measurement run_of(std::uint64_t late = 0, int slower = 1) {
   Measurement run;
   run.duration = 1s;
-  run.record.seconds.resize(1);
+  run.record.series.resize(1);
   run.record.intended = 100 + late;
   run.record.in_time = 100;
   KindRecord& reads = run.record.kinds[0];
@@ -58,12 +58,22 @@ TEST_CASE("result: a saturated run says so, and shows no percentiles") {
 TEST_CASE("result: a saturated run says what was answered meanwhile, whenever that was intended") {
   Measurement run = run_of(100);
   run.record.in_time = 0;
-  run.record.seconds[0].answered = 70;
+  run.record.series[0].answered = 70;
   const RunResult result = result_of({run});
   const std::string table = table_of(result);
   CHECK(table.find("SATURATED: 0 of 200 operations/s") != std::string::npos);
   CHECK(table.find("70/s were answered meanwhile") != std::string::npos);
   CHECK(to_json(result).at("answered_rate") == 70);
+}
+
+TEST_CASE("result: the course has a point for each step, and its rates are of a second") {
+  Measurement run = run_of();
+  run.record.series[0].answered = 30;
+  RunResult result = result_of({run});
+  CHECK(to_json(result).at("series").at(0).at("rate") == 30.0);
+  result.options.plan.series = 100ms;
+  CHECK(to_json(result).at("series").at(0).at("rate") == 300.0);
+  CHECK(to_json(result).at("workload").at("series_ms") == 100);
 }
 
 TEST_CASE("result: a run of which more than 1 % failed says so") {

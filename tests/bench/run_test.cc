@@ -10,7 +10,6 @@
 #include "bench/measurement.h"
 #include "bench/null_service.h"
 #include "bench/process_cpu.h"
-#include "bench/runner.h"
 #include "bench/stub_service.h"
 #include "bench/sweep.h"
 #include "rpc/server.h"
@@ -173,6 +172,26 @@ TEST_CASE("run: an open loop sends what its schedule says, whatever becomes of i
   CHECK(run.server.has_value());
 }
 
+TEST_CASE("run: its course has as many points as fit, and each has what was intended in it") {
+  NullKeyValueService service;
+  RpcServer server({}, {&service});
+  REQUIRE(server.start().ok());
+  LoadPlan plan = short_plan(server.addresses().front(), "get");
+  plan.rate = 1000;
+  plan.arrivals = Arrivals::kUniform;
+  plan.series = 30ms;
+  const Measurement run = measured(plan);
+  CHECK(run.record.series.size() == 7);  // of 200 ms: the last one is shorter
+  std::uint64_t timed = 0;
+  std::size_t points = 0;
+  for (const SeriesRecord& moment : run.record.series) {
+    timed += moment.latency.count();
+    points += moment.latency.count() != 0 ? 1 : 0;
+  }
+  CHECK(timed == run.record.total().answered);
+  CHECK((points == 7 || timed < 200));  // a machine that stood still sends nothing
+}
+
 TEST_CASE("run: what is intended while the server stalls is late by the rest of the stall, sent or not") {
   const LoadClock::time_point begin = LoadClock::now() + 50ms;
   StubBehaviour behaviour;
@@ -217,44 +236,6 @@ TEST_CASE("run: errors are counted by code and reason, and have no part in the l
   CHECK(run.record.failed_in_time > 0);
   CHECK(all.errors.at("RESOURCE_EXHAUSTED OVERLOADED") == all.failed);
   CHECK(all.from_intended.count() == all.answered);
-}
-
-TEST_CASE("run: one of which half failed ends as a failure, and so does one that found nobody") {
-  StubBehaviour behaviour;
-  behaviour.refuse_every = 2;
-  StubService service(behaviour);
-  RpcServer server(one_queue(), {&service});
-  REQUIRE(server.start().ok());
-  RunTexts texts;
-  texts.preset = "get";
-  texts.load = "no";
-  texts.warm_up = "0ms";
-  texts.duration = "100ms";
-  texts.rate = "100";
-  texts.target = server.addresses().front();
-  CHECK(run(resolve(texts).value(), "half") == BenchExit::kFailed);
-  texts.target = "no-such-host.invalid:1";
-  texts.deadline = "2s";  // beyond the end: what is never answered is late as well
-  CHECK(run(resolve(texts).value(), "nobody") == BenchExit::kFailed);
-}
-
-TEST_CASE("run: a server that never comes to what is measured, because the warm-up left so much, is saturated") {
-  StubBehaviour behaviour;
-  behaviour.work = 2ms;
-  StubService service(behaviour);
-  RpcServer server(one_queue(), {&service});
-  REQUIRE(server.start().ok());
-  RunTexts texts;
-  texts.preset = "get";
-  texts.load = "no";
-  texts.warm_up = "300ms";
-  texts.duration = "200ms";
-  texts.rate = "20k";
-  texts.channels = 1;
-  texts.deadline = "60s";
-  texts.in_flight = 1000;  // 2 s of work at least
-  texts.target = server.addresses().front();
-  CHECK(run(resolve(texts).value(), "behind") == BenchExit::kGoalMissed);
 }
 
 TEST_CASE("run: a server that is not there, or knows no such method, is a run of errors and not a hang") {
