@@ -105,7 +105,7 @@ def etcd(run, part):
     with run.machine.etcd() as theirs, run.machine.ours("aof", flags=("--fsync", "always")) as ours:
         keys = min(1000, run.size.unary_keys)
         for server, api in ((theirs, "etcd"), (ours, "unary")):
-            run.bench.run(server, *GET, "--api", api, "--closed", 64, "--keys", keys, seconds=0.01)  # loads the keys
+            run.bench.load(server, keys, api=api)
         for name, preset in (("write", SET), ("read", GET)):
             for in_flight in (1, 64, 256):
                 found = {theirs: [], ours: []}
