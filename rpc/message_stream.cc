@@ -153,7 +153,7 @@ void MessageStream::end() noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(ending_, true)) return;
-    status_ = shutting_down();
+    if (!status_sent_) status_ = shutting_down();  // Else it is being read, without the lock.
     todo = next_steps();
   }
   carry_out(todo);

@@ -163,7 +163,7 @@ class MessageStream final : public StreamCall {
   bool peer_done_ = false;    // it sends nothing more
   bool ending_ = false;       // a stop has begun
   bool status_sent_ = false;  // or being sent
-  absl::Status status_;
+  absl::Status status_;       // stays as it is once status_sent_
 };
 
 // What a generated WithRawMethod_X<...> calls RequestX of a bidirectional stream.
