@@ -11,25 +11,33 @@ namespace {
 
 using namespace std::chrono_literals;
 
-RpcServerOptions one_queue() {
-  RpcServerOptions options;
-  options.queues = 1;
-  return options;
-}
+// A server that behaves as programmed, and a load for it that lacks its times and its rate.
+struct Stub {
+  explicit Stub(const StubBehaviour& behaviour) : service(behaviour), server(options(), {&service}) {
+    REQUIRE(server.start().ok());
+    texts.preset = "get";
+    texts.load = "no";
+    texts.target = server.addresses().front();
+  }
+  static RpcServerOptions options() {
+    RpcServerOptions one_queue;
+    one_queue.queues = 1;
+    return one_queue;
+  }
+
+  StubService service;
+  RpcServer server;
+  RunTexts texts;
+};
 
 TEST_CASE("run: one of which half failed ends as a failure, and so does one that found nobody") {
   StubBehaviour behaviour;
   behaviour.refuse_every = 2;
-  StubService service(behaviour);
-  RpcServer server(one_queue(), {&service});
-  REQUIRE(server.start().ok());
-  RunTexts texts;
-  texts.preset = "get";
-  texts.load = "no";
+  Stub stub(behaviour);
+  RunTexts& texts = stub.texts;
   texts.warm_up = "0ms";
   texts.duration = "100ms";
   texts.rate = "100";
-  texts.target = server.addresses().front();
   CHECK(run(resolve(texts).value(), "half") == BenchExit::kFailed);
   texts.target = "no-such-host.invalid:1";
   texts.deadline = "2s";  // beyond the end: what is never answered is late as well
@@ -39,19 +47,14 @@ TEST_CASE("run: one of which half failed ends as a failure, and so does one that
 TEST_CASE("run: a server that never comes to what is measured, because the warm-up left so much, is saturated") {
   StubBehaviour behaviour;
   behaviour.work = 2ms;
-  StubService service(behaviour);
-  RpcServer server(one_queue(), {&service});
-  REQUIRE(server.start().ok());
-  RunTexts texts;
-  texts.preset = "get";
-  texts.load = "no";
+  Stub stub(behaviour);
+  RunTexts& texts = stub.texts;
   texts.warm_up = "300ms";
   texts.duration = "200ms";
   texts.rate = "20k";
   texts.channels = 1;
   texts.deadline = "60s";
   texts.in_flight = 1000;  // 2 s of work at least
-  texts.target = server.addresses().front();
   CHECK(run(resolve(texts).value(), "behind") == BenchExit::kGoalMissed);
 }
 
