@@ -25,7 +25,7 @@ struct ScanPlan {
   bool snapshot = true;
   bool values = false;
   std::uint64_t limit = 0;  // 0: none
-  std::size_t chunk_bytes = 256 << 10;
+  std::size_t chunk_bytes = 64 << 10;
 };
 
 // `store`: whose tokens are good, see ScanIdentity.
