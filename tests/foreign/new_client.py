@@ -55,6 +55,18 @@ class NewClient(ServiceCase):
             entry = answer.results[1].get.entry
             self.assertEqual((entry.value, entry.version), (b"%d" % (number - 1000), answer.write.revision))
 
+    def test_operations_on_a_key_take_effect_in_the_order_of_their_messages(self):
+        def part(number):
+            return b"%03d" % number
+        messages = [calls.PipelineRequest(id=i, operations=[
+            operation.Operation(append=kv.AppendRequest(key=b"k", suffix=part(2 * i + second))) for second in (0, 1)])
+            for i in range(200)]
+        answers = {answer.id: answer for answer in self.stub.Pipeline(iter(messages), timeout=self.seconds)}
+        for i in range(200):
+            self.assertEqual([result.append.length for result in answers[i].results], [6 * i + 3, 6 * i + 6])
+        entry = self.stub.Get(kv.GetRequest(key=b"k"), timeout=self.seconds).entry
+        self.assertEqual(entry.value, b"".join(part(number) for number in range(400)))
+
     def test_limits_are_read_through_the_api(self):
         stub = admin_service.AdminServiceStub(self.channel)
         config = stub.GetConfig(admin.GetConfigRequest(), timeout=self.seconds).config
