@@ -77,6 +77,7 @@ bool LogStrand::sync_segments(bool current_too) {
     }
   }
   core_.waiters().raise_durable(target);
+  update_delay();
   if (untidied) asio::post(syncs_, [this] { tidy_closed(); });
   return true;
 }
@@ -106,7 +107,6 @@ void LogStrand::request_sync() noexcept {
                // A round that was running when this was asked for may have covered it.
                const LevelWaiters& marks = core_.waiters();
                if (core_.failed() || marks.durable_wanted() <= marks.durable() || !sync_round()) return;
-               update_delay();
                sync_if_wanted();
                asio::post(writes_, [this] { arm_idle(); });
              }));
@@ -136,11 +136,11 @@ void LogStrand::arm_interval() {
   });
 }
 
+// When the interval is over, or is another one.
 void LogStrand::interval_sync() {
   interval_armed_ = false;
   const LevelWaiters& marks = core_.waiters();
   if (core_.failed() || marks.os() <= marks.durable() || !sync_round()) return;
-  update_delay();
   asio::post(writes_, [this] { arm_idle(); });
   if (marks.os() > marks.durable()) arm_interval();
 }
@@ -160,6 +160,9 @@ void LogStrand::set_policy(FsyncPolicy policy, std::chrono::milliseconds interva
   // What was written under the old policy is due under the new one.
   core_.waiters().want_durable(core_.waiters().os());
   request_sync();
+  // A timer of the old interval rings now, and the next one is set by the new interval: else what comes would wait for
+  // the old one, and be late by the new.
+  asio::post(syncs_, [this] { interval_timer_.cancel(); });
 }
 
 std::vector<ClosedSegment> LogStrand::closed_segments() const {

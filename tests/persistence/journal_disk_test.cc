@@ -245,6 +245,36 @@ TEST_CASE("journal: under INTERVAL the next sync is due by the oldest byte, not 
   CHECK(journal.stop().ok());
 }
 
+// Nobody asks for a sync here: it comes by the interval alone, in real time, or not at all.
+bool durable_reaches(const Journal& journal, Revision revision) {
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (journal.durable() < revision && std::chrono::steady_clock::now() < bound) std::this_thread::yield();
+  return journal.durable() >= revision;
+}
+
+TEST_CASE("journal: an interval that becomes shorter counts at once, whatever timer the old one has set") {
+  const bool by_way_of_always = GENERATE(false, true);
+  DiskStory disk;
+  LogSettings settings{
+      .segment_bytes = 1 << 20, .fsync = FsyncPolicy::kInterval, .fsync_interval = std::chrono::hours(1)};
+  disk.story.options_.settings = settings;
+  Journal& journal = disk.story.start_logging();
+  disk.story.write("a", "1", Level::kOs);
+  CHECK(disk.outcome(0).ok());
+  if (by_way_of_always) {
+    settings.fsync = FsyncPolicy::kAlways;
+    journal.set_settings(settings);
+    settings.fsync = FsyncPolicy::kInterval;
+  }
+  settings.fsync_interval = std::chrono::milliseconds(1);
+  journal.set_settings(settings);
+  CHECK(durable_reaches(journal, 1));
+  disk.story.write("b", "2", Level::kOs);
+  CHECK(disk.outcome(1).ok());
+  CHECK(durable_reaches(journal, 2));
+  CHECK(journal.stop().ok());
+}
+
 TEST_CASE("journal: power lost at any call, whatever survives: all acknowledged writes are there, nothing is corrupt") {
   const CrashCounts counts = cut_journal({.step = crash_step(3)});
   CHECK(counts.cuts > 0);
