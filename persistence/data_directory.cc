@@ -15,6 +15,7 @@
 #include "persistence/format/manifest_format.h"
 #include "persistence/format/side_files.h"
 #include "persistence/format/snapshot_format.h"
+#include "persistence/segment_writer.h"
 
 namespace kv {
 namespace {
@@ -228,7 +229,7 @@ absl::Status DataDirectory::move_file(const std::string& from, const std::string
 absl::Status DataDirectory::move_to_past(const PastGeneration& past) {
   const std::string folder = past_path(past.number);
   if (absl::Status made = make_if_missing(fs_, folder); !made.ok()) return made;
-  if (absl::Status synced = fs_.sync_directory(past_path()); !synced.ok()) return synced;
+  if (absl::Status synced = of_sync(fs_.sync_directory(past_path())); !synced.ok()) return synced;
   for (const std::uint64_t number : past.snapshots) {
     const std::string to = fmt::format("{}/{}", folder, snapshot_format::file_name(number));
     if (absl::Status moved = move_file(snapshot_path(number), to); !moved.ok()) return moved;
@@ -239,7 +240,7 @@ absl::Status DataDirectory::move_to_past(const PastGeneration& past) {
   }
   // The new names first: a crash in between then leaves two names, never none.
   for (const std::string& path : {folder, snapshots_path(), log_path()}) {
-    if (absl::Status synced = fs_.sync_directory(path); !synced.ok()) return synced;
+    if (absl::Status synced = of_sync(fs_.sync_directory(path)); !synced.ok()) return synced;
   }
   return absl::OkStatus();
 }

@@ -376,7 +376,7 @@ void JournalCore::fail(const absl::Status& why) {
   {
     std::lock_guard lock(mutex_);
     if (failed()) return;
-    failure_ = why;
+    failure_ = for_good(why);
     suspended_ = error(Reason::kWritesSuspended,
                        fmt::format("the disk failed ({}); writes are refused until a restart", message_of(why)));
     failed_ = true;

@@ -221,7 +221,7 @@ absl::Status LogStrand::open(std::unique_ptr<SegmentWriter> first, const Segment
   return run_on(writes_, [&]() -> absl::Status {
     // Synced before anything can follow: a base that jumps must never be lost while later batches are not.
     if (absl::Status started = first->start(base, predecessor, clock_.now()); !started.ok()) return started;
-    if (absl::Status synced = first->file().sync_data(); !synced.ok()) return synced;
+    if (absl::Status synced = of_sync(first->file().sync_data()); !synced.ok()) return synced;
     watermark_written_ = base;
     segments_started_.fetch_add(1, std::memory_order_relaxed);
     std::lock_guard lock(segments_mutex_);

@@ -155,7 +155,7 @@ absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {
   // A full disk leaves a smaller group, which is better than none.
   bool usable = !built_.empty() && (done.ok() || may_heal(done));
   if (usable) {
-    absl::Status named = fs_.sync_directory(core_.options().directory);
+    absl::Status named = of_sync(fs_.sync_directory(core_.options().directory));
     // Final, even where nothing was opened yet: no later sync makes up for it.
     if (!named.ok() && !may_heal(named)) core_.fail(named);
     if (named.ok()) named = keeper_.segments_prepared(built_.front()->number(), built_.back()->number());

@@ -4,6 +4,7 @@
 
 #include "core/absl_text.h"
 #include "core/error.h"
+#include "persistence/segment_writer.h"
 
 namespace kv {
 
@@ -44,8 +45,9 @@ absl::Status ManifestKeeper::update(const std::function<void(Manifest&)>& change
     current_ = std::make_shared<const Manifest>(std::move(next));
     return replaced;
   }
-  if (final) fail(replaced);
-  return replaced;
+  if (!final) return replaced;
+  fail(replaced);
+  return for_good(replaced);
 }
 
 absl::Status ManifestKeeper::replace(const std::string& text, bool& final) {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,6 +17,12 @@ namespace {
 // Header-only batches may follow the capacity; they are 48 bytes each.
 constexpr std::uint64_t kSlackBytes = 4096;
 constexpr std::size_t kZeroChunkBytes = 1 << 20;
+constexpr absl::string_view kForGoodUrl = "kvstore/for-good";
+
+bool lacks_descriptors(const absl::Status& failed) {
+  const int error_number = errno_of(failed);
+  return error_number == EMFILE || error_number == ENFILE;
+}
 
 std::uint64_t random_salt() {
   std::random_device source;
@@ -38,9 +45,16 @@ absl::Status allocate(File& file, std::uint64_t bytes) {
 }  // namespace
 
 bool may_heal(const absl::Status& failed) {
-  const int error_number = errno_of(failed);
-  return is_out_of_space(failed) || error_number == EAGAIN || error_number == EMFILE || error_number == ENFILE;
+  if (failed.GetPayload(kForGoodUrl)) return false;
+  return is_out_of_space(failed) || errno_of(failed) == EAGAIN || lacks_descriptors(failed);
 }
+
+absl::Status for_good(absl::Status failed) {
+  if (!failed.ok()) failed.SetPayload(kForGoodUrl, absl::Cord());
+  return failed;
+}
+
+absl::Status of_sync(absl::Status synced) { return lacks_descriptors(synced) ? synced : for_good(std::move(synced)); }
 
 std::uint64_t allocation_for(std::uint64_t segment_bytes, std::uint32_t record_bytes_max) noexcept {
   const std::uint64_t one_record = kSegmentHeaderBytes + kBatchHeaderBytes + record_bytes_max;
@@ -64,6 +78,8 @@ absl::StatusOr<std::unique_ptr<SegmentWriter>> SegmentWriter::create(FileSystem&
   encode(salted, bytes);
   absl::Status made = allocate(**file, allocation);
   if (made.ok()) made = write_all_at(**file, bytes, 0);
+  // Where this fails for want of space, not for good: the file goes, nothing has counted on it, and what the next
+  // attempt syncs is another file.
   if (made.ok()) made = (*file)->sync();
   if (made.ok())
     return std::unique_ptr<SegmentWriter>(new SegmentWriter(std::move(*file), salted, capacity, allocation));

@@ -19,8 +19,13 @@
 namespace kv {
 
 // What failed so is repeated until it succeeds: the disk is full, or not ready, or there are too many open files to
-// make another. Anything else is final.
+// make another. Anything else is final, and so is what was said to be for good, whatever its errno.
 bool may_heal(const absl::Status& failed);
+absl::Status for_good(absl::Status failed);
+
+// What a sync on which something depends has said. One that failed is for good: asked again, the disk may call it a
+// success and have saved nothing. Only a directory that could not be opened, for want of descriptors, was never asked.
+absl::Status of_sync(absl::Status synced);
 
 // Gives back the space of a prepared segment that was never begun. It stays what it is: named or not, it has no
 // records.

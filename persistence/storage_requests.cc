@@ -36,8 +36,9 @@ absl::Status StorageImpl::explained(const absl::Status& failed) const {
   if (failed.code() == absl::StatusCode::kCancelled) {
     return error(Reason::kTransitionInProgress, "the snapshot was ended by a switch of modes");
   }
-  if (is_out_of_space(failed)) return error(Reason::kDiskLimit, message_of(failed));
-  if (core_.journal->failure().ok()) return error(Reason::kInternal, message_of(failed));
+  const bool goes_on = core_.journal->failure().ok();
+  if (goes_on && is_out_of_space(failed)) return error(Reason::kDiskLimit, message_of(failed));
+  if (goes_on) return error(Reason::kInternal, message_of(failed));
   return error(Reason::kWritesSuspended,
                fmt::format("the disk failed ({}), nothing is written until a restart", message_of(failed)));
 }

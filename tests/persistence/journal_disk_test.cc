@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "persistence/segment_writer.h"
 #include "tests/persistence/crash_enumeration.h"
 #include "tests/persistence/journal_disk_story.h"
 #include "tests/support/crash_step.h"
@@ -161,6 +162,57 @@ TEST_CASE("journal: too many open files are no failure of the disk: writes come 
     disk.fs.fail({.call = DiskCall::kCreate, .path_part = ".aof", .error_number = error_number, .from_then_on = true});
     refused_until(disk, journal, [&] { disk.fs.heal(); });
   }
+}
+
+// Writes until the supply has met the fault in the log's directory.
+void meet_directory_fault(DiskStory& disk, int error_number) {
+  disk.fs.fail({.call = DiskCall::kSyncDirectory, .path_part = "aof", .error_number = error_number});
+  const std::string value(200'000, 'v');
+  std::size_t tried = 0;
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (disk.fs.faults_delivered() == 0 && std::chrono::steady_clock::now() < bound) {
+    disk.story.write("k", value);
+    (void)disk.outcome(tried++);
+  }
+  REQUIRE(disk.fs.faults_delivered() == 1);
+}
+
+TEST_CASE("journal: a directory whose sync failed for want of space is a failed disk: the second answer is no better") {
+  const int error_number = GENERATE(ENOSPC, EDQUOT, EAGAIN);
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
+  REQUIRE(disk.story.opened_.ok());
+  meet_directory_fault(disk, error_number);
+  const std::size_t named = disk.story.keeper_.named().size();
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (journal.failure().ok() && std::chrono::steady_clock::now() < bound) std::this_thread::yield();
+  CHECK_FALSE(journal.failure().ok());
+  CHECK_FALSE(journal.stop().ok());
+  CHECK(disk.story.keeper_.named().size() == named);
+}
+
+TEST_CASE("journal: a directory that could not be opened for its sync is asked again, since nothing was asked yet") {
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
+  REQUIRE(disk.story.opened_.ok());
+  const std::size_t named = disk.story.keeper_.named().size();
+  meet_directory_fault(disk, EMFILE);
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (disk.story.keeper_.named().size() == named && std::chrono::steady_clock::now() < bound) {
+    std::this_thread::yield();
+  }
+  CHECK(disk.story.keeper_.named().size() > named);
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: a log whose first sync failed for want of space says that this is final") {
+  const int error_number = GENERATE(ENOSPC, EDQUOT, EAGAIN);
+  DiskStory disk;
+  disk.fs.fail({.call = DiskCall::kSyncData, .path_part = ".aof", .error_number = error_number});
+  Journal& journal = disk.story.start_logging();
+  CHECK(errno_of(disk.story.opened_) == error_number);
+  CHECK_FALSE(may_heal(disk.story.opened_));
+  CHECK(journal.stop().ok());
 }
 
 TEST_CASE("journal: what queues during a sync shares the next one") {

@@ -162,6 +162,35 @@ TEST_CASE("switch: one that a full disk fails refuses writes until there is spac
   CHECK(waited > 0);
 }
 
+TEST_CASE("switch: where the log that a full disk brings back cannot be synced, that is final, not one more attempt") {
+  int struck = 0;
+  for (std::uint64_t after = 0; after < 4; ++after) {
+    INFO("full after " << after);
+    FaultyFileSystem disk;
+    StorageFixture server(Mode::kAof);
+    server.use(disk);
+    server.start();
+    server.put("a", "1");
+    disk.on_call([&, writes = std::uint64_t{0}](DiskCall call, const std::string& path) mutable {
+      if (call != DiskCall::kWrite || path.find("MANIFEST") == path.npos || writes++ != after) return;
+      disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC});
+      disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof", .error_number = ENOSPC});
+    });
+    CHECK_FALSE((server.change(StorageFixture::to(Mode::kSnapshot)).ok() && disk.faults_delivered() > 0));
+    if (disk.faults_delivered() < 2) continue;
+    ++struck;
+    CHECK_FALSE(server.storage().journal().accepting_writes());
+    CHECK(has_reason(server.try_put("b", "2").status(), Reason::kWritesSuspended));
+    server.kill();
+    const auto found = disk.after_crash({});
+    StorageFixture next(Mode::kAof);
+    next.use(*found);
+    next.start();
+    CHECK(next.data() == Data{{"a", "1"}});
+  }
+  CHECK(struck > 0);
+}
+
 TEST_CASE("switch: one that failed and is followed by a kill finds what the old mode promised") {
   for (const Mode from : {Mode::kAof, Mode::kHybrid}) {
     for (std::uint64_t after = 0; after < 4; ++after) {

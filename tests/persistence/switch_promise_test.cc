@@ -182,13 +182,14 @@ TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {
 }
 
 TEST_CASE("switch: names in the log's directory that cannot be synced on the way to past/ are a failed disk") {
+  const int error_number = GENERATE(EIO, ENOSPC, EDQUOT, EAGAIN);
   FaultyFileSystem disk;
   StorageFixture server(Mode::kSnapshot);
   server.use(disk);
   server.start();
   server.put("a", "1");
   REQUIRE(server.snapshot().ok());
-  disk.fail({.call = DiskCall::kSyncDirectory, .path_part = "past/"});
+  disk.fail({.call = DiskCall::kSyncDirectory, .path_part = "past/", .error_number = error_number});
   (void)server.change(StorageFixture::to(Mode::kAof));
   CHECK(disk.faults_delivered() == 1);
   CHECK_FALSE(server.storage().status().accepting_writes);
