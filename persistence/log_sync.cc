@@ -36,7 +36,9 @@ bool LogStrand::sync_file(SegmentWriter& segment) {
 bool LogStrand::sync_round() { return sync_segments(true); }
 
 // Only the closed ones: so that even under NEVER a full segment reaches the disk.
-void LogStrand::sync_closed() { sync_segments(false); }
+void LogStrand::sync_closed() {
+  if (sync_segments(false)) asio::post(writes_, [this] { arm_idle(); });
+}
 
 // One round at a time, until what it has found is known to all. The kernel tells the error of a lost page to one
 // fdatasync of a descriptor: one that runs beside it is told that all is well.

@@ -297,6 +297,28 @@ TEST_CASE("journal: under INTERVAL the next sync is due by the oldest byte, not 
   CHECK(journal.stop().ok());
 }
 
+TEST_CASE("journal: what the sync of a full segment made durable stands in the log soon, though nothing is written") {
+  DiskStory disk;
+  disk.story.options_.settings.fsync = FsyncPolicy::kNever;
+  disk.story.options_.idle_after = std::chrono::milliseconds(1);
+  DiskGate gate(disk.fs);
+  Journal& journal = disk.story.start_logging();
+  gate.close();
+  const std::string value(400'000, 'v');
+  for (std::size_t i = 0; i < 3; ++i) {
+    disk.story.write("k" + std::to_string(i), value);
+    CHECK(disk.outcome(i).ok());
+  }
+  gate.wait_until_reached();  // The first segment is full, and the strand has nothing to write any more.
+  const std::uint64_t before = journal.figures().log_bytes;
+  gate.open();
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (journal.figures().log_bytes == before && std::chrono::steady_clock::now() < bound) std::this_thread::yield();
+  CHECK(journal.durable() == 2);
+  CHECK(journal.figures().log_bytes == before + kBatchHeaderBytes);
+  CHECK(journal.stop().ok());
+}
+
 // Nobody asks for a sync here: it comes by the interval alone, in real time, or not at all.
 bool durable_reaches(const Journal& journal, Revision revision) {
   const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
