@@ -107,7 +107,12 @@ absl::StatusOr<bool> Replayer::step(std::size_t i) {
 // What was good of the segment, after an error too.
 void Replayer::count(const SegmentReader& reader) {
   const SegmentEnd end = reader.end();
-  replay_.segments.push_back({.end = end, .base_revision = reader.start_block().base_revision});
+  const Revision base = reader.start_block().base_revision;
+  // A run of the server begins with a jump only when everything before it is on disk.
+  if (!replay_.segments.empty() && base > replay_.last_revision) {
+    replay_.watermark = std::max(replay_.watermark, replay_.last_revision);
+  }
+  replay_.segments.push_back({.end = end, .base_revision = base});
   replay_.last_revision = end.last_revision;
   replay_.bytes += end.used;
   replay_.watermark = std::max(replay_.watermark, reader.watermark());

@@ -84,8 +84,9 @@ struct SafeTail {
   const SegmentEnd& end() const noexcept { return tail.number != 0 ? tail : cut; }
 };
 
-// Copies every record above replay.watermark, if there is one, into a new segment of number `number` and syncs file and
-// directory. Nothing else changes on disk. A sealed log is returned as it is.
+// Copies every record above replay.watermark into a new segment of number `number` and syncs file and directory; where
+// there is none but the log ends in a jump behind the last record, a segment that holds only that. end() is where
+// `replay` ends, unless there is no record at all. Nothing else changes on disk. A sealed log is returned as it is.
 absl::StatusOr<SafeTail> copy_tail(FileSystem& fs, const std::string& directory, const StoreId& store_id,
                                    const LogReplay& replay, std::uint64_t number, UnixMillis now);
 

@@ -2,7 +2,9 @@
 //
 // Hard part: only bytes that were surely synced may stay where they are. That is everything up to the end of the last
 // record at or below the watermark, and not a byte more: a header-only batch behind it, or the start block of a
-// successor, may be in the page cache alone.
+// successor, may be in the page cache alone. And where the log ends is more than its last record: a jump of revisions
+// that no record follows yet is part of it, since a snapshot may have its cut there. So the copy begins where its first
+// record's segment does, not at the watermark, which may be lower; and with no record it still says where the log ends.
 #include <algorithm>
 #include <memory>
 #include <vector>
@@ -75,6 +77,17 @@ class TailCopy {
     });
   }
 
+  // Where the copy begins: the revision before the first record above the watermark; with none, where the log ends.
+  // What is before a jump counts as on disk, so there is none between two records that are copied.
+  Revision base() const {
+    for (const ReplayedSegment& segment : replay_.segments) {
+      if (segment.end.last_revision > std::max(segment.base_revision, replay_.watermark)) {
+        return std::max(segment.base_revision, replay_.watermark);
+      }
+    }
+    return replay_.last_revision;
+  }
+
   absl::Status copy(std::size_t from, TailWriter& writer) {
     for (std::size_t i = from; i < replay_.segments.size(); ++i) {
       absl::Status added;
@@ -128,13 +141,13 @@ absl::StatusOr<SafeTail> copy_tail(FileSystem& fs, const std::string& directory,
     if (!cut.ok()) return cut.status();
     safe.cut = *cut;
   }
-  if (replay.last_revision <= replay.watermark || replay.records == 0) return safe;
+  if (replay.records == 0 || replay.last_revision == safe.cut.last_revision) return safe;
 
   const SegmentIdentity identity{.store_id = store_id, .number = number, .created_ms = now};
   // Allocated as it grows: it is read once and never appended to.
   auto segment = SegmentWriter::create(fs, directory, identity, kNoCapacity, kSegmentHeaderBytes);
   if (!segment.ok()) return segment.status();
-  if (absl::Status started = (*segment)->start(replay.watermark, safe.cut, now); !started.ok()) return started;
+  if (absl::Status started = (*segment)->start(tail.base(), safe.cut, now); !started.ok()) return started;
   TailWriter writer(**segment, replay.watermark);
   if (absl::Status copied = tail.copy(from, writer); !copied.ok()) return copied;
   // Padding behind the last batch belongs to it.

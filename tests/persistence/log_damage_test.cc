@@ -1,5 +1,7 @@
 // Whatever happens to the bytes, the reader's verdict is one of three: the same state, a prefix of it (a torn tail, and
 // never below the watermark), or corruption. Never a wrong value.
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -74,7 +76,36 @@ class HandmadeLog {
     });
   }
   absl::StatusOr<SafeTail> make_safe(const LogReplay& replay) const {
-    return copy_tail(posix_file_system(), directory_.path(), store_id_, replay, named_.size() + 1, kNow);
+    return copy_tail(posix_file_system(), directory_.path(), store_id_, replay, next_number(), kNow);
+  }
+  // As the MANIFEST of a start does it that has made `safe` of the log.
+  void name(const SafeTail& safe) {
+    std::erase_if(named_, [&](const NamedSegment& segment) { return segment.number > safe.cut.number; });
+    if (!named_.empty()) named_.back().used = safe.cut.used;
+    if (safe.tail.number != 0) named_.push_back({safe.tail.number, safe.tail.used});
+  }
+  // The first segment of the next run, behind `safe`: prepared, begun by no batch.
+  void start_run(const SafeTail& safe, Revision base) {
+    const SegmentIdentity identity{.store_id = store_id_, .number = next_number(), .created_ms = kNow};
+    auto created = SegmentWriter::create(posix_file_system(), directory_.path(), identity, 1 << 20, 1024);
+    REQUIRE(created.ok());
+    segment_ = std::move(*created);
+    REQUIRE(segment_->start(base, safe.end(), kNow).ok());
+    last_ = base;
+    named_.push_back({identity.number, std::nullopt});
+  }
+  // One that nobody began.
+  void prepare() {
+    const SegmentIdentity identity{.store_id = store_id_, .number = next_number(), .created_ms = kNow};
+    REQUIRE(SegmentWriter::create(posix_file_system(), directory_.path(), identity, 1 << 20, 1024).ok());
+    named_.push_back({identity.number, std::nullopt});
+  }
+  std::uint64_t next_number() const {
+    std::uint64_t highest = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
+      highest = std::max<std::uint64_t>(highest, std::stoull(entry.path().stem().string()));
+    }
+    return highest + 1;
   }
 
   TempDirectory directory_;
@@ -274,6 +305,68 @@ TEST_CASE("log: with nothing known to be durable the whole log moves, with every
   CHECK(safe->tail.number == 0);
   CHECK(safe->cut.last_revision == 3);
   CHECK(align_batch(safe->cut.used) == used);  // The header-only batch itself may not have been synced.
+}
+
+TEST_CASE("log: a tail that moves out of the oldest segment begins where that one does, whatever the watermark") {
+  HandmadeLog log;
+  log.start_segment(100);  // What was before it has been trimmed;
+  log.batch(3, 50);        // its headers were sealed before the sync that allowed that had ended.
+  log.batch(2, 50);
+  const auto before = log.replay();
+  REQUIRE(before.ok());
+  REQUIRE(before->watermark == 50);
+  const auto safe = log.make_safe(*before);
+  REQUIRE(safe.ok());
+  log.name(*safe);
+  const auto after = log.replay();
+  INFO(after.status().ToString());
+  REQUIRE(after.ok());
+  CHECK(after->records == 5);
+  CHECK(after->last_revision == 105);
+  CHECK(after->segments.front().base_revision == 100);
+}
+
+TEST_CASE("log: a jump that no record follows stays, through any number of starts that end early") {
+  HandmadeLog log;
+  log.start_segment(0);
+  log.batch(10, 0);
+  auto replay = log.replay();
+  REQUIRE(replay.ok());
+  auto safe = log.make_safe(*replay);
+  REQUIRE(safe.ok());
+  log.name(*safe);
+  log.start_run(*safe, 1000);
+  for (int start = 0; start < 3; ++start) {
+    INFO("start " << start);
+    replay = log.replay();
+    INFO(replay.status().ToString());
+    REQUIRE(replay.ok());
+    CHECK(replay->last_revision == 1000);
+    CHECK(replay->records == 10);
+    safe = log.make_safe(*replay);
+    REQUIRE(safe.ok());
+    CHECK(safe->end().last_revision == 1000);
+    log.name(*safe);
+    if (start > 0) log.prepare();
+  }
+}
+
+TEST_CASE("log: a jump says that what is before it was on disk") {
+  HandmadeLog log;
+  log.start_segment(0);
+  log.batch(10, 0);
+  log.start_run({.cut = log.segment_->end(), .tail = {}}, 1000);
+  log.batch(2, 0);
+  const auto before = log.replay();
+  REQUIRE(before.ok());
+  const auto safe = log.make_safe(*before);
+  REQUIRE(safe.ok());
+  log.name(*safe);
+  const auto after = log.replay();
+  INFO(after.status().ToString());
+  REQUIRE(after.ok());
+  CHECK(after->records == 12);
+  CHECK(after->last_revision == 1002);
 }
 
 TEST_CASE("log: a log of any number of segments is read with two files open, and judged with two") {

@@ -55,5 +55,60 @@ TEST_CASE("storage: a create, rename, write or allocation that fails once loses 
   every_call_fails_once(DiskCall::kWrite, EIO);
 }
 
+// The power goes in a start, and again in the next ones, at the same call of each: nobody writes in between. What a
+// jump of revisions leaves behind is then all there is to prove where the log ends.
+void cut_starts(const FaultyFileSystem& before, Survivors::Which left, const Data& data) {
+  constexpr int kStarts = 3;
+  std::uint64_t cuts = 0;
+  int whole = 0;
+  for (std::uint64_t n = 1; whole < kStarts; n += crash_step(3)) {
+    INFO("starts cut at call " << n);
+    std::unique_ptr<FaultyFileSystem> disk = before.after_crash({.which = left});
+    whole = 0;
+    for (int i = 0; i < kStarts; ++i) {
+      disk->power_off_at(n);
+      {
+        StorageFixture server(Mode::kHybrid);
+        set_up_for_work(server);
+        server.use(*disk);
+        server.open().ok() ? ++whole : ++cuts;
+      }
+      disk = disk->after_crash({.which = left});
+    }
+    StorageFixture server(Mode::kHybrid);
+    set_up_for_work(server);
+    server.use(*disk);
+    const absl::Status opened = server.open();
+    INFO(opened.ToString());
+    REQUIRE(opened.ok());
+    REQUIRE(server.data() == data);
+  }
+  CHECK(cuts > kStarts);
+}
+
+TEST_CASE("storage: starts that are cut one after the other, behind a snapshot and no write, lose and refuse nothing") {
+  for (const bool late : {false, true}) {
+    FaultyFileSystem disk;
+    Data data;
+    {
+      StorageFixture server(late ? Mode::kAof : Mode::kHybrid);
+      set_up_for_work(server);
+      server.use(disk);
+      server.start();
+      for (int i = 0; i < 10; ++i) server.put("k" + std::to_string(i), "v");
+      data = server.data();
+      server.kill_and_start();
+      if (late) {
+        server.switch_to(Mode::kHybrid);
+      } else {
+        REQUIRE(server.snapshot().ok());
+      }
+    }
+    for (const Survivors::Which left : {Survivors::Which::kNone, Survivors::Which::kAll}) {
+      cut_starts(disk, left, data);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kv
