@@ -1,6 +1,7 @@
 #include "persistence/mode_switch.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -189,28 +190,36 @@ absl::Status ModeSwitch::open_when_there_is_space(const LogClosing& closing) {
   for (std::uint64_t number = closing.unused_first; number != 0 && number <= closing.unused_last; ++number) {
     core_.report_failed(shrink_unused(core_.fs, core_.directory->segment_path(number)));
   }
+  std::uint64_t first = 0;
   const auto open = [&] {
-    return core_.journal->open_log(
-        {.first_number = core_.next_segment(), .predecessor = closing.end, .promised = true});
+    first = core_.next_segment();
+    absl::Status opened =
+        core_.journal->open_log({.first_number = first, .predecessor = closing.end, .promised = true});
+    // What MANIFEST names of it by now was not begun: in front of the next attempt's it would end the log at a start.
+    if (!opened.ok() && core_.unused_segments_from == 0) core_.unused_segments_from = first;
+    return opened;
   };
   absl::Status opened = open();
   if (opened.ok() || !may_heal(opened)) return opened;
   core_.alarm(fmt::format("there is no space to open the log again: {}", message_of(opened)));
   core_.journal->refuse_writes(true);
   while (!opened.ok() && may_heal(opened) && !core_.wait_for_stop(kAskForSpaceAfter)) {
-    remove_unnamed();
+    remove_unnamed(closing.next_number, std::numeric_limits<std::uint64_t>::max());
     opened = open();
   }
+  if (opened.ok()) remove_unnamed(closing.next_number, first);
   core_.journal->refuse_writes(false);
   return opened;
 }
 
-// What a log that did not open has left behind, so that its numbers are free.
-void ModeSwitch::remove_unnamed() {
+// What logs that did not open have left behind: numbers that were never named are free then, and attempts that a full
+// disk fails do not fill it. From `first` on, below `end`.
+void ModeSwitch::remove_unnamed(std::uint64_t first, std::uint64_t end) {
   const auto listing = core_.directory->list();
   if (!listing.ok()) return core_.report_failed(listing.status());
+  const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
   for (const std::uint64_t number : listing->segments) {
-    if (number >= core_.next_segment()) core_.remove_segments(number, number);
+    if (number >= first && number < end && !manifest->segments.contains(number)) core_.remove_segments(number, number);
   }
 }
 

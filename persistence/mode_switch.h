@@ -55,7 +55,7 @@ class ModeSwitch {
   void give_up(const absl::Status& why);
   absl::Status close_log(LogClosing& closing);
   absl::Status open_when_there_is_space(const LogClosing& closing);
-  void remove_unnamed();
+  void remove_unnamed(std::uint64_t first, std::uint64_t end);
   void reopen_log(const LogClosing& closing, const absl::Status& why);
 
   StorageCore& core_;

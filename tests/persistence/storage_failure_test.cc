@@ -214,6 +214,51 @@ TEST_CASE("switch: one that failed and is followed by a kill finds what the old 
   }
 }
 
+// The disk fills when MANIFEST is to name the new mode, and again when the old mode opens its log: at each write of
+// that.
+TEST_CASE("switch: a log that a second failure keeps from being opened again is not in the way of the one that is") {
+  int named_and_not_begun = 0;
+  for (const auto& [to, switch_write] : {std::pair(Mode::kNonPersistent, 2), std::pair(Mode::kSnapshot, 3)}) {
+    for (std::uint64_t after = 0; after < 4; ++after) {
+      INFO("to " << word(to) << ", the log's write " << after << " fails");
+      FaultyFileSystem disk;
+      StorageFixture server(Mode::kAof);
+      std::atomic<int> manifests{-1000};
+      std::atomic<bool> named{false}, named_again{false};
+      disk.on_call([&](DiskCall call, const std::string& path) {
+        if (call != DiskCall::kWrite || path.find("MANIFEST") == path.npos) return;
+        if (++manifests == switch_write) {
+          disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC});
+          disk.fail({.call = DiskCall::kWrite, .path_part = ".aof", .after = after, .error_number = ENOSPC});
+        }
+        if (manifests == switch_write + 1) named = disk.faults_delivered() == 1;
+        if (manifests == switch_write + 2) named_again = disk.faults_delivered() == 2;
+      });
+      server.use(disk);
+      server.start();
+      server.put("a", "1");
+      manifests = 0;
+      REQUIRE_FALSE(server.change(StorageFixture::to(to)).ok());
+      REQUIRE(disk.faults_delivered() == 2);
+      if (named && named_again) ++named_and_not_begun;
+      disk.heal();
+      server.put("b", "2");
+      const auto left = disk.after_crash({});
+      const Manifest manifest = server.manifest();
+      for (const std::string& name : server.files("aof")) {
+        const std::uint64_t number = std::stoull(name);
+        CHECK((manifest.segments.contains(number) || number > manifest.segments.numbers().back()));
+      }
+      server.kill();
+      StorageFixture next(Mode::kAof);
+      next.use(*left);
+      next.start();
+      CHECK(next.data() == Data{{"a", "1"}, {"b", "2"}});
+    }
+  }
+  CHECK(named_and_not_begun > 0);
+}
+
 // Calls `then` once, when a snapshot that is being taken gets its name: after its cut, before MANIFEST names it.
 void at_publication(FaultyFileSystem& disk, std::atomic<bool>& armed, std::function<void()> then) {
   disk.on_call([&armed, then = std::move(then)](DiskCall call, const std::string& path) {
