@@ -260,7 +260,15 @@ Task<absl::StatusOr<Transacted>> Engine::transact_unsettled(const TransactionReq
       const absl::Status memory = memory_.admit(added_bytes);
       if (!memory.ok()) co_return memory;
     }
-    const TransactionContext context{*journal_, clock_, limits_.entry_bytes_max, *level, visible(), key};
+    const TransactionContext context{.journal = *journal_,
+                                     .clock = clock_,
+                                     .memory = memory_,
+                                     .added_bytes = added_bytes,
+                                     .answer_bytes_max = limits_.response_bytes_max(),
+                                     .entry_bytes_max = limits_.entry_bytes_max,
+                                     .level = *level,
+                                     .visible_before = visible(),
+                                     .request = key};
     done = transaction->run(std::move(ticket), context, sink) == Transaction::Ran::kDone;
     if (transaction->outcome().replayed) replayed_total_.fetch_add(1, std::memory_order_relaxed);
     // Values grew, here or meanwhile: with a margin, where there is room for one.

@@ -4,10 +4,25 @@
 #include <new>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "core/error.h"
+
 namespace kv {
 namespace {
 
 using Change = Decision::Change;
+
+// Of one among others.
+std::size_t record_bytes_of(const Mutation& mutation) noexcept {
+  return kv::record_bytes_of(std::span(&mutation, 1), nullptr) - kv::record_bytes_of(0, false);
+}
+
+// What the operation has copied from `seen` and the request does not hold: the value of what it publishes.
+std::size_t copied_by(const Decision& decision, const SeenKey& seen) noexcept {
+  if (decision.change == Change::kSetExpiry) return seen.entry->value().size();
+  return decision.change == Change::kPut ? decision.made.size() : 0;
+}
 
 // What was the transaction's own is known now.
 void number_outcome(Outcome& outcome, bool changes, Revision revision) noexcept {
@@ -56,8 +71,10 @@ std::size_t Transaction::record_bytes_now(UnixMillis now) const {
     }
     return bytes;
   };
-  return record_bytes_of(std::max(most(request_.then, then_), most(request_.otherwise, otherwise_)),
-                         request_.options.request_id.has_value());
+  const std::size_t bytes =
+      kv::record_bytes_of(std::max(most(request_.then, then_), most(request_.otherwise, otherwise_)),
+                          request_.options.request_id.has_value());
+  return std::min<std::size_t>(bytes, kRecordBytesMax);
 }
 
 Transaction::Ran Transaction::run(std::optional<Ticket> ticket, const TransactionContext& context,
@@ -67,6 +84,7 @@ Transaction::Ran Transaction::run(std::optional<Ticket> ticket, const Transactio
     decisions_.clear();
     puts_.clear();
     mutations_.clear();
+    copied_bytes_ = shown_bytes_ = mutation_bytes_ = 0;
     outcome_ = TransactionOutcome{.level = context.level, .decisions = {}};
     failed_at_.reset();
     earliest_expiry_ = kNoExpiry;
@@ -92,12 +110,14 @@ Transaction::Ran Transaction::run_locked(std::optional<Ticket>& ticket, const Tr
                                          TransactionSink& sink, std::optional<RequestClaim>& claim) {
   outcome_.succeeded = succeeded_ = compare();
   error_ = decide_all(context);
+  record_bytes_ = kv::record_bytes_of(mutation_bytes_, claim.has_value());
+  if (error_.ok() && record_bytes_ > kRecordBytesMax) return Ran::kTicketTooSmall;
   const bool refused = !error_.ok();
   if (refused && (!claim || refusal_number(error_) == 0)) return Ran::kDone;
   if (refused) mutations_.clear();
   RequestBlock block;
   if (claim) block = block_of(*context.request);
-  record_bytes_ = record_bytes_of(mutations_, claim ? &block : nullptr);
+  record_bytes_ = kv::record_bytes_of(mutations_, claim ? &block : nullptr);
   if (ticket && !ticket->holds(mutations_, claim.has_value())) return Ran::kTicketTooSmall;
   if (!refused) error_ = sink.reserve(outcome_);
   if (!refused && !error_.ok()) return Ran::kDone;
@@ -189,15 +209,19 @@ absl::Status Transaction::decide_all(const TransactionContext& context) {
       failed_at_ = i;
       return decision.outcome.error;
     }
-    carry_out(operations[i], hashed, key, decision);
+    key.shown = key.shown || decision.outcome.entry.with_value;
+    const absl::Status carried = carry_out(operations[i], hashed, key, decision, context);
+    if (!carried.ok()) return carried;
+    if (mutation_bytes_ > kRecordBytesMax) break;  // run_locked() sees it
   }
   outcome_.decisions = decisions_;
   return absl::OkStatus();
 }
 
 // What the operation changes, as far as the transaction can see it.
-void Transaction::carry_out(const Operation& operation, const Hashed& hashed, Key& key, Decision& decision) {
-  if (decision.change == Change::kNone) return;
+absl::Status Transaction::carry_out(const Operation& operation, const Hashed& hashed, Key& key, Decision& decision,
+                                    const TransactionContext& context) {
+  if (decision.change == Change::kNone) return absl::OkStatus();
   if (key.found.due && !key.erased) {
     key.erased = true;
     log(MutationKind::kExpire, operation.key, kNoExpiry, {});
@@ -206,9 +230,14 @@ void Transaction::carry_out(const Operation& operation, const Hashed& hashed, Ke
     log(decision.removed_by_time ? MutationKind::kExpire : MutationKind::kDelete, operation.key, kNoExpiry, {});
     key.erased = true;
     key.put = kNothing;
+    key.copied = 0;
+    key.shown = false;
     key.seen = SeenKey();
-    return;
+    return absl::OkStatus();
   }
+  const absl::Status counted = count_copies(key, decision, context);
+  if (!counted.ok()) return counted;
+  const std::size_t copied = copied_by(decision, key.seen);
   // Before it is put: the versions that it goes on from.
   const bool goes_on = key.seen.entry != nullptr;
   const Revision create_version = !goes_on              ? 0
@@ -216,20 +245,47 @@ void Transaction::carry_out(const Operation& operation, const Hashed& hashed, Ke
                                                         : key.seen.entry->create_version();
   if (decision.change == Change::kPut) {
     const HashedValue value = decision.makes_value ? HashedValue(decision.made) : hashed.value;
-    puts_.push_back(key.shard->prepare_put(hashed.key, value, ValueType::kString, decision.expire_at));
+    keep(key, key.shard->prepare_put(hashed.key, value, ValueType::kString, decision.expire_at), copied);
     log(MutationKind::kSet, operation.key, decision.expire_at, decision.value());
   } else {
-    puts_.push_back(key.shard->prepare_expiry(*key.seen.entry, decision.expire_at));
+    keep(key, key.shard->prepare_expiry(*key.seen.entry, decision.expire_at), copied);
     log(MutationKind::kSetExpiry, operation.key, decision.expire_at, {});
   }
-  key.put = puts_.size() - 1;
-  key.seen = {.entry = &puts_.back().entry(), .unnumbered = true, .create_version = create_version};
+  key.seen = {.entry = &puts_[key.put].entry(), .unnumbered = true, .create_version = create_version};
   if (decision.expire_at != kNoExpiry && (earliest_expiry_ == kNoExpiry || decision.expire_at < earliest_expiry_))
     earliest_expiry_ = decision.expire_at;
+  return absl::OkStatus();
+}
+
+// Before they are made, but for a value that the decision has made already.
+absl::Status Transaction::count_copies(const Key& key, const Decision& decision, const TransactionContext& context) {
+  copied_bytes_ += copied_by(decision, key.seen) + decision.made.size();
+  if (key.shown && key.put != kNothing) shown_bytes_ += key.seen.entry->value().size();
+  if (shown_bytes_ > context.answer_bytes_max) {
+    return kv::error(Reason::kResponseTooLarge,
+                     fmt::format("the answer would have more than {} bytes", context.answer_bytes_max),
+                     {{"limit", std::to_string(context.answer_bytes_max)}});
+  }
+  if (copied_bytes_ == 0) return absl::OkStatus();  // The request's own bytes were asked about.
+  return context.memory.admit(context.added_bytes + copied_bytes_);
+}
+
+// In place of what the key would have been, unless the answer shows that.
+void Transaction::keep(Key& key, PreparedPut put, std::size_t copied) {
+  if (key.put == kNothing || key.shown) {
+    puts_.push_back(std::move(put));
+    key.put = puts_.size() - 1;
+  } else {
+    puts_[key.put] = std::move(put);
+    copied_bytes_ -= key.copied;
+  }
+  key.copied = copied;
+  key.shown = false;
 }
 
 void Transaction::log(MutationKind kind, std::string_view key, UnixMillis expire_at, std::string_view value) {
-  mutations_.push_back({.kind = kind, .expire_at = expire_at, .key = key, .value = value});
+  mutation_bytes_ += record_bytes_of(
+      mutations_.emplace_back(Mutation{.kind = kind, .expire_at = expire_at, .key = key, .value = value}));
 }
 
 void Transaction::number(Revision revision, Revision visible_before) noexcept {

@@ -6,6 +6,10 @@
 // append, while every shard it has looked at is still locked. Locks are taken in index order: whoever holds several did
 // the same.
 //
+// And a small request can ask for large copies, of values that are there or that it makes itself. So of each key only
+// the newest is kept, and older ones that the answer shows as long as an answer may have them; it stops as soon as its
+// record has no room any more; and memory is asked about for every copy.
+//
 // Threads:  under the locks it takes itself, in run(). Lifetime: the request's bytes outlive it.
 // Errors:   of the first operation that fails, which failed_at() names; nothing is changed then. std::bad_alloc: of the
 //           constructor; of run() it ends inside.
@@ -19,6 +23,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "server/executor.h"
+#include "server/memory_budget.h"
 #include "server/operation.h"
 #include "server/request_key.h"
 #include "store/store.h"
@@ -64,6 +69,9 @@ class TransactionSink {
 struct TransactionContext {
   Journal& journal;
   Clock& clock;
+  MemoryBudget& memory;
+  std::size_t added_bytes;       // that were asked of it already
+  std::size_t answer_bytes_max;  // what the sink will refuse
   std::size_t entry_bytes_max;
   Level level;
   Revision visible_before;
@@ -79,11 +87,13 @@ class Transaction {
 
   // Whether any of its operations writes: if not, it needs no ticket.
   bool writes() const noexcept;
-  // What the record takes, if values that are appended to are as long as they are now. Takes locks, one at a time.
+  // What the record takes, if values that are appended to are as long as they are now; at most what a record may take,
+  // because only one of the branches will be in it. Takes locks, one at a time.
   std::size_t record_bytes_now(UnixMillis now) const;
 
   enum class Ran { kDone, kTicketTooSmall };
-  // kDone: outcome() and error() tell. kTicketTooSmall: nothing was changed and nobody told; record_bytes() are needed.
+  // kDone: outcome() and error() tell. kTicketTooSmall: nothing was changed and nobody told; record_bytes() are needed,
+  // or more where that is too much for any record.
   Ran run(std::optional<Ticket> ticket, const TransactionContext& context, TransactionSink& sink);
 
   // In place of run(): the answer of an earlier one.
@@ -105,6 +115,8 @@ class Transaction {
     SeenKey seen;
     bool erased = false;         // what was found goes
     std::size_t put = kNothing;  // index in puts_ of what is published
+    std::size_t copied = 0;      // bytes of it that the request does not hold
+    bool shown = false;          // the answer has a view of it
   };
   struct Hashed {
     HashedKey key;
@@ -118,7 +130,10 @@ class Transaction {
   Key& look(const HashedKey& key);
   bool compare();
   absl::Status decide_all(const TransactionContext& context);
-  void carry_out(const Operation& operation, const Hashed& hashed, Key& key, Decision& decision);
+  absl::Status carry_out(const Operation& operation, const Hashed& hashed, Key& key, Decision& decision,
+                         const TransactionContext& context);
+  absl::Status count_copies(const Key& key, const Decision& decision, const TransactionContext& context);
+  void keep(Key& key, PreparedPut put, std::size_t copied);
   void log(MutationKind kind, std::string_view key, UnixMillis expire_at, std::string_view value);
   void number(Revision revision, Revision visible_before) noexcept;
   RequestBlock block_of(const RequestKey& key) const noexcept;
@@ -141,6 +156,9 @@ class Transaction {
   absl::flat_hash_map<std::string_view, Key> keys_;
   std::vector<Decision> decisions_;
   std::vector<PreparedPut> puts_;
+  std::size_t copied_bytes_ = 0;  // in puts_ and decisions_
+  std::size_t shown_bytes_ = 0;   // of puts_ that have a successor
+  std::size_t mutation_bytes_ = 0;
   std::vector<Mutation> mutations_;
   TransactionOutcome outcome_;
   absl::Status error_;

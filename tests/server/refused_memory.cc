@@ -5,11 +5,32 @@
 #include <cstdlib>
 #include <new>
 
+#include <malloc.h>
+
 namespace {
 
 std::atomic<std::size_t> refused_from{SIZE_MAX};
 std::atomic<std::size_t> refused_to{0};
 std::atomic<std::size_t> refused_times{0};
+
+std::atomic<bool> counting{false};
+std::atomic<std::int64_t> held{0};
+std::atomic<std::int64_t> held_peak{0};
+
+void count_in(void* block) noexcept {
+  if (!counting.load(std::memory_order_relaxed)) return;
+  const auto bytes = static_cast<std::int64_t>(malloc_usable_size(block));
+  const std::int64_t now = held.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  std::int64_t peak = held_peak.load(std::memory_order_relaxed);
+  while (peak < now && !held_peak.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
+  }
+}
+
+void count_out_and_free(void* block) noexcept {
+  if (block != nullptr && counting.load(std::memory_order_relaxed))
+    held.fetch_sub(static_cast<std::int64_t>(malloc_usable_size(block)), std::memory_order_relaxed);
+  std::free(block);
+}
 
 }  // namespace
 
@@ -22,6 +43,7 @@ void* operator new(std::size_t bytes) {
   }
   void* block = std::malloc(bytes == 0 ? 1 : bytes);
   if (block == nullptr) throw std::bad_alloc();
+  count_in(block);
   return block;
 }
 
@@ -33,8 +55,8 @@ void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   }
 }
 
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+void operator delete(void* block) noexcept { count_out_and_free(block); }
+void operator delete(void* block, std::size_t) noexcept { count_out_and_free(block); }
 
 namespace kv {
 
@@ -50,5 +72,15 @@ RefusedMemory::~RefusedMemory() {
 }
 
 std::size_t RefusedMemory::times() const noexcept { return refused_times; }
+
+HeldMemory::HeldMemory() noexcept {
+  held = 0;
+  held_peak = 0;
+  counting = true;
+}
+
+HeldMemory::~HeldMemory() { counting = false; }
+
+std::size_t HeldMemory::peak() const noexcept { return static_cast<std::size_t>(held_peak.load()); }
 
 }  // namespace kv

@@ -23,4 +23,16 @@ class RefusedMemory {
   std::size_t times() const noexcept;
 };
 
+// The bytes that blocks took which were allocated while the object lives, less those that were freed.
+class HeldMemory {
+ public:
+  HeldMemory() noexcept;
+  ~HeldMemory();
+  HeldMemory(const HeldMemory&) = delete;
+  HeldMemory& operator=(const HeldMemory&) = delete;
+
+  // The most at any moment so far.
+  std::size_t peak() const noexcept;
+};
+
 }  // namespace kv
