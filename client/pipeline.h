@@ -4,8 +4,10 @@
 // A message goes out at once while fewer than two are under way, and beyond that when it is full: a lone operation is
 // not delayed, and under load messages are full by themselves.
 //
-// Order:    operations on one key take effect in the order of submission, whatever breaks. Callbacks come in the order
-//           of submission, of all keys: an answer that is there waits for those before it.
+// Order:    writes of one key take effect in the order of submission, whatever breaks, and a read shows those before
+// it;
+//           one that had to be asked again (see below) may show some that were submitted behind it, too. Callbacks come
+//           in the order of submission, of all keys: an answer that is there waits for those before it.
 // Bounds:   operations and bytes from submission to callback. When there is no room, submit() blocks, call() waits, and
 //           try_submit() gives false. All of them have an end: every operation has a deadline. And nothing is sent
 //           while answers of as many bytes wait for those before them.
@@ -16,8 +18,10 @@
 //           is not sent again. A stream on which an operation's time ran out, and nothing was answered since it was
 //           sent, is given up like a broken one.
 // Answers:  what the server says of one operation is its last word: sent again, it would come behind later ones of its
-//           key. A message's answers have 4 MiB; a read that found no room in them is asked again by itself, a write
-//           that shows previous entries is told RESPONSE_TOO_LARGE, and was not done.
+//           key. A message's answers have 4 MiB; a write that shows previous entries and found no room in them is told
+//           RESPONSE_TOO_LARGE, and was not done. A read is asked again by itself, and tells what it finds then: the
+//           message has done the writes behind it. Who must have what stood before a write of the same key submits
+//           that when the read is answered, or lets the write show its previous entry.
 // Threads:  submit(), drain() from any but the client's own, whose work they would wait for; try_submit() and call()
 //           from any. Callbacks run on a thread of the client, one at a time, and may submit more with try_submit():
 //           short work only.

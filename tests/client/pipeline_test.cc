@@ -149,6 +149,31 @@ TEST_CASE("pipeline: an error of one operation is its own") {
   CHECK_FALSE(all[5]->get().has_entry());
 }
 
+TEST_CASE("pipeline: a read that found no room is asked again, and may show what was submitted behind it, never less") {
+  TempDirectory directory;
+  RunningServer server({directory.file("data"), {"--mode", "NON_PERSISTENT"}, {}, {}});
+  Client client({.target = server.address(), .answer_bytes_max = 64 << 20});
+  const std::string large(std::size_t{2} << 20, 'v');
+  for (const char* key : {"a", "b", "c"}) REQUIRE(wait(client.set(key, large)).ok());
+  Pipeline pipeline(client);
+  Results results;
+  // From a callback, so that they share a message: what sends it waits for the callback.
+  pipeline.submit(get_of("none"), [&](const Pipeline::Result&) {
+    for (const char* key : {"a", "b", "c"}) {
+      Pipeline::Callback done = results.next();
+      REQUIRE(pipeline.try_submit(get_of(key), done));
+    }
+    Pipeline::Callback done = results.next();
+    REQUIRE(pipeline.try_submit(set_of("c", "x"), done));
+  });
+  const auto all = results.take(4);
+  for (const auto& result : all) REQUIRE(result.ok());
+  CHECK(all[0]->get().entry().value() == large);
+  CHECK(all[1]->get().entry().value() == large);
+  CHECK(all[2]->get().entry().value() == "x");
+  CHECK(all[2]->get().entry().version() == all[3]->set().write().revision());
+}
+
 TEST_CASE("pipeline: over streams that are cut each increment counts once, and a key's operations keep their order") {
   LossyFixture f;
   Client client({.target = f.proxy.target()});
