@@ -1,5 +1,8 @@
 #include "client/cli/session.h"
 
+#include <algorithm>
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "client/cli/commands.h"
@@ -9,6 +12,19 @@
 
 namespace kv {
 namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n";
+
+// What stands behind the word `txn` of a line that begins with it.
+std::optional<std::string_view> text_of_txn(std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
+  const std::size_t end = std::min(line.find_first_of(kBlanks), line.size());
+  const CommandInfo* command = find_command(line.substr(0, end));
+  if (command == nullptr || command->verb != Verb::kTxn) return std::nullopt;
+  line.remove_prefix(end);
+  line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
+  return line;
+}
 
 bool is_exit(const std::vector<std::string>& words) {
   const CommandInfo* command = words.empty() ? nullptr : find_command(words.front());
@@ -21,7 +37,7 @@ struct LineResult {
 };
 
 LineResult run_line(std::string_view line, Runner& runner, Printer& printer) {
-  const auto words = line_words(line);
+  const auto words = session_words(line);
   if (!words.ok()) {
     printer.misused(message_of(words.status()));
     return {ExitCode::kUsage};
@@ -31,6 +47,16 @@ LineResult run_line(std::string_view line, Runner& runner, Printer& printer) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<std::string>> session_words(std::string_view line) {
+  const auto text = text_of_txn(line);
+  if (!text || text->empty()) return line_words(line);
+  const std::string txn(find_command("txn")->name);
+  if (text->front() != '\'' && text->front() != '"') return std::vector<std::string>{txn, std::string(*text)};
+  auto words = line_words(line);  // In quotes as a whole, it is the second word and the last.
+  if (!words.ok() || words->size() == 2) return words;
+  return std::vector<std::string>{txn, std::string(*text)};
+}
 
 ExitCode run_interactive(Terminal& terminal, Runner& runner, Printer& printer, Console& console) {
   printer.greeting();

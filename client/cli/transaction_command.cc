@@ -31,6 +31,14 @@ const std::string& key_of(const v1::Operation& operation) {
   }
 }
 
+// A word of the shell's command line as one of a transaction's text, where some characters mean more than in a line.
+std::string clause_word(const std::string& word) {
+  std::string written = kv::quoted(word);
+  if (written != word) return written;
+  for (std::size_t at = 0; (at = written.find(';', at)) != written.npos; at += 2) written.insert(at, "\\");
+  return written.front() == '#' ? '\\' + written : written;
+}
+
 // What one operation did: for people, and as fields of its object.
 std::string describe(const v1::OperationResult& result, Json& json) {
   switch (result.result_case()) {
@@ -63,8 +71,8 @@ std::string describe(const v1::OperationResult& result, Json& json) {
 }  // namespace
 
 ExitCode Runner::txn(Arguments arguments) {
-  std::string text;
-  for (const std::string& word : arguments) text += (text.empty() ? "" : " ") + kv::quoted(word);
+  std::string text;  // Several words are those of one clause; a session gives a text of several as one word.
+  for (const std::string& word : arguments) text += (text.empty() ? "" : " ") + clause_word(word);
   if (arguments.size() == 1) {
     text = arguments.front();
     if (const ExitCode read = read_value("Txn", &text); read != ExitCode::kDone) return read;

@@ -40,7 +40,7 @@ std::size_t clause_end(std::string_view text) {
       return i;
     } else {
       if (word_begins && (c == '"' || c == '\'')) quote = c;
-      word_begins = c == ' ' || c == '\t';
+      word_begins = c == ' ' || c == '\t' || c == '\r';
     }
   }
   return text.size();

@@ -57,13 +57,16 @@ class Desk {
       : console_(out_.file(), error_.file(), {use.terminal, false}),
         printer_(make_printer(console_, {use.format, use.quiet, !use.one_shot})),
         connection_({std::move(target), use.timeout, use.level, [this] { return interrupted.load(); }}),
+        one_shot_(use.one_shot),
         runner_(connection_, *printer_, use.one_shot, nullptr, [this](std::string_view question) {
           asked = question;
           return person_says;
         }) {}
 
   // Types the line; what it printed is in out and error afterwards.
-  ExitCode type(std::string_view line) { return take(runner_.run(*line_words(line))); }
+  ExitCode type(std::string_view line) {
+    return take(runner_.run(one_shot_ ? *line_words(line) : *session_words(line)));
+  }
 
   ExitCode pipe(std::string_view lines, bool keep_going = false) {
     int ends[2];
@@ -94,6 +97,7 @@ class Desk {
   Console console_;
   std::unique_ptr<Printer> printer_;
   Connection connection_;
+  const bool one_shot_;
   Runner runner_;
 };
 

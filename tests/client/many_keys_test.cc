@@ -10,6 +10,7 @@
 
 #include "client/cli/commands.h"
 #include "client/cli/table.h"
+#include "client/cli/text.h"
 #include "tests/client/desk.h"
 #include "tests/support/running_server.h"
 #include "tests/support/temp_directory.h"
@@ -172,6 +173,41 @@ TEST_CASE("many keys: a transaction does one branch or the other, in one step") 
   CHECK(desk.error.starts_with("Txn failed: NOT_AN_INTEGER: "));
   desk.type("get a");
   CHECK(desk.out == "Value: 2x\n");  // All or nothing.
+}
+
+TEST_CASE("many keys: a transaction that is typed stores every value that can be typed, whatever it holds") {
+  Room room;
+  Desk desk(room.server.address());
+  Desk shell(room.server.address(), {.one_shot = true});
+  std::vector<std::string> values = {"v;else",        ";",      "; del k", "# no comment", "a\nb",
+                                     "{\"then\":[]}", "'\"\\'", "a\"b;",   "\xff;"};
+  for (char c = 1; c > 0 && c < 0x7f; ++c)
+    values.insert(values.end(), {"v"s + c + "else", c + "x"s, std::string(1, c)});
+  for (const std::string& value : values) {
+    std::string word = kv::escaped(value);
+    for (std::size_t at = 0; (at = word.find('"', at)) != word.npos; at += 2) word.insert(at, "\\");
+    word = '"' + word + '"';
+    CAPTURE(word);
+    CHECK(desk.pipe("txn set k " + word + "\n") == ExitCode::kDone);
+    CHECK(desk.connection().get("k")->value_or("(none)") == value);
+    CHECK(desk.pipe("txn set other 1; set k " + word + "; get k\n") == ExitCode::kDone);
+    CHECK(desk.connection().get("k")->value_or("(none)") == value);
+    desk.type("del k");
+    CHECK(shell.type("txn set k " + word) == ExitCode::kDone);
+    CHECK(shell.connection().get("k")->value_or("(none)") == value);
+  }
+  CHECK(desk.pipe("txn 'set k \"a; b\"; set other \"it\\x27s\"'\n") == ExitCode::kDone);
+  CHECK(desk.connection().get("k")->value_or("(none)") == "a; b");
+  CHECK(desk.connection().get("other")->value_or("(none)") == "it's");
+  CHECK(desk.pipe("TXN if k = 'a; b'; then set k  'x  \"y\"' ; else get k\n") == ExitCode::kDone);
+  CHECK(desk.connection().get("k")->value_or("(none)") == "x  \"y\"");
+  CHECK(desk.pipe(R"(txn {"then": [{"set": {"key": "k", "value": "two  blanks\n"}}]})"
+                  "\n") == ExitCode::kDone);
+  CHECK(desk.connection().get("k")->value_or("(none)") == "two  blanks\n");
+  CHECK(desk.pipe("txn set k \"half\n") == ExitCode::kUsage);
+  CHECK(desk.pipe("txn \"set k half\n") == ExitCode::kUsage);
+  CHECK(desk.pipe("txn\n") == ExitCode::kUsage);
+  CHECK(desk.error.starts_with("Usage: txn"));
 }
 
 TEST_CASE("many keys: a transaction comes from a file or from standard input as well") {
