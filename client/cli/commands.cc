@@ -10,7 +10,8 @@ namespace {
 constexpr CommandInfo kCommands[] = {
     {Verb::kSet, "set", "set <key> <value>", "store a value under a key",
      "Words of the value that are not quoted are joined by one blank. On the shell's command line the value may be\n"
-     "- (standard input) or @FILE (the bytes of a file).\n",
+     "- (standard input) or @FILE (the bytes of a file); one that is - itself, or begins with @, is typed in a "
+     "session.\n",
      2, kAnyNumber, KeyPlace::kFirst},
     {Verb::kGet, "get", "get <key>", "show the value of a key", "", 1, 1, KeyPlace::kFirst},
     {Verb::kDel, "del", "del <key>", "delete a key, or several",
@@ -42,7 +43,10 @@ constexpr CommandInfo kCommands[] = {
      "Done only while the key holds the expected value, is at that version, or is not there; else the present value "
      "is\n"
      "shown and the exit code is 3. --ttl <duration> gives the key a time to live, --keep-ttl keeps the one it has;\n"
-     "without them it has none. Options stand before a word -- when a key or a value begins with two dashes.\n",
+     "without them it has none. Options stand before a word -- when a key or a value begins with two dashes. On the\n"
+     "shell's command line both values may be - (standard input) or @FILE (the bytes of a file); one that is - itself, "
+     "or\n"
+     "begins with @, is typed in a session.\n",
      2, kAnyNumber, KeyPlace::kFirst},
     {Verb::kTtl, "ttl", "ttl <key>", "show when a key expires",
      "The time left is reckoned with the clock of this machine.\n", 1, 1, KeyPlace::kFirst},
@@ -76,7 +80,9 @@ constexpr CommandInfo kCommands[] = {
      1, kAnyNumber, KeyPlace::kFirst},
     {Verb::kAppend, "append", "append <key> <value>", "add bytes to the end of a value",
      "A key that is not there begins empty. Words that are not quoted are joined by one blank. On the shell's command\n"
-     "line the value may be - (standard input) or @FILE (the bytes of a file).\n",
+     "line the value may be - (standard input) or @FILE (the bytes of a file); one that is - itself, or begins with @, "
+     "is\n"
+     "typed in a session.\n",
      2, kAnyNumber, KeyPlace::kFirst},
     {Verb::kExpire, "expire", "expire <key> <duration>|<moment>|never", "let a key expire, or stop it from expiring",
      "  expire session 30m\n  expire offer 2030-01-31T08:00:00Z\n  expire session never\n", 2, 2, KeyPlace::kFirst},

@@ -73,6 +73,14 @@ ExitCode Runner::cas(Arguments arguments) {
   if (!sorted.ok()) return misused(message_of(sorted.status()));
   auto request = cas_request(*sorted);
   if (!request.ok()) return misused(message_of(request.status()));
+  v1::Precondition& test = *request->mutable_precondition();
+  if (one_shot_ && test.has_value_equals() && test.value_equals() == "-" && request->value() == "-") {
+    return misused("standard input can be one of the two values, not both");
+  }
+  if (test.has_value_equals()) {
+    const ExitCode read = read_value("Cas", test.mutable_value_equals());
+    if (read != ExitCode::kDone) return read;
+  }
   if (const ExitCode read = read_value("Cas", request->mutable_value()); read != ExitCode::kDone) return read;
   const std::string key = request->key();
   const auto response = connection_.ask(methods::kSet, *std::move(request));

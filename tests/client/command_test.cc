@@ -136,7 +136,7 @@ TEST_CASE("commands: the help of health names every service that the server answ
 }
 
 TEST_CASE("commands: whatever takes - and @FILE says so in its help") {
-  for (const std::string name : {"set", "append"})
+  for (const std::string name : {"set", "append", "cas"})
     CHECK(help_text(*find_command(name)).find("- (standard input) or @FILE") != std::string::npos);
 }
 

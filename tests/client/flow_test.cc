@@ -121,6 +121,27 @@ TEST_CASE("cas: a value is set while the key holds what was expected, and shown 
   CHECK(json.out == "{\"key\":\"k\",\"applied\":true,\"revision\":10,\"durability\":\"disk\"}\n");
 }
 
+TEST_CASE("cas: on the shell's command line both values come from files as well, in a session they are as typed") {
+  FakeServer server;
+  TempDirectory directory;
+  std::ofstream(directory.file("old")) << "one\n";
+  std::ofstream(directory.file("new")) << "two\n";
+  Desk shell(server.target(), {.one_shot = true});
+  CHECK(shell.type("cas --absent k @" + directory.file("old")) == ExitCode::kDone);
+  CHECK(shell.type("cas k @" + directory.file("old") + " @" + directory.file("new")) == ExitCode::kDone);
+  CHECK(server.data().at("k") == "two\n");
+  CHECK(shell.type("cas k @" + directory.file("none") + " x") == ExitCode::kUsage);
+  CHECK(shell.error.find("No such file") != std::string::npos);
+  CHECK(shell.type("cas k - -") == ExitCode::kUsage);
+  CHECK(shell.error == "standard input can be one of the two values, not both\n");
+  CHECK(server.data().at("k") == "two\n");
+  Desk session(server.target());
+  session.pipe("set k @x\ncas k @x -\n");
+  CHECK(server.data().at("k") == "-");
+  session.pipe("cas k - @y\n");
+  CHECK(server.data().at("k") == "@y");
+}
+
 TEST_CASE("cas: wrong words are named, and no call is made") {
   FakeServer server;
   Desk desk(server.target());
