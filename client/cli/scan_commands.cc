@@ -176,6 +176,12 @@ ExitCode Runner::delrange(Arguments arguments) {
   answer.json = Json{{"deleted", response.deleted()}, {"dry_run", dry_run}};
   put_write(answer.json, response.write());
   printer_.answer(answer);
+  if (response.write().replayed()) {
+    printer_.hint(
+        "The connection was lost, and this answer is that of another attempt: if the first one was cut short, the "
+        "number "
+        "is only of the keys that it had left");
+  }
   return ExitCode::kDone;
 }
 

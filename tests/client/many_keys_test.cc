@@ -11,6 +11,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
+#include "tests/client/cutting_proxy.h"
 #include "tests/client/desk.h"
 #include "tests/support/running_server.h"
 #include "tests/support/temp_directory.h"
@@ -155,6 +156,31 @@ TEST_CASE("many keys: delrange with --yes is one call, whose level counts where 
   CHECK(told["deleted"] == 1);
   CHECK(told["revision"] > 1);
   CHECK(told["durability"] == "memory");
+}
+
+TEST_CASE("many keys: delrange says when the count may be only of what an attempt before it had left") {
+  Room room;
+  CuttingProxy proxy(room.server.address());
+  Desk desk(proxy.target());
+  desk.type("set a1 1");
+  for (int i = 0; i < 12; ++i) desk.type("get a1");  // A client whose calls fail too often stops trying.
+  CHECK(desk.type("delrange none --yes") == ExitCode::kDone);
+  CHECK(desk.error.empty());
+  proxy.cut_next();
+  CHECK(desk.type("delrange a --yes") == ExitCode::kDone);
+  CHECK(desk.out == "Deleted: 1\n");
+  CHECK(
+      desk.error ==
+      "The connection was lost, and this answer is that of another attempt: if the first one was cut short, the number "
+      "is only of the keys that it had left\n");
+  CHECK(proxy.cuts() == 1);
+  Desk json(proxy.target(), {.format = OutputFormat::kJson});
+  json.type("set a1 1");
+  for (int i = 0; i < 12; ++i) json.type("get a1");
+  proxy.cut_next();
+  CHECK(json.type("delrange a --yes") == ExitCode::kDone);
+  CHECK(json.out.find("\"deleted\":1,\"dry_run\":false") != std::string::npos);
+  CHECK(json.out.find("\"replayed\":true") != std::string::npos);
 }
 
 TEST_CASE("many keys: a transaction does one branch or the other, in one step") {
