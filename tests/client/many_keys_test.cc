@@ -89,6 +89,31 @@ TEST_CASE("many keys: mget takes more words than a call takes keys") {
   CHECK(desk.out.substr(desk.out.size() - 10) == "a: 1\nb: 2\n");
 }
 
+TEST_CASE("many keys: off a terminal a value of get is exact, and in lists every entry keeps to its line") {
+  Room room;
+  Desk desk(room.server.address(), {.terminal = false});
+  desk.pipe("set k \"a\\nb\"\n");
+  desk.type("get k");
+  CHECK(desk.out == "Value: a\nb\n");
+  const std::pair<const char*, const char*> lists[] = {
+      {"mget k", "k: \"a\\nb\"\n"},
+      {"scan --values", "k: \"a\\nb\"\n"},
+      {"txn get k", "Done\nk: Value: \"a\\nb\"\n"},
+      {"cas k other x", "Not applied: version 1, value \"a\\nb\"\n"},
+  };
+  for (const auto& [line, answer] : lists) {
+    desk.type(line);
+    CHECK(desk.out == answer);
+  }
+  Desk raw(room.server.address(), {.format = OutputFormat::kRaw, .terminal = false});
+  raw.type("mget k");
+  CHECK(raw.out == "k\ta\\nb\n");
+  raw.type("scan --values");
+  CHECK(raw.out == "k\ta\\nb\n");
+  raw.type("txn get k");
+  CHECK(raw.out == "Value: \"a\\nb\"\n");
+}
+
 TEST_CASE("many keys: a scan lists what its range and pattern select") {
   Room room;
   Desk desk(room.server.address());
