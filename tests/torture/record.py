@@ -133,6 +133,19 @@ class Recording(unittest.TestCase):
         self.write(RESULTS, "2026-01-01\tabc\tkill\taof always\t1\t7\tkills=1\tpassed\n")
         self.assertEqual(self.run_script("torture_table").returncode, 1)
 
+    def test_programs_by_its_name_alone_runs_all_that_is_asked(self):
+        says = r"""echo "$@" >>build/asked; printf 'RESULT\tprograms\tx\t1\t7\tcalls=1\tpassed\n'"""
+        self.program(says, "program_loop")
+        def cycles_of(*arguments):
+            (self.tree / "build/asked").unlink(missing_ok=True)
+            done = self.run_script("torture", *arguments)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            return [line.split("--cycles ")[-1] for line in (self.tree / "build/asked").read_text().splitlines()]
+        self.assertEqual(cycles_of("programs"), ["2500"] * 4)
+        self.assertEqual(cycles_of("programs", "--cycles", "3"), ["3"] * 4)
+        self.assertEqual(cycles_of("programs", "--mode", "snapshot"), ["2500"])
+        self.assertEqual(cycles_of("--program", "program_loop"), ["100", "100", "200", "200"])
+
     def test_nothing_is_owed_when_all_of_it_was_run(self):
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=self.tree, capture_output=True, text=True,
                                 check=True).stdout.strip()
