@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "client/cli/word_options.h"
+
 namespace kv {
 
 inline constexpr std::string_view kOriginalCommands = "set, get, del, keys, config, exit";
@@ -59,6 +61,8 @@ struct CommandInfo {
   std::size_t arguments_min;
   std::size_t arguments_max;
   KeyPlace keys = KeyPlace::kNone;
+  std::span<const WordOption> options = {};
+  std::string_view examples = {};  // Lines of a session. Run in the order of the table, none is refused.
 };
 
 std::span<const CommandInfo> commands();

@@ -41,8 +41,7 @@ absl::Status fill_numbers(const SortedWords& sorted, v1::IncrementRequest& reque
 }  // namespace
 
 ExitCode Runner::incr(Arguments arguments) {
-  const auto sorted =
-      sort_words(arguments, {{"--initial", true}, {"--min", true}, {"--max", true}, {"--saturate"}, {"--ttl", true}});
+  const auto sorted = sort_words(arguments, find_command("incr")->options);
   if (!sorted.ok()) return misused(message_of(sorted.status()));
   if (sorted->words.empty() || sorted->words.size() > 2) return misused(usage_of("incr"));
   v1::IncrementRequest request;

@@ -15,7 +15,7 @@ namespace {
 namespace v1 = kvstore::v1;
 
 absl::StatusOr<v1::ScanRequest> export_request(std::span<const std::string> arguments) {
-  const auto sorted = sort_words(arguments, {{"--resume", true}});
+  const auto sorted = sort_words(arguments, find_command("export")->options);
   if (!sorted.ok()) return sorted.status();
   if (sorted->words.size() > 1) {
     return absl::InvalidArgumentError(fmt::format("Usage: {}", find_command("export")->usage));

@@ -30,7 +30,7 @@ struct Source {
 };
 
 absl::StatusOr<Source> source_of(std::span<const std::string> arguments) {
-  const auto sorted = sort_words(arguments, {{"--offset", true}, {"--state", true}, {"--keep-going"}});
+  const auto sorted = sort_words(arguments, find_command("import")->options);
   if (!sorted.ok()) return sorted.status();
   if (sorted->words.size() != 1) {
     return absl::InvalidArgumentError(fmt::format("Usage: {}", find_command("import")->usage));

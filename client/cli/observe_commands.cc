@@ -189,7 +189,7 @@ ExitCode Runner::again_and_again(const SortedWords& words, milliseconds every, c
 }
 
 ExitCode Runner::stats(Arguments arguments) {
-  const auto sorted = sort_words(arguments, {{"--watch"}, {"--every", true}, {"--rounds", true}});
+  const auto sorted = sort_words(arguments, find_command("stats")->options);
   if (!sorted.ok()) return misused(message_of(sorted.status()));
   if (sorted->words.size() > 1) return misused(fmt::format("Usage: {}", find_command("stats")->usage));
   StatsView view(sorted->words.empty() ? "" : sorted->words.front());
@@ -204,7 +204,7 @@ ExitCode Runner::stats(Arguments arguments) {
 }
 
 ExitCode Runner::slow(Arguments arguments) {
-  const auto sorted = sort_words(arguments, {{"--limit", true}, {"--watch"}, {"--every", true}, {"--rounds", true}});
+  const auto sorted = sort_words(arguments, find_command("slow")->options);
   if (!sorted.ok()) return misused(message_of(sorted.status()));
   const auto limit = count_of(*sorted, "--limit");
   if (!limit.ok()) return misused(message_of(limit.status()));
@@ -227,7 +227,7 @@ ExitCode Runner::slow(Arguments arguments) {
 }
 
 ExitCode Runner::big(Arguments arguments) {
-  const auto sorted = sort_words(arguments, {{"--limit", true}, {"--watch"}, {"--every", true}, {"--rounds", true}});
+  const auto sorted = sort_words(arguments, find_command("big")->options);
   if (!sorted.ok()) return misused(message_of(sorted.status()));
   const auto limit = count_of(*sorted, "--limit");
   if (!limit.ok()) return misused(message_of(limit.status()));

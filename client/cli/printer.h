@@ -1,8 +1,8 @@
 // How answers look: for people, as JSON lines, or nothing but the data.
 //
-// The wording for people is the original client's, letter for letter, and scripts rely on it. The value of a get that is
-// not printable is escaped on a terminal and exact elsewhere; in lines of several it is escaped always, since a line end
-// in it would break them.
+// The wording for people is the original client's, letter for letter, and scripts rely on it. The value of a get that
+// is not printable is escaped on a terminal and exact elsewhere; in lines of several it is escaped always, since a line
+// end in it would break them.
 //
 // Threads: one. Lifetime: the console outlives the printer.
 #pragma once

@@ -107,13 +107,7 @@ ExitCode Runner::mget(Arguments keys) {
 }
 
 ExitCode Runner::scan(Arguments arguments) {
-  const auto sorted = sort_words(arguments, {{"--glob", true},
-                                             {"--values"},
-                                             {"--limit", true},
-                                             {"--relaxed"},
-                                             {"--start", true},
-                                             {"--end", true},
-                                             {"--resume", true}});
+  const auto sorted = sort_words(arguments, find_command("scan")->options);
   if (!sorted.ok()) return misused(message_of(sorted.status()));
   const auto request = scan_request(*sorted, "scan");
   if (!request.ok()) return misused(message_of(request.status()));
@@ -133,7 +127,7 @@ ExitCode Runner::scan(Arguments arguments) {
 }
 
 ExitCode Runner::delrange(Arguments arguments) {
-  const auto sorted = sort_words(arguments, {{"--all"}, {"--start", true}, {"--end", true}, {"--dry-run"}, {"--yes"}});
+  const auto sorted = sort_words(arguments, find_command("delrange")->options);
   if (!sorted.ok()) return misused(message_of(sorted.status()));
   v1::DeleteRangeRequest request;
   if (absl::Status range = fill_range(*sorted, "delrange", request.mutable_range()); !range.ok()) {

@@ -59,37 +59,69 @@ std::string cases_of_options() {
   return text;
 }
 
-// One function for both: zsh runs bash's completions.
-constexpr std::string_view kBash = R"(# Completion of kvstore_client; {}
+std::string joined_options(const CommandInfo& command) {
+  std::vector<std::string_view> names;
+  for (const WordOption& option : command.options) names.push_back(option.name);
+  return joined(names);
+}
+
+// The lines of a `case` of the command: its options, and which of them the next word belongs to.
+std::string cases_of_commands() {
+  std::string text;
+  for (const CommandInfo& command : commands()) {
+    if (command.options.empty()) continue;
+    std::string with_value;
+    for (const WordOption& option : command.options) {
+      if (option.has_value) with_value += fmt::format("{}{}", with_value.empty() ? "" : " | ", option.name);
+    }
+    const std::string value =
+        with_value.empty() ? "" : fmt::format("case \"$previous\" in {}) words=\"\"; return ;; esac; ", with_value);
+    text += fmt::format("    {}) {}options=\"{}\" ;;\n", command.name, value, joined_options(command));
+  }
+  return text;
+}
+
+// One function for both: zsh runs bash's completions. Where files may stand, options are offered to who begins with a
+// dash only: the shell names the files when we have no word.
+constexpr std::string_view kBash = R"(# Completion of kvstore_client; {0}
 _kvstore_client_words() {{
-  local previous="${{COMP_WORDS[COMP_CWORD-1]}}" command="" i
+  local previous="${{COMP_WORDS[COMP_CWORD-1]}}" current="${{COMP_WORDS[COMP_CWORD]}}" command="" options="" i
   case "$previous" in
-{}  esac
+{1}  esac
   for ((i = 1; i < COMP_CWORD; ++i)); do
     case "${{COMP_WORDS[i]}}" in
-      {}) ((++i)) ;;
+      {2}) ((++i)) ;;
       -*) ;;
       *) command="${{COMP_WORDS[i]}}"; break ;;
     esac
   done
-  if [ -z "$command" ]; then words="{} {}"; return; fi
+  if [ -z "$command" ]; then words="{3} {4}"; return; fi
   case "$command" in
-    help) words="{}" ;;
-    completion) words="{}" ;;
-    snapshot | rewrite-log) words="--no-wait" ;;
-    stats) words="--watch --every --rounds" ;;
-    slow | big) words="--limit --watch --every --rounds" ;;
+{5}  esac
+  case "$command" in
+    help) words="{3}" ;;
+    completion) words="{6}" ;;
     config)
-      if ((i + 1 == COMP_CWORD)); then words="{} get set"; fi
+      if ((i + 1 == COMP_CWORD)); then words="{7} get set"; return; fi
       case "${{COMP_WORDS[i+1]}}" in
-        get | set) if ((i + 1 < COMP_CWORD)); then words="{}"; fi ;;
+        get) words="{8}" ;;
+        set) words="{8} $options" ;;
       esac ;;
+    import) case "$current" in -*) words="$options" ;; esac ;;
+    set | append | cas | txn) files_at=yes; words="$options" ;;
+    *) words="$options" ;;
   esac
 }}
 _kvstore_client() {{
-  local words=""
+  local words="" files_at="" at="@"
   _kvstore_client_words
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}")
+  if [[ "$files_at" == yes && "${{COMP_WORDS[COMP_CWORD]}}" == @* ]]; then
+    # Where the shell takes the @ for the end of a word, what it puts in stands behind it.
+    if [[ "$COMP_WORDBREAKS" == *@* ]]; then at=""; fi
+    {9}compgen -P "$at" -f -- "${{COMP_WORDS[COMP_CWORD]#@}}"{10}
+    return
+  fi
+  {9}compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}"{10}
 }}
 complete -o default -F _kvstore_client kvstore_client
 )";
@@ -102,19 +134,37 @@ std::string options_with_values() {
   return text;
 }
 
-std::string bash(std::string_view how) {
+// `begin` and `end` stand around a command whose lines become the answer.
+std::string bash(std::string_view how, std::string_view begin, std::string_view end) {
   return fmt::format(fmt::runtime(kBash), how, cases_of_options(), options_with_values(), command_names(),
-                     option_names(), command_names(), joined(kShells), joined(kModeWords), joined(setting_names()));
+                     option_names(), cases_of_commands(), joined(kShells), joined(kModeWords), joined(setting_names()),
+                     begin, end);
 }
 
+// zsh has no mapfile.
 std::string zsh() {
-  std::string script = "autoload -U +X bashcompinit && bashcompinit\n";
-  script += bash("source <(kvstore_client completion zsh)");
-  // zsh has no mapfile.
-  const std::string_view with = "mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\")";
-  const std::string_view without = "COMPREPLY=(${(f)\"$(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\")\"})";
-  script.replace(script.find(with), with.size(), without);
-  return script;
+  return "autoload -U +X bashcompinit && bashcompinit\n" +
+         bash("source <(kvstore_client completion zsh)", "COMPREPLY=(${(f)\"$(", ")\"})");
+}
+
+// Of the commands with options of their own; and where file names stand, which -f has switched off.
+std::string fish_options() {
+  std::string text;
+  for (const CommandInfo& command : commands()) {
+    for (const WordOption& option : command.options) {
+      const std::string_view value = option.name == "--state" ? " -r -F" : option.has_value ? " -x" : "";
+      text += fmt::format("complete -c kvstore_client -n '__fish_seen_subcommand_from {}' -l {}{}\n", command.name,
+                          option.name.substr(2), value);
+    }
+  }
+  text +=
+      "complete -c kvstore_client -n '__fish_seen_subcommand_from import' -F\n"
+      "function __kvstore_client_files\n"
+      "  string match -q -- '@*' (commandline -ct); or return\n"
+      "  __fish_complete_path (string sub -s 2 -- (commandline -ct)) | string replace -r '^' '@'\n"
+      "end\n"
+      "complete -c kvstore_client -n '__fish_seen_subcommand_from set append cas txn' -a '(__kvstore_client_files)'\n";
+  return text;
 }
 
 std::string fish() {
@@ -134,17 +184,14 @@ std::string fish() {
   };
   after("help", command_names());
   after("completion", joined(kShells));
-  after("snapshot rewrite-log", "--no-wait");
-  after("stats", "--watch --every --rounds");
-  after("slow big", "--limit --watch --every --rounds");
   after("config", joined(kModeWords) + " get set " + joined(setting_names()));
-  return script;
+  return script + fish_options();
 }
 
 }  // namespace
 
 std::optional<std::string> shell_completion(std::string_view shell) {
-  if (shell == "bash") return bash("source <(kvstore_client completion bash)");
+  if (shell == "bash") return bash("source <(kvstore_client completion bash)", "mapfile -t COMPREPLY < <(", ")");
   if (shell == "zsh") return zsh();
   if (shell == "fish") return fish();
   return std::nullopt;

@@ -29,31 +29,37 @@ std::vector<std::string> words_of(std::string_view line) {
   return words;
 }
 
+void add_options(const CommandInfo& command, std::vector<std::string>& names) {
+  for (const WordOption& option : command.options) names.emplace_back(option.name);
+}
+
 // After `config get` and `config set`: as many settings as one likes.
 std::vector<std::string> choices_of_settings(const std::string& verb) {
   if (verb != "get" && verb != "set") return {};
   std::vector<std::string> names;
   for (const std::string_view name : setting_names()) names.push_back(std::string(name) + (verb == "set" ? "=" : ""));
-  if (verb == "set") names.insert(names.end(), {"--check", "--wait", "--snapshot-first", "--if-version"});
+  if (verb == "set") add_options(*find_command("config"), names);
   return names;
 }
 
 // The words that may stand where the cursor is.
-std::vector<std::string> choices(std::string_view before_word) {
+std::vector<std::string> choices(std::string_view before_word, std::string_view typed) {
   const std::vector<std::string> before = words_of(before_word);
   if (before.empty()) return names_of_commands();
   const CommandInfo* command = find_command(before.front());
   if (command == nullptr) return {};
   if (command->verb == Verb::kConfig && before.size() > 1) return choices_of_settings(before[1]);
+  if (typed.starts_with('-') && command->verb != Verb::kConfig) {
+    std::vector<std::string> names;
+    add_options(*command, names);
+    return names;
+  }
   if (before.size() > 1) return {};
   switch (command->verb) {
     case Verb::kHelp:
       return names_of_commands();
     case Verb::kCompletion:
       return {std::begin(kShells), std::end(kShells)};
-    case Verb::kSnapshot:
-    case Verb::kRewriteLog:
-      return {"--no-wait"};
     case Verb::kConfig: {
       std::vector<std::string> words(std::begin(kModeWords), std::end(kModeWords));
       words.insert(words.end(), {"get", "set"});
@@ -110,7 +116,7 @@ TabOffer complete(std::string_view line, const FindKeys& find_keys) {
   const std::size_t start = blank == line.npos ? 0 : blank + 1;
   const std::string typed = in_lower_case(line.substr(start));
   const bool in_capitals = typed.empty() || typed != line.substr(start);
-  std::vector<std::string> matching = choices(line.substr(0, start));
+  std::vector<std::string> matching = choices(line.substr(0, start), typed);
   std::erase_if(matching, [&](const std::string& word) { return !in_lower_case(word).starts_with(typed); });
   if (matching.empty() && find_keys && stands_for_key(line.substr(0, start))) {
     return offer_keys(line.substr(start), find_keys);

@@ -69,7 +69,7 @@ Answer not_applied(const std::string& key, const v1::SetResponse& response) {
 }  // namespace
 
 ExitCode Runner::cas(Arguments arguments) {
-  const auto sorted = sort_words(arguments, {{"--version", true}, {"--absent"}, {"--ttl", true}, {"--keep-ttl"}});
+  const auto sorted = sort_words(arguments, find_command("cas")->options);
   if (!sorted.ok()) return misused(message_of(sorted.status()));
   auto request = cas_request(*sorted);
   if (!request.ok()) return misused(message_of(request.status()));

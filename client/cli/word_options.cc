@@ -13,8 +13,7 @@ absl::Status refuse(std::string_view line) { return absl::InvalidArgumentError(t
 
 }  // namespace
 
-absl::StatusOr<SortedWords> sort_words(std::span<const std::string> arguments,
-                                       std::initializer_list<WordOption> known) {
+absl::StatusOr<SortedWords> sort_words(std::span<const std::string> arguments, std::span<const WordOption> known) {
   SortedWords sorted;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];

@@ -6,7 +6,6 @@
 // Threads: free function. Errors: INVALID_ARGUMENT; the message is the line to show.
 #pragma once
 
-#include <initializer_list>
 #include <map>
 #include <optional>
 #include <span>
@@ -34,6 +33,6 @@ struct SortedWords {
   }
 };
 
-absl::StatusOr<SortedWords> sort_words(std::span<const std::string> arguments, std::initializer_list<WordOption> known);
+absl::StatusOr<SortedWords> sort_words(std::span<const std::string> arguments, std::span<const WordOption> known);
 
 }  // namespace kv

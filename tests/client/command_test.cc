@@ -240,6 +240,19 @@ TEST_CASE("completion: each shell gets a script with every command, and no other
   CHECK_FALSE(shell_completion("csh"));
 }
 
+TEST_CASE("completion: every command offers its own options, to who begins with a dash") {
+  for (const CommandInfo& command : commands()) {
+    const std::string line = std::string(command.name) + (command.verb == Verb::kConfig ? " set " : " ");
+    for (const WordOption& option : command.options) {
+      const std::string name(option.name);
+      CHECK(complete(line + name).insert == " ");
+      CHECK(complete(line + "x " + name).insert == " ");
+    }
+  }
+  CHECK(complete("scan --re").candidates == Words{"--relaxed", "--resume"});
+  CHECK(complete("get --").candidates.empty());
+}
+
 TEST_CASE("completion: keys are offered where a key stands, and only then asked for") {
   std::vector<std::string> asked;
   const FindKeys find = [&](const std::string& prefix) {
