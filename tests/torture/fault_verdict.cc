@@ -9,11 +9,13 @@
 namespace kv {
 namespace {
 
-// A sync that decides what is on disk, by docs/durability.md: of a segment that is written to, or of MANIFEST. That of
-// a file on which nothing depends yet, the first segment of a switch into a log too, fails only what it was made for.
+// A sync that decides what is on disk, by docs/durability.md, whatever its errno: of a segment that is written to, of
+// the names in the log's directory, or of MANIFEST. That of a file on which nothing depends yet, the first segment of a
+// switch into a log too, fails only what it was made for.
 bool is_final(const Strike& strike, WorkEnd::In in) {
   if (strike.way.error_number == 0) return false;
   if (strike.call == DiskCall::kSyncData) return in != WorkEnd::In::kSwitch && strike.path.ends_with(".aof");
+  if (strike.call == DiskCall::kSyncDirectory && strike.path.ends_with("/aof")) return true;
   const bool manifest = strike.path.find("MANIFEST") != strike.path.npos;
   return manifest && (strike.call == DiskCall::kSync || strike.call == DiskCall::kRename);
 }
@@ -22,7 +24,7 @@ bool is_final(const Strike& strike, WorkEnd::In in) {
 bool is_full_disk(const Strike& strike) {
   const bool takes_space =
       strike.call == DiskCall::kCreate || strike.call == DiskCall::kWrite || strike.call == DiskCall::kAllocate;
-  return takes_space && strike.way.error_number == ENOSPC;
+  return takes_space && is_full(strike.way);
 }
 
 void check_final(StorageFixture& server, FaultyFileSystem& disk) {
@@ -58,9 +60,8 @@ void check_back(StorageFixture& server, FaultyFileSystem& disk, WriteHistory& hi
 
 // Of a snapshot or a switch, which say why in a word for whoever asked.
 void check_job(const Strike& strike, const absl::Status& status) {
-  const bool full = strike.way.error_number == ENOSPC;
-  const bool known = (full && has_reason(status, Reason::kDiskLimit)) || has_reason(status, Reason::kInternal) ||
-                     has_reason(status, Reason::kWritesSuspended);
+  const bool known = (is_full(strike.way) && has_reason(status, Reason::kDiskLimit)) ||
+                     has_reason(status, Reason::kInternal) || has_reason(status, Reason::kWritesSuspended);
   CHECK(known);
 }
 

@@ -23,6 +23,9 @@ std::span<const Way> all_ways() {
       {"EIO from then on", EIO, Lasts::kFromThenOn},
       {"ENOSPC", ENOSPC},
       {"ENOSPC from then on", ENOSPC, Lasts::kFromThenOn},
+      {"EDQUOT", EDQUOT},
+      {"EDQUOT from then on", EDQUOT, Lasts::kFromThenOn},
+      {"EAGAIN", EAGAIN},
       {"EINTR", EINTR},
       {"EINTR a thousand times", EINTR, Lasts::kThousandTimes},
       {"short", 0},
@@ -55,6 +58,8 @@ std::span<const NamedCall> all_calls() {
   return calls;
 }
 
+bool is_full(const Way& way) { return way.error_number == ENOSPC || way.error_number == EDQUOT; }
+
 bool applies(DiskCall call, const Way& way) { return way.delay || way.error_number != 0 || is_transfer(call); }
 
 bool must_not_show(DiskCall call, const Way& way) {
@@ -69,7 +74,7 @@ SetFault::SetFault(FaultyFileSystem& disk, DiskCall call, const Way& way, std::u
     return;
   }
   const bool always = way.lasts == Lasts::kFromThenOn;
-  if (always && way.error_number == ENOSPC && call == DiskCall::kWrite) make_room_later();
+  if (always && is_full(way) && call == DiskCall::kWrite) make_room_later();
   disk.fail({.call = call,
              .path_part = {},
              .after = after,

@@ -31,6 +31,8 @@ struct NamedCall {
 };
 std::span<const NamedCall> all_calls();
 
+// The disk, or what its owner may use of it.
+bool is_full(const Way& way);
 // A call that transfers nothing cannot be short.
 bool applies(DiskCall call, const Way& way);
 // Nobody may notice: what is short is repeated, what is late is waited for, and so is what a signal interrupts.

@@ -49,7 +49,7 @@ bool strike(DiskCall call, const Way& way, std::uint64_t after) {
     StorageFixture server;
     set_up_for_work(server);
     server.use(disk);
-    if (way.error_number == ENOSPC) server.on_refusal([&disk] { disk.heal(); });
+    if (is_full(way)) server.on_refusal([&disk] { disk.heal(); });
     const WorkEnd end = work(server, history);
     if (!fault.struck()) return false;
     struck.emplace(Strike{call, way, disk.struck_path()});
