@@ -16,6 +16,16 @@ constexpr std::chrono::seconds kAskForSpaceAfter{1};
 
 }  // namespace
 
+SwitchRecord record_of_next(Mode in_force, SettingTexts change) {
+  SwitchRecord record;
+  record.from = record.to = in_force;
+  if (const auto mode = change.find("mode"); mode != change.end()) {
+    record.to = parse_mode(mode->second).value_or(record.to);
+  }
+  record.change = std::move(change);
+  return record;
+}
+
 ModeSwitch::ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change,
                        bool snapshot_first, TellPhase tell)
     : core_(core),
@@ -80,13 +90,7 @@ void ModeSwitch::end_switch(Manifest& manifest) const {
   std::optional<SettingTexts> next;
   if (manifest.mode_switch) next = std::move(manifest.mode_switch->next);
   manifest.mode_switch.reset();
-  if (!next) return;
-  SwitchRecord record;
-  record.from = record.to = manifest.mode;
-  if (const auto mode = next->find("mode"); mode != next->end())
-    record.to = parse_mode(mode->second).value_or(record.to);
-  record.change = *std::move(next);
-  manifest.mode_switch = std::move(record);
+  if (next) manifest.mode_switch = record_of_next(manifest.mode, *std::move(next));
 }
 
 void ModeSwitch::make_active(Manifest& manifest) const {
@@ -309,7 +313,7 @@ void ModeSwitch::give_up(const absl::Status& why) {
     const auto closed = paused.ok() ? core_.journal->close_log() : absl::StatusOr<LogClosing>(paused);
     if (closed.ok()) beyond = std::max(beyond, closed->next_number);
     core_.journal->resume();
-    if (!closed.ok()) return;  // The journal has failed; the next start undoes the switch.
+    if (!closed.ok()) return tell_(SwitchPhase::kFailed);  // So has the journal; the next start undoes the switch.
     // A log that did not open may have left files of any number behind.
     const auto listing = core_.directory->list();
     if (listing.ok() && !listing->segments.empty()) beyond = std::max(beyond, *listing->segments.rbegin() + 1);

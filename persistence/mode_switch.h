@@ -25,6 +25,9 @@
 
 namespace kv {
 
+// What MANIFEST says of a change that is accepted and has not begun: a start goes on with it.
+SwitchRecord record_of_next(Mode in_force, SettingTexts change);
+
 class ModeSwitch {
  public:
   using TellPhase = std::function<void(SwitchPhase)>;

@@ -132,6 +132,7 @@ absl::Status SnapshotForker::begin(SnapshotOrder order, Done done) {
   {
     std::lock_guard lock(mutex_);
     if (job_) return error(Reason::kTransitionInProgress, "another snapshot is being taken");
+    job->cancelled = job->order.unwanted && job->order.unwanted();
     job_ = std::move(job);
     job_is_new_ = true;
   }

@@ -53,6 +53,8 @@ struct SnapshotOrder {
   std::uint64_t number = 0;
   StoreId store_id{};
   std::string directory;  // exists; the temporary is created in it: NUMBER.snap.tmp
+  // Asked once, when cancel() would already find this one: true, and it is cancelled. May be empty.
+  std::function<bool()> unwanted{};
 };
 
 struct SnapshotOutcome {

@@ -71,6 +71,11 @@ absl::Status SnapshotPublisher::take(const Change& change) {
   return status;
 }
 
+absl::Status SnapshotPublisher::take_last() {
+  last_ = true;
+  return take();
+}
+
 SnapshotPublisher::Purpose SnapshotPublisher::purpose_in(const Manifest& manifest) {
   Purpose purpose{manifest.mode, std::nullopt};
   // One that failed stays on record until the next change of settings, and means nothing here.
@@ -117,7 +122,9 @@ absl::Status SnapshotPublisher::try_take(const Change& change, SnapshotFault& fa
 }
 
 SnapshotOutcome SnapshotPublisher::write_file(std::uint64_t number) {
-  const SnapshotOrder order{number, core_.keeper->get()->store_id, core_.directory->snapshots_path()};
+  SnapshotOrder order{number, core_.keeper->get()->store_id, core_.directory->snapshots_path()};
+  // A stop may have cancelled what there was to cancel before this one was there.
+  order.unwanted = [this] { return core_.stopping && !last_; };
   const auto outcome = std::make_shared<std::promise<SnapshotOutcome>>();
   const absl::Status begun =
       forker_.begin(order, [outcome](SnapshotOutcome result) { outcome->set_value(std::move(result)); });

@@ -53,6 +53,8 @@ class SnapshotPublisher {
   // A snapshot of the present mode, with its retention.
   absl::Status take();
   absl::Status take(const Change& change);
+  // The one that a stop takes itself: every other is ended by a stop, however late it comes.
+  absl::Status take_last();
   // Ends a running child; its take() answers CANCELLED, and nothing has changed.
   void cancel() { forker_.cancel(); }
 
@@ -85,6 +87,7 @@ class SnapshotPublisher {
   StorageCore& core_;
   std::atomic<std::uint64_t> keys_expected_{0};  // of the one that is being written; 0: none is
   std::atomic<std::uint64_t> keys_written_{0};
+  std::atomic<bool> last_{false};  // a stop takes its own
   SnapshotForker forker_;
 
   mutable std::mutex mutex_;  // guards what follows

@@ -192,7 +192,7 @@ absl::Status StorageImpl::close_files() {
   const Revision last_revision = core_.journal->applied();
   absl::Status taken;
   if (core_.settings().mode == Mode::kSnapshot && last_revision != snapshots_->figures().changes_counted_from) {
-    taken = snapshots_->take();
+    taken = snapshots_->take_last();
   }
   const auto closing = core_.journal->stop();
   if (!closing.ok()) return closing.status();

@@ -270,16 +270,22 @@ void StorageImpl::answer(std::vector<Done> done, const absl::Status& status) {
   });
 }
 
-// So that a crash does not forget what was answered as accepted.
+// So that a crash does not forget what was answered as accepted. The switch before it may be over, in MANIFEST, and not
+// yet here.
 void StorageImpl::record_next() {
-  std::optional<SettingTexts> texts;
   {
     std::lock_guard lock(mutex_);
-    if (next_) texts = next_->texts;
+    if (!next_) return;
   }
-  if (!texts) return;
   const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
-    if (manifest.mode_switch) manifest.mode_switch->next = texts;
+    std::lock_guard lock(mutex_);
+    if (!next_) return;  // It runs now, and records itself.
+    if (manifest.mode_switch && manifest.mode_switch->phase != SwitchPhase::kFailed) {
+      manifest.mode_switch->next = next_->texts;
+    } else {
+      forget_switch(manifest);
+      manifest.mode_switch = record_of_next(manifest.mode, next_->texts);
+    }
   });
   if (!recorded.ok()) core_.warn(fmt::format("the next change is not recorded: {}", message_of(recorded)));
 }
