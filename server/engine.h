@@ -36,6 +36,7 @@
 #include "server/operation.h"
 #include "server/request_key.h"
 #include "server/transaction.h"
+#include "server/walk_bound.h"
 #include "server/walk_thread.h"
 #include "store/store.h"
 
@@ -175,7 +176,7 @@ class Engine {
   }
   // Every key that is UTF-8, shard by shard: each shard is seen at one moment.
   // RESPONSE_TOO_LARGE when names and their framing would exceed `bytes_max`; what the caller says of bytes that it
-  // cannot have.
+  // cannot have; OVERLOADED when as many walks as may be are under way.
   Task<absl::StatusOr<KeyListing>> keys(std::size_t bytes_max, Caller& caller);
   // Logs and publishes the removal of up to `keys_max` due keys of one shard; gives how many. `lateness` may be null.
   Task<absl::StatusOr<std::size_t>> expire(std::size_t shard, std::size_t keys_max, Scheduler& home,
@@ -189,6 +190,7 @@ class Engine {
   Store& store() noexcept { return store_; }
   Journal& journal() noexcept { return *journal_; }
   WalkThread& walks() noexcept { return walks_; }
+  WalkBound& walk_bound() noexcept { return walk_bound_; }
   Clock& clock() noexcept { return clock_; }
 
  private:
@@ -233,6 +235,7 @@ class Engine {
   std::atomic<std::uint64_t> replayed_total_{0};
   ExpiryListener* expiries_ = nullptr;
   std::atomic<State> state_{State::kLoading};
+  WalkBound walk_bound_{limits_.scans_max};
   WalkThread walks_;
 };
 

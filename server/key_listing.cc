@@ -73,6 +73,8 @@ class KeyCollector {
 }  // namespace
 
 Task<absl::StatusOr<KeyListing>> Engine::keys(std::size_t bytes_max, Caller& caller) {
+  const absl::StatusOr<WalkBound::Place> place = walk_bound_.take();
+  if (!place.ok()) co_return place.status();
   KeyListing listing;
   KeyCollector collector(listing, bytes_max, caller);
   StoreWalk walk(store_, clock_, {});

@@ -26,6 +26,8 @@ RangeDeleter::RangeDeleter(Engine& engine, const RangeDeletion& deletion, Caller
 }
 
 Task<absl::StatusOr<RangeDeleted>> RangeDeleter::run() {
+  const absl::StatusOr<WalkBound::Place> place = engine_.walk_bound().take();
+  if (!place.ok()) co_return place.status();
   co_await engine_.walks().turn();
   began_ = engine_.applied();
   absl::Status done = co_await go();

@@ -12,7 +12,8 @@
 // Threads:  runs on the thread for walks, and resumes its caller at home.
 // Lifetime: as server/engine.h.
 // Errors:   an error before the first removal means that nothing was removed; afterwards it is OUTCOME_UNKNOWN, with
-//           the number of keys that are gone and the reason why it did not go on.
+//           the number of keys that are gone and the reason why it did not go on. OVERLOADED when as many walks as may
+//           be are under way: nothing was done.
 #pragma once
 
 #include <cstdint>

@@ -3,13 +3,13 @@
 #include <chrono>
 #include <memory>
 #include <new>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "core/checksum.h"
 #include "core/error.h"
 #include "rpc/message.h"
-#include "rpc/overload.h"
 #include "server/calling_client.h"
 #include "server/entry_message.h"
 #include "server/scan_plan.h"
@@ -22,6 +22,16 @@ namespace {
 
 // A chunk leaves after this time even if it is not full, or empty: its token is worth something.
 constexpr std::chrono::milliseconds kChunkPatience{1000};
+
+absl::Status no_memory_for_scan() { return error(Reason::kMemoryLimit, "no memory for a scan"); }
+
+absl::StatusOr<ScanPlan> plan_or_refuse(const v1::ScanRequest& request, std::uint64_t store, const Limits& limits) {
+  try {
+    return scan_plan_of(request, store, limits);
+  } catch (const std::bad_alloc&) {
+    return no_memory_for_scan();
+  }
+}
 
 }  // namespace
 
@@ -46,6 +56,15 @@ class ScanCalls::Chunk {
   bool limit_reached() const noexcept { return plan_.limit != 0 && taken_ == plan_.limit; }
   // Completes it, and begins the next one. Without a place nothing is left to be scanned.
   absl::StatusOr<grpc::ByteBuffer> close(Revision revision, std::uint64_t examined, const WalkPlace* place) {
+    try {
+      return complete(revision, examined, place);
+    } catch (const std::bad_alloc&) {
+      return no_memory_for_scan();
+    }
+  }
+
+ private:
+  absl::StatusOr<grpc::ByteBuffer> complete(Revision revision, std::uint64_t examined, const WalkPlace* place) {
     message_.set_revision(revision);
     message_.set_examined(examined);
     if (place != nullptr) message_.set_resume_token(write_scan_token(plan_.identity, *place));
@@ -57,7 +76,6 @@ class ScanCalls::Chunk {
     return bytes;
   }
 
- private:
   const ScanPlan& plan_;
   v1::ScanResponse message_;
   std::size_t bytes_ = 0;    // of this chunk
@@ -68,20 +86,20 @@ void ScanCalls::start_serving(const Storage& storage) { store_ = checksum64(as_b
 
 Task<absl::Status> ScanCalls::scan(ServerStream& stream, const v1::ScanRequest& request) {
   if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;
-  const absl::StatusOr<ScanPlan> plan = scan_plan_of(request, store_, engine_.limits());
+  const absl::StatusOr<ScanPlan> plan = plan_or_refuse(request, store_, engine_.limits());
   if (!plan.ok()) co_return plan.status();
-  const unsigned most = engine_.limits().scans_max;
-  absl::Status ended;
-  if (scans_.fetch_add(1) < most) {
-    StoreWalk walk(engine_.store(), engine_.clock(), plan->options, plan->from);
-    co_await engine_.walks().turn();
-    ended = co_await walk_and_send(stream, *plan, walk);
-    co_await engine_.walks().let_go(walk);
-    co_await resume_on(stream.home());
-  } else {
-    ended = overloaded(fmt::format("{} scans are under way already", most), most, kWalksPass);
+  const absl::StatusOr<WalkBound::Place> place = engine_.walk_bound().take();
+  if (!place.ok()) co_return place.status();
+  std::optional<StoreWalk> walk;
+  try {
+    walk.emplace(engine_.store(), engine_.clock(), plan->options, plan->from);
+  } catch (const std::bad_alloc&) {
+    co_return no_memory_for_scan();
   }
-  scans_.fetch_sub(1);
+  co_await engine_.walks().turn();
+  absl::Status ended = co_await walk_and_send(stream, *plan, *walk);
+  co_await engine_.walks().let_go(*walk);
+  co_await resume_on(stream.home());
   co_return ended;
 }
 
@@ -92,7 +110,7 @@ Task<absl::Status> ScanCalls::walk_and_send(ServerStream& stream, const ScanPlan
     try {
       walk.watch_all();
     } catch (const std::bad_alloc&) {
-      co_return error(Reason::kMemoryLimit, "no memory for a scan");
+      co_return no_memory_for_scan();
     }
     at = engine_.applied();
     walk.fix(at);

@@ -8,10 +8,8 @@
 //
 // Threads:  the handlers run on the reactors' pollers; start_serving() once, before the engine says ready().
 // Lifetime: the engine outlives it, it outlives the reactors.
-// Errors:   as docs/api/v1.md lists them. OVERLOADED above scans_max: each scan costs every writer a look.
+// Errors:   as docs/api/v1.md lists them. OVERLOADED above scans_max walks (server/walk_bound.h).
 #pragma once
-
-#include <atomic>
 
 #include <grpcpp/support/byte_buffer.h>
 
@@ -38,8 +36,6 @@ class ScanCalls {
   Handler handler() { return {this}; }
   void start_serving(const Storage& storage);
 
-  unsigned scans() const noexcept { return scans_.load(std::memory_order_relaxed); }
-
  private:
   class Chunk;
 
@@ -50,7 +46,6 @@ class ScanCalls {
 
   Engine& engine_;
   std::uint64_t store_ = 0;  // of tokens
-  std::atomic<unsigned> scans_{0};
 };
 
 }  // namespace kv

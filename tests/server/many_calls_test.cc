@@ -64,10 +64,40 @@ TEST_CASE("delete range: a due key is not counted, but it goes") {
   due.mutable_expiry()->mutable_ttl()->set_nanos(1'000'000);
   REQUIRE(f.set(due).ok());
   REQUIRE(f.set("a", "v").ok());
-  f.clock.advance(std::chrono::milliseconds(1));
+  f.clock.advance(std::chrono::milliseconds(2));
   v1::DeleteRangeRequest request;
   request.mutable_range()->set_prefix("a");
   CHECK(f.delete_range(request).response.deleted() == 1);
+}
+
+TEST_CASE("walks: scans, range deletions and old listings have one bound, and what is above it has done nothing") {
+  Limits limits;
+  limits.scans_max = 1;
+  RangeFixture f({}, posix_file_system(), limits);
+  f.fill(10);
+  v1::DeleteRangeRequest request;
+  request.mutable_range()->set_prefix("key");
+  const auto list = [&f] {
+    TestCaller caller(f.scheduler);
+    return run_task(f.engine.keys(1 << 20, caller));
+  };
+  {
+    const absl::StatusOr<WalkBound::Place> other = f.engine.walk_bound().take();
+    REQUIRE(other.ok());
+    CHECK(f.scan().reason() == "OVERLOADED");
+    for (const bool dry_run : {false, true}) {
+      request.set_dry_run(dry_run);
+      const auto refused = f.delete_range(request);
+      CHECK(refused.reason() == "OVERLOADED");
+      CHECK_THAT(refused.status.error_details(), Catch::Matchers::Contains("google.rpc.RetryInfo"));
+    }
+    CHECK(has_reason(list().status(), Reason::kOverloaded));
+    CHECK(f.store.totals().keys == 10);
+  }
+  CHECK(list().ok());
+  CHECK(f.scan().shown == 10);
+  request.set_dry_run(false);
+  CHECK(f.delete_range(request).response.deleted() == 10);
 }
 
 TEST_CASE("delete range: what is refused is refused before anything is deleted") {

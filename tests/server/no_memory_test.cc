@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/server/key_value_fixture.h"
+#include "tests/server/range_fixture.h"
 #include "tests/server/refused_memory.h"
 #include "tests/server/service_fixture.h"
 
@@ -64,4 +65,29 @@ TEST_CASE("no memory: old keys is refused when the names do not fit") {
     CHECK(refused.times() == 1);
   }
   CHECK(f.keys().response.keys_size() == kKeys);
+}
+
+TEST_CASE("no memory: wherever it runs out in a scan, the scan is refused and its place is free again") {
+  constexpr std::size_t kPrefixBytes = 60'000;
+  Limits limits;
+  limits.scans_max = 1;
+  RangeFixture f({}, posix_file_system(), limits);
+  f.fill(10);
+  v1::ScanRequest request;
+  request.mutable_range()->set_prefix(std::string(kPrefixBytes, 'p'));
+  std::size_t refusals = 0;
+  while (true) {
+    const RefusedMemory refused(kPrefixBytes, kPrefixBytes + 1, refusals);
+    const Scanned scanned = f.scan(request);
+    CAPTURE(refusals, scanned.status.error_message());
+    if (refused.times() == 0) {
+      CHECK(scanned.ok());
+      break;
+    }
+    ++refusals;
+    REQUIRE(refusals < 100);
+    CHECK(scanned.reason() == "MEMORY_LIMIT");
+  }
+  CHECK(refusals > 1);
+  CHECK(f.scan().shown == 10);
 }

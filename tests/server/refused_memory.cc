@@ -12,6 +12,8 @@ namespace {
 std::atomic<std::size_t> refused_from{SIZE_MAX};
 std::atomic<std::size_t> refused_to{0};
 std::atomic<std::size_t> refused_times{0};
+std::atomic<std::size_t> asked_times{0};
+std::atomic<std::size_t> granted_times{0};
 
 std::atomic<bool> counting{false};
 std::atomic<std::int64_t> held{0};
@@ -37,7 +39,8 @@ void count_out_and_free(void* block) noexcept {
 // Elsewhere the other forms go through these. A sanitizer has each form as a function of its own, which leaves out what
 // is replaced here: so the one that Catch2 pairs with delete is here too.
 void* operator new(std::size_t bytes) {
-  if (bytes >= refused_from.load(std::memory_order_relaxed) && bytes <= refused_to.load(std::memory_order_relaxed)) {
+  if (bytes >= refused_from.load(std::memory_order_relaxed) && bytes <= refused_to.load(std::memory_order_relaxed) &&
+      asked_times.fetch_add(1, std::memory_order_relaxed) >= granted_times.load(std::memory_order_relaxed)) {
     refused_times.fetch_add(1, std::memory_order_relaxed);
     throw std::bad_alloc();
   }
@@ -60,8 +63,10 @@ void operator delete(void* block, std::size_t) noexcept { count_out_and_free(blo
 
 namespace kv {
 
-RefusedMemory::RefusedMemory(std::size_t from, std::size_t to) noexcept {
+RefusedMemory::RefusedMemory(std::size_t from, std::size_t to, std::size_t granted) noexcept {
   refused_times = 0;
+  asked_times = 0;
+  granted_times = granted;
   refused_to = to;
   refused_from = from;
 }

@@ -13,8 +13,8 @@ namespace kv {
 
 class RefusedMemory {
  public:
-  // Blocks of `from` to `to` bytes, both included.
-  RefusedMemory(std::size_t from, std::size_t to) noexcept;
+  // Blocks of `from` to `to` bytes, both included, but for the first so many.
+  RefusedMemory(std::size_t from, std::size_t to, std::size_t granted = 0) noexcept;
   ~RefusedMemory();
   RefusedMemory(const RefusedMemory&) = delete;
   RefusedMemory& operator=(const RefusedMemory&) = delete;
