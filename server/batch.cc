@@ -12,6 +12,12 @@ constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
 // An Append is admitted for that much beyond the value that was seen.
 constexpr std::size_t kAppendSlack = 4 << 10;
 
+std::size_t present_bytes(const Store& store, const Batch::Step& step, UnixMillis now) {
+  const ReadLock shard = store.read_shard(step.shard);
+  const Entry* entry = find_key(shard, step.key, now).seen().entry;
+  return entry == nullptr ? 0 : entry->value().size();
+}
+
 }  // namespace
 
 void Batch::clear() noexcept {
@@ -44,18 +50,19 @@ Batch::Window Batch::window(std::size_t begin, const Store& store, UnixMillis no
     const Step& step = this->step(window.end);
     const Operation& operation = items_[step.item].operation;
     std::size_t bytes = 0;
+    std::size_t copied = 0;
+    if (operation.kind == OperationKind::kSetExpiry) copied = present_bytes(store, step, now);
     if (operation.writes()) {
       std::size_t present = 0;
       if (operation.kind == OperationKind::kAppend) {
-        const ReadLock shard = store.read_shard(step.shard);
-        const Entry* entry = find_key(shard, step.key, now).seen().entry;
-        present = (entry == nullptr ? 0 : entry->value().size()) + kAppendSlack;
+        present = present_bytes(store, step, now) + kAppendSlack;
         if (window.end == begin) present = std::max(present, present_bytes_at_least);
       }
       bytes = record_bytes_at_most(operation, present);
     }
-    if (window.end != begin && window.record_bytes + bytes > kWindowBytes) break;
+    if (window.end != begin && window.record_bytes + window.copied_bytes + bytes + copied > kWindowBytes) break;
     window.record_bytes += bytes;
+    window.copied_bytes += copied;
     window.writes += operation.writes() ? 1 : 0;
     ++window.end;
   }

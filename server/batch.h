@@ -57,6 +57,7 @@ class Batch {
     std::size_t end = 0;
     std::uint32_t writes = 0;
     std::size_t record_bytes = 0;  // of all of them together, at most
+    std::size_t copied_bytes = 0;  // of values that are there and get another expiry, which no record holds
   };
   std::size_t steps() const noexcept { return steps_.size(); }
   // Asks for the memory that the window's keys will touch, all of it at once instead of key after key: what a cache
