@@ -40,11 +40,14 @@ absl::Status entry_too_large(std::size_t bytes, std::size_t bytes_max) {
                {{"limit", std::to_string(bytes_max)}});
 }
 
+// A clock of whole milliseconds is up to one behind: without it a life would be shorter than it was asked for.
+constexpr UnixMillis kClockStep = 1;
+
 // Absolute, or kNoExpiry. `unset` is what a policy that says nothing means here.
 UnixMillis resolve(const ExpiryPolicy& policy, Kind unset, UnixMillis now, const SeenKey& seen) noexcept {
   switch (policy.kind == Kind::kUnset ? unset : policy.kind) {
     case Kind::kTtl:
-      return now + policy.millis;
+      return now + policy.millis + kClockStep;
     case Kind::kAt:
       return policy.millis;
     case Kind::kKeep:

@@ -69,6 +69,8 @@ bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, Bat
         item.error = memory_.admit(item.operation.key.size() + item.operation.value.size());
       if (!item.error.ok()) return true;
       const Level level = item.operation.options.level.value_or(run.ticket->default_level());
+      // It begins when its own write is carried out, not while others are.
+      if (item.operation.expiry.kind == ExpiryPolicy::Kind::kTtl) now = clock_.now();
       const WriteContext context{*journal_, store_.requests(), limits_.entry_bytes_max, now, level, request};
       Decision decision;
       if (!apply(shard, item.operation, step.key, value, *run.ticket, context, &run.sink, decision)) return false;
@@ -92,8 +94,8 @@ std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
     }
     return false;
   };
-  const UnixMillis now = clock_.now();  // Of all its steps: to them it is one moment, as to their caller.
   const auto all = [&](auto shard, std::size_t& at, std::size_t end) {
+    const UnixMillis now = clock_.now();  // Under the lock. Of all the steps of one shard, but for a time to live.
     while (at < end && carry_out(shard, run.batch.step(at), now, run)) ++at;
   };
   std::size_t at = window.begin;

@@ -29,6 +29,18 @@ TEST_CASE("clock: it shows the wall time and never goes back") {
   }
 }
 
+TEST_CASE("clock: it is never ahead of the wall clock, whenever in a millisecond it was made, and hardly behind") {
+  for (int round = 0; round < 200; ++round) {
+    const SystemClock clock;
+    for (int i = 0; i < 50; ++i) {
+      const UnixMillis before = wall();
+      const UnixMillis now = clock.now();
+      REQUIRE(now <= wall());
+      REQUIRE(now >= before - 2);
+    }
+  }
+}
+
 TEST_CASE("clock: it starts no lower than what was seen before, and goes on from there") {
   SystemClock clock;
   const UnixMillis future = wall() + 1'000'000;

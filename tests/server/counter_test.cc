@@ -123,7 +123,7 @@ TEST_CASE("v1: an Increment keeps the expiry unless it is given one") {
   REQUIRE(f.increment("n", 1).ok());
   const UnixMillis due = f.clock.now() + 1000;
   CHECK(f.get("n").response.entry().expire_time().seconds() == due / 1000);
-  f.clock.advance(1s);
+  f.clock.advance(1001ms);
   const auto anew = f.increment("n", 1);
   CHECK(anew.response.created());
   CHECK(anew.response.value() == 1);
@@ -161,7 +161,7 @@ TEST_CASE("v1: Append makes the value longer, makes it where there is none, and 
   REQUIRE(f.set_expiry(expiry).response.applied());
   REQUIRE(f.append("k", "x").ok());
   CHECK(f.get("k").response.entry().has_expire_time());
-  f.clock.advance(1s);
+  f.clock.advance(1001ms);
   CHECK(f.append("k", "new").response.length() == 3);
 }
 
@@ -274,5 +274,5 @@ TEST_CASE("v1: an expiry that a write sets wakes whoever removes what is due") {
   request.mutable_expiry()->mutable_ttl()->set_seconds(3);
   REQUIRE(f.set_expiry(request).ok());
   const std::lock_guard lock(heard.mutex);
-  CHECK(heard.at == std::vector<UnixMillis>{f.clock.now() + 5000, f.clock.now() + 3000});
+  CHECK(heard.at == std::vector<UnixMillis>{f.clock.now() + 5001, f.clock.now() + 3001});
 }

@@ -44,7 +44,7 @@ TEST_CASE(
   CHECK(entry.version() == 501);
   CHECK(entry.create_version() == 501);
   CHECK(entry.size_bytes() > 12);
-  CHECK(entry.expire_time().seconds() * 1000 + entry.expire_time().nanos() / 1'000'000 == f.clock.now() + 100'000);
+  CHECK(entry.expire_time().seconds() * 1000 + entry.expire_time().nanos() / 1'000'000 == f.clock.now() + 100'001);
 
   v1::ScanRequest with_values;
   with_values.set_include_values(true);
@@ -68,7 +68,7 @@ TEST_CASE("scan: range, glob and type select, and what is due is not there") {
   v1::SetRequest due = RangeFixture::to_set("abd", "v");
   due.mutable_expiry()->mutable_ttl()->set_nanos(1'000'000);
   REQUIRE(f.set(due).ok());
-  f.clock.advance(std::chrono::milliseconds(1));
+  f.clock.advance(std::chrono::milliseconds(2));
   const auto keys_of = [&](const std::function<void(v1::ScanRequest&)>& change) {
     v1::ScanRequest request = GENERATE(v1::ScanRequest(), relaxed());
     change(request);

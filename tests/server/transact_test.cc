@@ -160,7 +160,7 @@ TEST_CASE("transact: keys that are due are missing, and are removed before they 
   v1::SetRequest set = f.to_set("k", "v");
   set.mutable_expiry()->mutable_ttl()->set_seconds(1);
   REQUIRE(f.set(set).ok());
-  f.clock.advance(1s);
+  f.clock.advance(1001ms);
   Script s;
   s.if_version("k", 0).get("k").increment("k", 3).get("k");
   const auto reply = f.transact(s.request);
