@@ -59,8 +59,9 @@ TEST_CASE("help: the options of every command are in its help, and config set ta
     }
   }
   for (const WordOption& option : find_command("config")->options) {
-    std::vector<std::string> words = {"mode=aof", std::string(option.name)};
-    if (option.has_value) words.push_back("1");
+    std::vector<std::string> words = {"mode=aof"};
+    words.emplace_back(option.name);
+    if (option.has_value) words.emplace_back("1");
     CHECK(parse_config_set(words).ok());
   }
 }

@@ -225,14 +225,14 @@ TEST_CASE("switch: a log that a second failure keeps from being opened again is 
       StorageFixture server(Mode::kAof);
       std::atomic<int> manifests{-1000};
       std::atomic<bool> named{false}, named_again{false};
-      disk.on_call([&](DiskCall call, const std::string& path) {
+      disk.on_call([&, fill_at = switch_write](DiskCall call, const std::string& path) {
         if (call != DiskCall::kWrite || path.find("MANIFEST") == path.npos) return;
-        if (++manifests == switch_write) {
+        if (++manifests == fill_at) {
           disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC});
           disk.fail({.call = DiskCall::kWrite, .path_part = ".aof", .after = after, .error_number = ENOSPC});
         }
-        if (manifests == switch_write + 1) named = disk.faults_delivered() == 1;
-        if (manifests == switch_write + 2) named_again = disk.faults_delivered() == 2;
+        if (manifests == fill_at + 1) named = disk.faults_delivered() == 1;
+        if (manifests == fill_at + 2) named_again = disk.faults_delivered() == 2;
       });
       server.use(disk);
       server.start();
