@@ -190,6 +190,7 @@ class Engine {
   Store& store() noexcept { return store_; }
   Journal& journal() noexcept { return *journal_; }
   WalkThread& walks() noexcept { return walks_; }
+  WalkBound& scan_bound() noexcept { return scan_bound_; }
   WalkBound& walk_bound() noexcept { return walk_bound_; }
   Clock& clock() noexcept { return clock_; }
 
@@ -235,6 +236,7 @@ class Engine {
   std::atomic<std::uint64_t> replayed_total_{0};
   ExpiryListener* expiries_ = nullptr;
   std::atomic<State> state_{State::kLoading};
+  WalkBound scan_bound_{limits_.scans_max};
   WalkBound walk_bound_{limits_.scans_max};
   WalkThread walks_;
 };

@@ -88,7 +88,7 @@ Task<absl::Status> ScanCalls::scan(ServerStream& stream, const v1::ScanRequest& 
   if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;
   const absl::StatusOr<ScanPlan> plan = plan_or_refuse(request, store_, engine_.limits());
   if (!plan.ok()) co_return plan.status();
-  const absl::StatusOr<WalkBound::Place> place = engine_.walk_bound().take();
+  const absl::StatusOr<WalkBound::Place> place = engine_.scan_bound().take();
   if (!place.ok()) co_return place.status();
   std::optional<StoreWalk> walk;
   try {

@@ -8,7 +8,7 @@
 //
 // Threads:  the handlers run on the reactors' pollers; start_serving() once, before the engine says ready().
 // Lifetime: the engine outlives it, it outlives the reactors.
-// Errors:   as docs/api/v1.md lists them. OVERLOADED above scans_max walks (server/walk_bound.h).
+// Errors:   as docs/api/v1.md lists them. OVERLOADED above scans_max scans (server/walk_bound.h).
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>

@@ -1,8 +1,10 @@
-// How many walks through the store callers may have under way at once, of whatever call: Scan, DeleteRange, old Keys.
+// How many walks through the store callers may have under way at once. A walk holds about 40 bytes for each key of one
+// shard and what writers replace behind it, and every writer looks at it.
 //
-// Why one bound for all: what a walk costs is the same whoever asks. It holds about 40 bytes for each key of one shard
-// and what writers replace behind it, and every writer looks at it. The walk for big keys is not among them: there is
-// one at most, and an operator asks for it when the server is in need.
+// The engine has two of these, as large as each other. One is for scans, which last as long as their readers like: a
+// reader that does not read must not keep others from deleting. One is for what ends by itself, DeleteRange and old
+// Keys. The walk for big keys is in neither: there is one at most, and an operator asks for it when the server is in
+// need.
 //
 // Threads:  any. Lifetime: outlives its places. Errors: OVERLOADED, before anything was done.
 #pragma once
