@@ -102,7 +102,6 @@ class StorageImpl final : public Storage, private LogKeeper {
   absl::Status enqueue(Request& request, bool queue_behind_switch);
   void start(Request& request);
   absl::Status check_version(std::uint64_t expected) const;
-  absl::Status sync_for(FsyncPolicy policy);
   void change_in_place(const SettingTexts& texts, std::uint64_t expected_version);
   void switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first);
   void switch_recorded(Mode from, Mode to);

@@ -177,14 +177,6 @@ void StorageImpl::start(Request& request) {
   }
 }
 
-// Under ALWAYS everybody takes what was answered for safe: before that is said, what was answered at a lower level is
-// on disk. No further than the kernel has it: what a full disk keeps back was not answered, and this does not wait for
-// it.
-absl::Status StorageImpl::sync_for(FsyncPolicy policy) {
-  if (policy != FsyncPolicy::kAlways) return absl::OkStatus();
-  return core_.journal->sync_through(core_.journal->watermarks().os);
-}
-
 void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expected_version) {
   const Settings target = changed(texts);
   const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
@@ -198,10 +190,7 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
       }
       if (values_differ(before, next.settings)) raise_config_version(next.settings);
     });
-    if (status.ok()) {
-      core_.adopt(target);
-      status = sync_for(target.fsync);
-    }
+    if (status.ok()) core_.adopt(target);
   }
   finish_request(explained(status));
 }

@@ -31,10 +31,10 @@ class LateLog {
   }
   void begin() { late_ = true; }
 
-  // What a power cut leaves at the very moment when the change says OK.
-  std::unique_ptr<FaultyFileSystem> left_at_ok(StorageFixture& server, const SettingsChange& change) {
+  // What a power cut leaves at the very moment when the switch says OK.
+  std::unique_ptr<FaultyFileSystem> left_at_ok(StorageFixture& server, Mode to) {
     std::promise<absl::Status> done;
-    server.storage().change_settings(change, [&](absl::Status status) {
+    server.storage().change_settings(StorageFixture::to(to), [&](absl::Status status) {
       {
         std::lock_guard lock(mutex_);
         left_ = disk_.after_crash({});
@@ -77,7 +77,7 @@ TEST_CASE("switch: when it says OK, what was answered above its cut outlives a p
     server.use(disk);
     server.start();
     server.put("before", "1");
-    const auto left = log.left_at_ok(server, StorageFixture::to(to));
+    const auto left = log.left_at_ok(server, to);
     CHECK(found_on(*left, to) == Data{{"above the cut", "2"}, {"before", "1"}});
   }
 }
@@ -93,7 +93,7 @@ TEST_CASE("switch: from log to log it says OK when the log is on disk") {
     server.start();
     log.begin();
     server.put("a", "1");
-    const auto left = log.left_at_ok(server, StorageFixture::to(to));
+    const auto left = log.left_at_ok(server, to);
     CHECK(found_on(*left, to) == Data{{"a", "1"}});
   }
 }
@@ -179,27 +179,6 @@ TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {
   const absl::Status saved = stopped.get();
   CHECK_FALSE(saved.ok());  // Not everything was saved, and it says so.
   CHECK_FALSE(switched.get().ok());
-}
-
-TEST_CASE("settings: when fsync=always says OK, what was answered before it was asked for outlives a power cut") {
-  for (const Mode mode : {Mode::kAof, Mode::kHybrid}) {
-    for (const char* before : {"never", "interval"}) {
-      INFO(word(mode) << ", fsync was " << before);
-      FaultyFileSystem disk;
-      StorageFixture server(mode);
-      server.give("fsync", before);
-      server.give("fsync-interval", "1h");
-      LateLog log(disk, [] {});
-      server.use(disk);
-      server.start();
-      CHECK(server.put_with_level("answered", "1") == Level::kOs);
-      log.begin();
-      SettingsChange change;
-      change.fsync = FsyncPolicy::kAlways;
-      const auto left = log.left_at_ok(server, change);
-      CHECK(found_on(*left, mode) == Data{{"answered", "1"}});
-    }
-  }
 }
 
 TEST_CASE("switch: names in the log's directory that cannot be synced on the way to past/ are a failed disk") {
