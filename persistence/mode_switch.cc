@@ -27,13 +27,14 @@ SwitchRecord record_of_next(Mode in_force, SettingTexts change) {
 }
 
 ModeSwitch::ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change,
-                       bool snapshot_first, TellPhase tell)
+                       bool snapshot_first, TellPhase tell, Next next)
     : core_(core),
       snapshots_(snapshots),
       target_(target),
       change_(std::move(change)),
       snapshot_first_(snapshot_first),
       tell_(std::move(tell)),
+      next_(std::move(next)),
       from_(core.keeper->get()->mode) {}
 
 absl::Status ModeSwitch::run() {
@@ -45,6 +46,7 @@ absl::Status ModeSwitch::run() {
     record.to = target_.mode;
     record.change = change_;
     record.first_segment = first_segment_;
+    record.next = next_();  // It may have been on record by itself, in the place that this one takes.
     manifest.mode_switch = record;
   });
   if (!accepted.ok()) return accepted;
@@ -61,6 +63,7 @@ absl::Status ModeSwitch::run() {
   if (!done.ok()) {
     core_.warn(fmt::format("switched from {} to {}, but the log is not on disk: {}", word(from_), word(target_.mode),
                            message_of(done)));
+    tell_(SwitchPhase::kFailed);  // So has the journal. The new mode is in force, its promise is not.
     return done;
   }
   tell_(SwitchPhase::kActive);

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "persistence/snapshot_publisher.h"
@@ -31,12 +32,14 @@ SwitchRecord record_of_next(Mode in_force, SettingTexts change);
 class ModeSwitch {
  public:
   using TellPhase = std::function<void(SwitchPhase)>;
+  // What has been accepted behind this one meanwhile.
+  using Next = std::function<std::optional<SettingTexts>()>;
 
   // `target` are all settings as they shall be; `change` is what was asked for, by name. `snapshot_first`: on the way
   // to NON_PERSISTENT. It is not recorded: a start that goes on with the switch has just loaded all there is from
-  // files, and these are what it leaves in the past.
+  // files, and these are what it leaves in the past. `next` is asked once, inside the update of MANIFEST.
   ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change, bool snapshot_first,
-             TellPhase tell);
+             TellPhase tell, Next next);
 
   absl::Status run();
 
@@ -67,6 +70,7 @@ class ModeSwitch {
   const SettingTexts change_;
   const bool snapshot_first_;
   const TellPhase tell_;
+  const Next next_;
   const Mode from_;
   std::uint64_t first_segment_ = 0;  // of the log that this switch opens
   Revision log_base_ = 0;            // every later change is in that log

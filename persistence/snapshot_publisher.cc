@@ -165,7 +165,7 @@ absl::Status SnapshotPublisher::publish(const SnapshotOutcome& outcome, const Pu
     return drop(outcome.temporary_path, synced);
   }
   if (purpose_in(*core_.keeper->get()) != purpose) {
-    return drop(outcome.temporary_path, error(Reason::kInternal, "the mode has changed since the snapshot was begun"));
+    return drop(outcome.temporary_path, absl::CancelledError("a switch of modes was accepted meanwhile"));
   }
   // 2. Its name is durable.
   const std::string path = core_.directory->snapshot_path(record.number);

@@ -206,7 +206,12 @@ void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_
       tell_phase(phase);
     }
   };
-  status = ModeSwitch(core_, *snapshots_, target, texts, snapshot_first, tell).run();
+  const auto next = [this]() -> std::optional<SettingTexts> {
+    std::lock_guard lock(mutex_);
+    if (!next_) return std::nullopt;
+    return next_->texts;
+  };
+  status = ModeSwitch(core_, *snapshots_, target, texts, snapshot_first, tell, next).run();
   if (!status.ok()) {
     std::lock_guard lock(mutex_);
     // Before it was recorded, what there is to know is of an earlier switch.

@@ -95,5 +95,43 @@ TEST_CASE("switch: a change that is accepted when the one before is over in MANI
   CHECK_FALSE(server.manifest().mode_switch.has_value());
 }
 
+// Two changes are accepted while a snapshot is published, before the first of them can begin: the second is on record
+// alone then, in the place of the first.
+TEST_CASE("switch: what was accepted behind it stays on record when it begins") {
+  FaultyFileSystem disk;
+  StorageFixture server(Mode::kSnapshot);
+  std::promise<absl::Status> first, second;
+  std::atomic<int> renames{-1000};
+  std::optional<SwitchRecord> alone, begun;
+  const auto into = [](std::promise<absl::Status>& told) {
+    return [&told](const absl::Status& status) { told.set_value(status); };
+  };
+  disk.on_call([&](DiskCall call, const std::string& path) {
+    if (call != DiskCall::kRename || path.find(".snap") == path.npos) return;
+    if (++renames == 1) {
+      server.storage().change_settings(StorageFixture::to(Mode::kAof), {}, into(first));
+      server.storage().change_settings(StorageFixture::to(Mode::kHybrid), {}, into(second));
+      const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+      while (!(alone = server.manifest().mode_switch) && std::chrono::steady_clock::now() < bound)
+        std::this_thread::yield();
+    }
+    if (renames == 2) begun = server.manifest().mode_switch;  // Of the first switch, which is DUAL.
+  });
+  server.use(disk);
+  server.start();
+  server.put("a", "1");
+  renames = 0;
+  REQUIRE(server.snapshot().ok());
+  REQUIRE(first.get_future().get().ok());
+  REQUIRE(second.get_future().get().ok());
+  REQUIRE(alone.has_value());
+  CHECK(alone->to == Mode::kHybrid);
+  REQUIRE(begun.has_value());
+  CHECK(begun->to == Mode::kAof);
+  REQUIRE(begun->next.has_value());
+  CHECK(begun->next->at("mode") == alone->change.at("mode"));
+  CHECK(server.manifest().mode == Mode::kHybrid);
+}
+
 }  // namespace
 }  // namespace kv

@@ -146,7 +146,7 @@ TEST_CASE("switch: it is not told ACTIVE when the log cannot be synced, and stan
   disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
   CHECK_FALSE(server.change(StorageFixture::to(Mode::kAof)).ok());
   const StorageStatus status = server.storage().status();
-  CHECK(status.phase != SwitchPhase::kActive);
+  CHECK(status.phase == SwitchPhase::kFailed);
   CHECK_FALSE(status.switch_failure.empty());
   CHECK(server.manifest().mode == Mode::kAof);
   server.kill();
