@@ -3,6 +3,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <future>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -295,6 +297,53 @@ TEST_CASE("journal: under INTERVAL the next sync is due by the oldest byte, not 
   CHECK(journal.durable() == 2);
   CHECK(std::chrono::steady_clock::now() - begun < kInterval * 2 / 3);
   CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: of the segments that were filled during a sync the next one leaves none out") {
+  constexpr std::size_t kFirst = 2, kLarge = 9;  // two to a segment
+  DiskStory disk;
+  disk.story.options_.settings.fsync = FsyncPolicy::kNever;
+  std::promise<void> reached, go_on;
+  const std::shared_future<void> gone_on = go_on.get_future().share();
+  std::atomic<bool> held{false}, told{false};
+  std::unique_ptr<FaultyFileSystem> left;
+  Revision promised = 0;
+  Journal* running = nullptr;
+  disk.fs.on_call([&](DiskCall call, const std::string&) {
+    if (!held) return;
+    if (call == DiskCall::kSyncData && !told.exchange(true)) {
+      reached.set_value();
+      gone_on.wait();
+    }
+    // The power is lost before those are cut to size, and synced with that.
+    if (call == DiskCall::kTruncate && left == nullptr && running->durable() > kFirst) {
+      promised = running->durable();
+      left = disk.fs.after_crash({});
+    }
+  });
+  Journal& journal = disk.story.start_logging();
+  running = &journal;
+  held = true;
+  const std::string value(400'000, 'v');
+  for (std::size_t i = 0; i < kLarge; ++i) {
+    disk.story.write("k" + std::to_string(i), value);
+    CHECK(disk.outcome(i).ok());
+  }
+  reached.get_future().wait();
+  go_on.set_value();
+  disk.story.write("last", "v", Level::kDisk);
+  CHECK(disk.outcome(kLarge).ok());
+  CHECK(journal.stop().ok());
+  REQUIRE(left != nullptr);
+  std::size_t found = 0;
+  const auto replay =
+      replay_log(*left, "/aof", disk.story.options_.store_id, disk.story.keeper_.named(), [&](const LogRecord&) {
+        ++found;
+        return absl::OkStatus();
+      });
+  CHECK(replay.ok());
+  CHECK(promised > 2 * kFirst);
+  CHECK(found >= promised);
 }
 
 TEST_CASE("journal: what the sync of a full segment made durable stands in the log soon, though nothing is written") {

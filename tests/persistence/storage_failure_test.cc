@@ -336,27 +336,26 @@ TEST_CASE(
 TEST_CASE(
     "storage: a snapshot trims the segments that its own sync has closed, however slow the disk is at closing them") {
   FaultyFileSystem disk;
-  std::atomic<bool> slow{false};
-  std::promise<void> named;
-  const std::shared_future<void> published = named.get_future().share();
-  disk.on_call([&](DiskCall call, const std::string& path) {
-    if (!slow) return;
-    if (call == DiskCall::kRename && path.find(".snap") != path.npos) named.set_value();
-    // Slower than everything else that a snapshot waits for.
-    if (call == DiskCall::kTruncate && path.find(".aof") != path.npos)
-      published.wait_for(std::chrono::milliseconds(100));
-  });
   StorageFixture server(Mode::kAof);
+  std::atomic<bool> held{false};
+  std::promise<void> taken;
+  const std::shared_future<void> over = taken.get_future().share();
+  // Slower than everything else that a snapshot waits for. The first segment keeps the strand here, so that it is the
+  // snapshot's sync that closes the second, and whoever does not wait for that is over before it is cut.
+  disk.on_call([&](DiskCall call, const std::string& path) {
+    if (held && call == DiskCall::kTruncate && path.ends_with(".aof")) over.wait_for(std::chrono::milliseconds(1500));
+  });
   server.give("log-segment-size", "1MiB");
   server.give("fsync", "never");
   server.use(disk);
   server.start();
-  slow = true;
-  server.put_many("a", 30, 100'000);
-  REQUIRE(server.snapshot().ok());
-  slow = false;
+  held = true;
+  server.put_many("a", 30, 100'000);  // in three segments
+  CHECK(server.snapshot().ok());
   CHECK(server.storage().journal().closed_segments().empty());
   CHECK(server.manifest().segments.ranges().front().first == server.storage().journal().figures().current_segment);
+  taken.set_value();
+  held = false;
 }
 
 TEST_CASE("storage: a published snapshot's log is on disk through its cut, under every fsync policy") {
