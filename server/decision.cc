@@ -27,7 +27,7 @@ EntryShown show(const SeenKey& seen, bool with_value) noexcept {
   if (shown.with_value) shown.value = entry.value();
   shown.version = seen.unnumbered ? 0 : entry.version();
   shown.create_version = seen.unnumbered ? seen.create_version : entry.create_version();
-  shown.expire_at = entry.expire_at();
+  shown.expire_at = seen.expire_at();
   shown.size_bytes = entry.block_bytes() + kSlotShareBytes;
   return shown;
 }
@@ -51,7 +51,7 @@ UnixMillis resolve(const ExpiryPolicy& policy, Kind unset, UnixMillis now, const
     case Kind::kAt:
       return policy.millis;
     case Kind::kKeep:
-      return seen.entry == nullptr ? kNoExpiry : seen.entry->expire_at();
+      return seen.entry == nullptr ? kNoExpiry : seen.expire_at();
     case Kind::kNever:
     case Kind::kUnset:
       break;
@@ -174,7 +174,7 @@ void decide_append(const Operation& operation, const SeenKey& seen, std::size_t 
   outcome.applied = true;
   outcome.created = seen.entry == nullptr;
   decision.change = Change::kPut;
-  decision.expire_at = seen.entry == nullptr ? kNoExpiry : seen.entry->expire_at();
+  decision.expire_at = seen.entry == nullptr ? kNoExpiry : seen.expire_at();
 }
 
 void decide_expiry(const Operation& operation, const SeenKey& seen, UnixMillis now, Decision& decision) {

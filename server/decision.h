@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,10 +21,15 @@ namespace kv {
 // The key as the operation finds it. An entry that is due is not there.
 struct SeenKey {
   const Entry* entry = nullptr;
-  // The entry was made by an earlier operation of the same record: its version is not known yet, and equal to none that
-  // anybody could have named. Its create_version is `create_version`, or, when that is 0, the record's own revision.
+  // The key was changed by an earlier operation of the same record: its version is not known yet, and equal to none
+  // that anybody could have named. Its create_version is `create_version`, or, when that is 0, the record's own
+  // revision.
   bool unnumbered = false;
   Revision create_version = 0;
+  // That an earlier operation of the same record gave the key. The entry is still without it.
+  std::optional<UnixMillis> new_expiry = {};
+
+  UnixMillis expire_at() const noexcept { return new_expiry ? *new_expiry : entry->expire_at(); }
 };
 
 struct Decision {

@@ -264,7 +264,6 @@ Task<absl::StatusOr<Transacted>> Engine::transact_unsettled(const TransactionReq
                                      .clock = clock_,
                                      .memory = memory_,
                                      .added_bytes = added_bytes,
-                                     .answer_bytes_max = limits_.response_bytes_max(),
                                      .entry_bytes_max = limits_.entry_bytes_max,
                                      .level = *level,
                                      .visible_before = visible(),

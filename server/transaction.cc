@@ -4,8 +4,6 @@
 #include <new>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "core/error.h"
 
 namespace kv {
@@ -16,12 +14,6 @@ using Change = Decision::Change;
 // Of one among others.
 std::size_t record_bytes_of(const Mutation& mutation) noexcept {
   return kv::record_bytes_of(std::span(&mutation, 1), nullptr) - kv::record_bytes_of(0, false);
-}
-
-// What the operation has copied from `seen` and the request does not hold: the value of what it publishes.
-std::size_t copied_by(const Decision& decision, const SeenKey& seen) noexcept {
-  if (decision.change == Change::kSetExpiry) return seen.entry->value().size();
-  return decision.change == Change::kPut ? decision.made.size() : 0;
 }
 
 // What was the transaction's own is known now.
@@ -84,7 +76,7 @@ Transaction::Ran Transaction::run(std::optional<Ticket> ticket, const Transactio
     decisions_.clear();
     puts_.clear();
     mutations_.clear();
-    copied_bytes_ = shown_bytes_ = mutation_bytes_ = 0;
+    copied_bytes_ = mutation_bytes_ = 0;
     outcome_ = TransactionOutcome{.level = context.level, .decisions = {}};
     failed_at_.reset();
     earliest_expiry_ = kNoExpiry;
@@ -121,6 +113,7 @@ Transaction::Ran Transaction::run_locked(std::optional<Ticket>& ticket, const Tr
   if (ticket && !ticket->holds(mutations_, claim.has_value())) return Ran::kTicketTooSmall;
   if (!refused) error_ = sink.reserve(outcome_);
   if (!refused && !error_.ok()) return Ran::kDone;
+  if (!refused) make_expiries();
   if (claim || !mutations_.empty()) {
     const Revision revision = context.journal.append(*std::move(ticket), mutations_, claim ? &block : nullptr);
     if (!mutations_.empty()) outcome_.revision = revision;
@@ -228,6 +221,7 @@ absl::Status Transaction::carry_out(const Operation& operation, const Hashed& ha
   }
   if (decision.change == Change::kRemove) {
     log(decision.removed_by_time ? MutationKind::kExpire : MutationKind::kDelete, operation.key, kNoExpiry, {});
+    give_up_expiry(key);
     key.erased = true;
     key.put = kNothing;
     key.copied = 0;
@@ -237,7 +231,6 @@ absl::Status Transaction::carry_out(const Operation& operation, const Hashed& ha
   }
   const absl::Status counted = count_copies(key, decision, context);
   if (!counted.ok()) return counted;
-  const std::size_t copied = copied_by(decision, key.seen);
   // Before it is put: the versions that it goes on from.
   const bool goes_on = key.seen.entry != nullptr;
   const Revision create_version = !goes_on              ? 0
@@ -245,13 +238,16 @@ absl::Status Transaction::carry_out(const Operation& operation, const Hashed& ha
                                                         : key.seen.entry->create_version();
   if (decision.change == Change::kPut) {
     const HashedValue value = decision.makes_value ? HashedValue(decision.made) : hashed.value;
-    keep(key, key.shard->prepare_put(hashed.key, value, ValueType::kString, decision.expire_at), copied);
+    give_up_expiry(key);
+    keep(key, key.shard->prepare_put(hashed.key, value, ValueType::kString, decision.expire_at), decision.made.size());
     log(MutationKind::kSet, operation.key, decision.expire_at, decision.value());
+    key.seen = {.entry = &puts_[key.put].entry()};
   } else {
-    keep(key, key.shard->prepare_expiry(*key.seen.entry, decision.expire_at), copied);
     log(MutationKind::kSetExpiry, operation.key, decision.expire_at, {});
+    key.seen.new_expiry = decision.expire_at;
   }
-  key.seen = {.entry = &puts_[key.put].entry(), .unnumbered = true, .create_version = create_version};
+  key.seen.unnumbered = true;
+  key.seen.create_version = create_version;
   if (decision.expire_at != kNoExpiry && (earliest_expiry_ == kNoExpiry || decision.expire_at < earliest_expiry_))
     earliest_expiry_ = decision.expire_at;
   return absl::OkStatus();
@@ -259,15 +255,26 @@ absl::Status Transaction::carry_out(const Operation& operation, const Hashed& ha
 
 // Before they are made, but for a value that the decision has made already.
 absl::Status Transaction::count_copies(const Key& key, const Decision& decision, const TransactionContext& context) {
-  copied_bytes_ += copied_by(decision, key.seen) + decision.made.size();
-  if (key.shown && key.put != kNothing) shown_bytes_ += key.seen.entry->value().size();
-  if (shown_bytes_ > context.answer_bytes_max) {
-    return kv::error(Reason::kResponseTooLarge,
-                     fmt::format("the answer would have more than {} bytes", context.answer_bytes_max),
-                     {{"limit", std::to_string(context.answer_bytes_max)}});
+  if (decision.change == Change::kPut) {
+    copied_bytes_ += 2 * decision.made.size();  // in what is put, too
+  } else if (!key.seen.new_expiry) {
+    copied_bytes_ += key.seen.entry->value().size();
   }
   if (copied_bytes_ == 0) return absl::OkStatus();  // The request's own bytes were asked about.
   return context.memory.admit(context.added_bytes + copied_bytes_);
+}
+
+// Before the key becomes something else.
+void Transaction::give_up_expiry(Key& key) noexcept {
+  if (key.seen.new_expiry) copied_bytes_ -= key.seen.entry->value().size();
+}
+
+// The entries of keys of which the last that changed was their expiry: the only copies of values that no record holds,
+// so one for each key. What is seen of the keys is not looked at any more.
+void Transaction::make_expiries() {
+  for (auto& [text, key] : keys_) {
+    if (key.seen.new_expiry) keep(key, key.shard->prepare_expiry(*key.seen.entry, *key.seen.new_expiry), 0);
+  }
 }
 
 // In place of what the key would have been, unless the answer shows that.

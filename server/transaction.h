@@ -6,9 +6,9 @@
 // append, while every shard it has looked at is still locked. Locks are taken in index order: whoever holds several did
 // the same.
 //
-// And a small request can ask for large copies, of values that are there or that it makes itself. So of each key only
-// the newest is kept, and older ones that the answer shows as long as an answer may have them; it stops as soon as its
-// record has no room any more; and memory is asked about for every copy.
+// And a small request can ask for large copies, of values that are there or that it makes itself. So it stops as soon
+// as its record, which holds every value that is put, has no room any more; an entry that only gets another expiry is
+// copied once, when all is decided, however often that changes; and memory is asked about for every copy.
 //
 // Threads:  under the locks it takes itself, in run(). Lifetime: the request's bytes outlive it.
 // Errors:   of the first operation that fails, which failed_at() names; nothing is changed then. std::bad_alloc: of the
@@ -70,8 +70,7 @@ struct TransactionContext {
   Journal& journal;
   Clock& clock;
   MemoryBudget& memory;
-  std::size_t added_bytes;       // that were asked of it already
-  std::size_t answer_bytes_max;  // what the sink will refuse
+  std::size_t added_bytes;  // that were asked of it already
   std::size_t entry_bytes_max;
   Level level;
   Revision visible_before;
@@ -112,7 +111,7 @@ class Transaction {
   struct Key {
     WriteLock* shard = nullptr;
     FoundKey found;
-    SeenKey seen;
+    SeenKey seen;                // its entry is one of puts_, or what was found
     bool erased = false;         // what was found goes
     std::size_t put = kNothing;  // index in puts_ of what is published
     std::size_t copied = 0;      // bytes of it that the request does not hold
@@ -132,6 +131,8 @@ class Transaction {
   absl::Status decide_all(const TransactionContext& context);
   absl::Status carry_out(const Operation& operation, const Hashed& hashed, Key& key, Decision& decision,
                          const TransactionContext& context);
+  void give_up_expiry(Key& key) noexcept;
+  void make_expiries();
   absl::Status count_copies(const Key& key, const Decision& decision, const TransactionContext& context);
   void keep(Key& key, PreparedPut put, std::size_t copied);
   void log(MutationKind kind, std::string_view key, UnixMillis expire_at, std::string_view value);
@@ -156,8 +157,7 @@ class Transaction {
   absl::flat_hash_map<std::string_view, Key> keys_;
   std::vector<Decision> decisions_;
   std::vector<PreparedPut> puts_;
-  std::size_t copied_bytes_ = 0;  // in puts_ and decisions_
-  std::size_t shown_bytes_ = 0;   // of puts_ that have a successor
+  std::size_t copied_bytes_ = 0;  // in puts_ and decisions_, and those that make_expiries() will make
   std::size_t mutation_bytes_ = 0;
   std::vector<Mutation> mutations_;
   TransactionOutcome outcome_;

@@ -18,10 +18,12 @@ std::atomic<std::size_t> granted_times{0};
 std::atomic<bool> counting{false};
 std::atomic<std::int64_t> held{0};
 std::atomic<std::int64_t> held_peak{0};
+std::atomic<std::int64_t> allocated{0};
 
 void count_in(void* block) noexcept {
   if (!counting.load(std::memory_order_relaxed)) return;
   const auto bytes = static_cast<std::int64_t>(malloc_usable_size(block));
+  allocated.fetch_add(bytes, std::memory_order_relaxed);
   const std::int64_t now = held.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   std::int64_t peak = held_peak.load(std::memory_order_relaxed);
   while (peak < now && !held_peak.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
@@ -81,11 +83,13 @@ std::size_t RefusedMemory::times() const noexcept { return refused_times; }
 HeldMemory::HeldMemory() noexcept {
   held = 0;
   held_peak = 0;
+  allocated = 0;
   counting = true;
 }
 
 HeldMemory::~HeldMemory() { counting = false; }
 
 std::size_t HeldMemory::peak() const noexcept { return static_cast<std::size_t>(held_peak.load()); }
+std::size_t HeldMemory::total() const noexcept { return static_cast<std::size_t>(allocated.load()); }
 
 }  // namespace kv

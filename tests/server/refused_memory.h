@@ -23,7 +23,7 @@ class RefusedMemory {
   std::size_t times() const noexcept;
 };
 
-// The bytes that blocks took which were allocated while the object lives, less those that were freed.
+// The bytes that blocks took which were allocated while the object lives.
 class HeldMemory {
  public:
   HeldMemory() noexcept;
@@ -31,8 +31,10 @@ class HeldMemory {
   HeldMemory(const HeldMemory&) = delete;
   HeldMemory& operator=(const HeldMemory&) = delete;
 
-  // The most at any moment so far.
+  // Less those that were freed: the most at any moment so far.
   std::size_t peak() const noexcept;
+  // Of all, freed or not: what was copied shows here even when each copy is thrown away at once.
+  std::size_t total() const noexcept;
 };
 
 }  // namespace kv

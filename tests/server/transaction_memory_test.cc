@@ -1,5 +1,5 @@
-// What a transaction may hold while its shards are locked: little more than one record of the log and one copy of each
-// value that it goes on from, however many operations it has.
+// What a transaction may hold and copy while its shards are locked: little more than one record of the log and one copy
+// of each value that it goes on from, however many operations it has.
 #include <string>
 #include <vector>
 
@@ -22,8 +22,20 @@ struct Silent final : TransactionSink {
   void take(const TransactionOutcome& outcome) noexcept override {
     told = true;
     succeeded = outcome.succeeded;
+    shown.clear();
+    for (const Decision& decision : outcome.decisions) {
+      const EntryShown& entry = decision.outcome.entry;
+      shown.push_back({std::string(entry.value.substr(0, 1)), entry.value.size(), entry.expire_at, entry.version});
+    }
   }
+  struct Shown {
+    std::string first;  // character of the value
+    std::size_t bytes;
+    UnixMillis expire_at;
+    Revision version;
+  };
   bool told = false;
+  std::vector<Shown> shown;
   bool succeeded = false;
 };
 
@@ -38,7 +50,7 @@ Operation expiry_of(std::string_view key, UnixMillis at) {
   Operation operation;
   operation.kind = OperationKind::kSetExpiry;
   operation.key = key;
-  operation.expiry = {ExpiryPolicy::Kind::kAt, at};
+  operation.expiry = {at == kNoExpiry ? ExpiryPolicy::Kind::kNever : ExpiryPolicy::Kind::kAt, at};
   return operation;
 }
 
@@ -59,44 +71,92 @@ UnixMillis expiry_at(EngineFixture& f, std::string_view key) {
 struct Ended {
   absl::Status error;
   std::size_t peak = 0;
+  std::size_t total = 0;
 };
 
 Ended transact(EngineFixture& f, const TransactionRequest& request, Silent& sink) {
   const HeldMemory held;
   const auto done = run_task(f.engine.transact(request, f.caller, sink));
-  return {done.ok() ? done->error : done.status(), held.peak()};
+  return {done.ok() ? done->error : done.status(), held.peak(), held.total()};
 }
 
 }  // namespace
 
-TEST_CASE("transaction memory: a thousand expiries of one large value hold one copy of it, and the last one stays") {
+TEST_CASE("transaction memory: a thousand expiries of one large value make one copy of it, and the last one stays") {
   EngineFixture f;
   REQUIRE(f.set("k", std::string(kValueBytes, 'v')).ok());
   TransactionRequest request;
-  for (std::size_t i = 1; i <= kTransactionOperationsMax; ++i)
-    request.then.push_back(expiry_of("k", kLater + static_cast<UnixMillis>(i)));
+  for (std::size_t i = 1; i <= kTransactionOperationsMax; ++i)  // whose entries differ in length
+    request.then.push_back(expiry_of("k", i % 2 == 1 ? kNoExpiry : kLater + static_cast<UnixMillis>(i)));
   Silent sink;
   const Ended ended = transact(f, request, sink);
   CHECK(ended.error.ok());
   CHECK(ended.peak < 8 * kValueBytes);
+  CHECK(ended.total < 8 * kValueBytes);
   CHECK(expiry_at(f, "k") == kLater + static_cast<UnixMillis>(kTransactionOperationsMax));
   CHECK(f.get("k") == std::string(kValueBytes, 'v'));
 }
 
-TEST_CASE("transaction memory: values that its answer shows are kept, up to what an answer may have") {
+TEST_CASE("transaction memory: a value that is shown between its new expiries is not copied for that") {
   EngineFixture f;
   REQUIRE(f.set("k", std::string(kValueBytes, 'v')).ok());
   TransactionRequest request;
   for (std::size_t i = 0; i < kTransactionOperationsMax / 2; ++i) {
-    request.then.push_back(expiry_of("k", kLater));
+    request.then.push_back(expiry_of("k", kLater + static_cast<UnixMillis>(i)));
     request.then.push_back(get_of("k"));
   }
   Silent sink;
   const Ended ended = transact(f, request, sink);
-  CHECK(has_reason(ended.error, Reason::kResponseTooLarge));
-  CHECK(ended.peak < 2 * Limits().response_bytes_max());
-  CHECK_FALSE(sink.told);
-  CHECK(expiry_at(f, "k") == kNoExpiry);
+  CHECK(ended.error.ok());
+  CHECK(ended.total < 8 * kValueBytes);
+  REQUIRE(sink.shown.size() == kTransactionOperationsMax);
+  for (std::size_t i = 1; i < sink.shown.size(); i += 2) {
+    CHECK(sink.shown[i].bytes == kValueBytes);
+    CHECK(sink.shown[i].expire_at == kLater + static_cast<UnixMillis>(i / 2));
+    CHECK(sink.shown[i].version == 2);
+  }
+  CHECK(expiry_at(f, "k") == kLater + static_cast<UnixMillis>(kTransactionOperationsMax / 2 - 1));
+}
+
+TEST_CASE("transaction memory: what the transaction made itself is shown as it was at each moment") {
+  EngineFixture f;
+  REQUIRE(f.set("k", "old").ok());
+  const std::string made(kValueBytes, 'm');
+  TransactionRequest request;
+  request.then = {expiry_of("k", kLater),          get_of("k"), set_operation("k", made),  get_of("k"),
+                  expiry_of("k", kLater + 1),      get_of("k"), append_of("k", "n"),       get_of("k"),
+                  set_operation("k", "z", kLater), get_of("k"), expiry_of("k", kLater + 2)};
+  Silent sink;
+  REQUIRE(transact(f, request, sink).error.ok());
+  const auto is = [&sink](std::size_t at, const char* first, std::size_t bytes, UnixMillis expire_at) {
+    INFO(at);
+    CHECK(sink.shown[at].first == first);
+    CHECK(sink.shown[at].bytes == bytes);
+    CHECK(sink.shown[at].expire_at == expire_at);
+    CHECK(sink.shown[at].version == 2);
+  };
+  is(1, "o", 3, kLater);
+  is(3, "m", kValueBytes, kNoExpiry);
+  is(5, "m", kValueBytes, kLater + 1);
+  is(7, "m", kValueBytes + 1, kLater + 1);
+  is(9, "z", 1, kLater);
+  CHECK(f.get("k") == "z");
+  CHECK(expiry_at(f, "k") == kLater + 2);
+}
+
+TEST_CASE("transaction memory: a key that gets another expiry and goes in the same transaction is gone") {
+  EngineFixture f;
+  REQUIRE(f.set("k", std::string(kValueBytes, 'v')).ok());
+  TransactionRequest request;
+  request.then.push_back(expiry_of("k", kLater));
+  Operation& gone = request.then.emplace_back();
+  gone.kind = OperationKind::kDelete;
+  gone.key = "k";
+  Silent sink;
+  const Ended ended = transact(f, request, sink);
+  CHECK(ended.error.ok());
+  CHECK(ended.total < kValueBytes);
+  CHECK_FALSE(f.get("k"));
 }
 
 TEST_CASE("transaction memory: appends that make more than a record are refused before they have made much more") {
@@ -125,9 +185,9 @@ TEST_CASE("transaction memory: copies of many large values are asked about as wh
   Silent sink;
   const Ended ended = transact(f, request, sink);
   CHECK(has_reason(ended.error, Reason::kMemoryLimit));
-  CHECK(ended.peak < 4 * kValueBytes);
+  CHECK(ended.total < kValueBytes);  // before any was made
   for (const std::string& name : names) CHECK(expiry_at(f, name) == kNoExpiry);
-  request.then.assign(8, expiry_of("a", kLater));  // one copy after the other
+  request.then.assign(8, expiry_of("a", kLater));  // one copy
   CHECK(transact(f, request, sink).error.ok());
   CHECK(expiry_at(f, "a") == kLater);
 }
