@@ -7,8 +7,6 @@ namespace {
 
 constexpr std::size_t kItemsKept = 512;
 constexpr std::size_t kWindowSteps = 128;
-// Far below what the journal's queue holds, so that one stream does not keep others waiting.
-constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
 // An Append is admitted for that much beyond the value that was seen.
 constexpr std::size_t kAppendSlack = 4 << 10;
 

@@ -51,6 +51,10 @@ class Batch {
   // Hashes and sorts what was added, but for items with an error.
   void plan(const Store& store);
 
+  // What a window's records and copies may take together, but for its first step. Far below what the journal's queue
+  // holds, so that one stream does not keep others waiting.
+  static constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
+
   // What is carried out under one admission: steps begin to end, in the order of the plan.
   struct Window {
     std::size_t begin = 0;

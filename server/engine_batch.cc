@@ -16,6 +16,10 @@ struct Engine::BatchRun {
   absl::Status refused;          // what its writes get instead
   Revision visible_before = 0;
   UnixMillis earliest_expiry = kNoExpiry;
+  std::size_t copied_bytes = 0;  // of entries that got another expiry, which no record holds
+
+  // The plan of the window counted what it saw. Its own steps and other callers may have made larger values since.
+  bool full() const noexcept { return copied_bytes >= Batch::kWindowBytes; }
 };
 
 namespace {
@@ -75,6 +79,7 @@ bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, Bat
       Decision decision;
       if (!apply(shard, item.operation, step.key, value, *run.ticket, context, &run.sink, decision)) return false;
       if (decision.outcome.replayed) replayed_total_.fetch_add(1, std::memory_order_relaxed);
+      if (decision.change == Decision::Change::kSetExpiry) run.copied_bytes += decision.outcome.entry.size_bytes;
       settle(item, decision.outcome);
       const bool sets_expiry = item.revision != 0 && decision.expire_at != kNoExpiry;
       if (sets_expiry && (run.earliest_expiry == kNoExpiry || decision.expire_at < run.earliest_expiry))
@@ -86,7 +91,7 @@ bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, Bat
   return true;
 }
 
-// Gives where it stopped: at the end, or where the ticket was too small.
+// Gives where it stopped: at the end, where the ticket was too small, or where enough was copied.
 std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
   const auto writes = [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
@@ -96,10 +101,10 @@ std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
   };
   const auto all = [&](auto shard, std::size_t& at, std::size_t end) {
     const UnixMillis now = clock_.now();  // Under the lock. Of all the steps of one shard, but for a time to live.
-    while (at < end && carry_out(shard, run.batch.step(at), now, run)) ++at;
+    while (at < end && !run.full() && carry_out(shard, run.batch.step(at), now, run)) ++at;
   };
   std::size_t at = window.begin;
-  while (at < window.end) {
+  while (at < window.end && !run.full()) {
     const std::size_t end = run.batch.group_end(at, window.end);
     const std::size_t shard = run.batch.step(at).shard;
     if (writes(at, end)) {
@@ -132,7 +137,7 @@ Task<absl::Status> Engine::run(Batch& batch, Caller& caller, BatchSink& sink) {
     run.visible_before = visible();
     at = carry_out(window, run);
     // Somebody made the value longer meanwhile: enough for any, the next time.
-    present_bytes_at_least = at < window.end ? limits_.entry_bytes_max : 0;
+    present_bytes_at_least = at < window.end && !run.full() ? limits_.entry_bytes_max : 0;
     if (expiries_ != nullptr && run.earliest_expiry != kNoExpiry) expiries_->note(run.earliest_expiry);
   }
   co_return absl::OkStatus();
