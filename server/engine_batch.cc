@@ -99,8 +99,10 @@ std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
     }
     return false;
   };
+  // Of all its steps, but for where a time to live begins: to them it is one moment, as to their caller. Read once: a
+  // window may have a hundred shards.
+  const UnixMillis now = clock_.now();
   const auto all = [&](auto shard, std::size_t& at, std::size_t end) {
-    const UnixMillis now = clock_.now();  // Under the lock. Of all the steps of one shard, but for a time to live.
     while (at < end && !run.full() && carry_out(shard, run.batch.step(at), now, run)) ++at;
   };
   std::size_t at = window.begin;
