@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "tests/client/cutting_proxy.h"
 #include "tests/client/fake_server.h"
+#include "tests/client/pipeline_results.h"
 #include "tests/support/running_server.h"
 #include "tests/support/temp_directory.h"
 
@@ -19,19 +20,6 @@ using namespace std::chrono_literals;
 namespace v1 = kvstore::v1;
 
 namespace {
-
-v1::Operation set_of(const std::string& key, const std::string& value) {
-  v1::Operation operation;
-  operation.mutable_set()->set_key(key);
-  operation.mutable_set()->set_value(value);
-  return operation;
-}
-
-v1::Operation get_of(const std::string& key) {
-  v1::Operation operation;
-  operation.mutable_get()->set_key(key);
-  return operation;
-}
 
 v1::Operation one_more() {
   v1::Operation operation;
@@ -49,41 +37,11 @@ v1::Operation append_of(const std::string& key, const std::string& suffix) {
 
 CallOptions patient() { return {.timeout = 60s, .retry = {.attempts = 4, .delay = 1ms, .delay_max = 4ms}}; }
 
-// Results in the order in which they came.
-class Results {
- public:
-  Pipeline::Callback next() {
-    return [this](Pipeline::Result result) {
-      const std::scoped_lock lock(mutex_);
-      results_.push_back(std::move(result));
-      changed_.notify_all();
-    };
-  }
-  std::vector<Pipeline::Result> take(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return results_.size() >= count; });
-    return std::exchange(results_, {});
-  }
-  std::size_t size() {
-    const std::scoped_lock lock(mutex_);
-    return results_.size();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Pipeline::Result> results_;
-};
-
 struct LossyFixture {
   TempDirectory directory;
   RunningServer server{{directory.file("data"), {"--mode", "aof", "--fsync", "never"}, {}, {}}};
   CuttingProxy proxy{server.address()};
 };
-
-ClientOptions options_for(const FakeServer& server) {
-  return {.target = server.target(), .answer_bytes_max = 64 << 20};
-}
 
 Task<std::int64_t> count_up(Pipeline& pipeline, int times) {
   std::int64_t last = 0;
@@ -362,52 +320,4 @@ TEST_CASE("pipeline: coroutines and callbacks go on with the next operation") {
   pipeline.drain();
   CHECK(left == 0);
   CHECK(wait(client.get("counter"))->entry().value() == std::to_string(64 * 50 + 1000));
-}
-
-TEST_CASE("pipeline: its end gives up what is not answered, and every callback has run then") {
-  FakeServer server;
-  server.v1.holds_messages = true;
-  Client client(options_for(server));
-  Results results;
-  std::promise<absl::Status> called;
-  {
-    Pipeline pipeline(client, {.call = {.timeout = 1h}, .message_operations_max = 10, .operations_in_flight_max = 500});
-    for (int i = 0; i < 500; ++i) pipeline.submit(set_of("k", "v"), results.next());
-    start(pipeline.call(get_of("k")), [&](const Pipeline::Result& result) { called.set_value(result.status()); });
-    while (server.v1.message_sizes().empty()) std::this_thread::yield();
-  }
-  REQUIRE(results.size() == 500);
-  for (const auto& result : results.take(500)) CHECK(absl::IsCancelled(result.status()));
-  CHECK(absl::IsCancelled(called.get_future().get()));
-  server.v1.holds_messages = false;
-  CHECK(wait(client.set("k", "v")).ok());
-  const Pipeline unused(client);
-}
-
-TEST_CASE("pipeline: a stop gives up all of it, and what is submitted later") {
-  FakeServer server;
-  server.v1.holds_messages = true;
-  Client client(options_for(server));
-  std::stop_source stop;
-  Pipeline pipeline(client, {.call = {.timeout = 1h, .stop = stop.get_token()}});
-  Results results;
-  for (int i = 0; i < 10; ++i) pipeline.submit(set_of("k", "v"), results.next());
-  while (server.v1.message_sizes().empty()) std::this_thread::yield();
-  stop.request_stop();
-  for (const auto& result : results.take(10)) CHECK(reason_of(result.status()) == kInterruptedWord);
-  CHECK(reason_of(wait(pipeline.call(get_of("k"))).status()) == kInterruptedWord);
-}
-
-TEST_CASE("pipeline: a stop while the server is away does not wait for the next attempt") {
-  FakeServer server;
-  server.stop();
-  Client client(options_for(server));
-  std::stop_source stop;
-  Pipeline pipeline(client,
-                    {.call = {.timeout = 1h, .retry = {.delay = 1h, .delay_max = 1h}, .stop = stop.get_token()}});
-  Results results;
-  pipeline.submit(set_of("k", "v"), results.next());
-  std::this_thread::yield();
-  stop.request_stop();
-  CHECK(reason_of(results.take(1).front().status()) == kInterruptedWord);
 }

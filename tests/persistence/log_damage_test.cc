@@ -135,6 +135,17 @@ void check_verdict(const absl::StatusOr<LogReplay>& replay, Revision written) {
   CHECK(replay->last_revision >= replay->watermark);
 }
 
+// The log that a start finds behind one that found `before` and served nobody.
+LogReplay replay_after_start(HandmadeLog& log, const LogReplay& before) {
+  const auto safe = log.make_safe(before);
+  REQUIRE(safe.ok());
+  log.name(*safe);
+  auto after = log.replay();
+  INFO(after.status().ToString());
+  REQUIRE(after.ok());
+  return *std::move(after);
+}
+
 }  // namespace
 
 TEST_CASE("log: every bit flipped gives the same state, a torn tail or corruption, never a wrong value") {
@@ -315,15 +326,10 @@ TEST_CASE("log: a tail that moves out of the oldest segment begins where that on
   const auto before = log.replay();
   REQUIRE(before.ok());
   REQUIRE(before->watermark == 50);
-  const auto safe = log.make_safe(*before);
-  REQUIRE(safe.ok());
-  log.name(*safe);
-  const auto after = log.replay();
-  INFO(after.status().ToString());
-  REQUIRE(after.ok());
-  CHECK(after->records == 5);
-  CHECK(after->last_revision == 105);
-  CHECK(after->segments.front().base_revision == 100);
+  const LogReplay after = replay_after_start(log, *before);
+  CHECK(after.records == 5);
+  CHECK(after.last_revision == 105);
+  CHECK(after.segments.front().base_revision == 100);
 }
 
 TEST_CASE("log: a jump that no record follows stays, through any number of starts that end early") {
@@ -359,14 +365,9 @@ TEST_CASE("log: a jump says that what is before it was on disk") {
   log.batch(2, 0);
   const auto before = log.replay();
   REQUIRE(before.ok());
-  const auto safe = log.make_safe(*before);
-  REQUIRE(safe.ok());
-  log.name(*safe);
-  const auto after = log.replay();
-  INFO(after.status().ToString());
-  REQUIRE(after.ok());
-  CHECK(after->records == 12);
-  CHECK(after->last_revision == 1002);
+  const LogReplay after = replay_after_start(log, *before);
+  CHECK(after.records == 12);
+  CHECK(after.last_revision == 1002);
 }
 
 TEST_CASE("log: a log of any number of segments is read with two files open, and judged with two") {

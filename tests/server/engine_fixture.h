@@ -1,4 +1,5 @@
-// An engine over a real store and a real journal, with or without a log, and a clock that the test moves.
+// An engine over a real store and a real journal, with or without a log, and a clock that the test moves, or the
+// machine's.
 #pragma once
 
 #include <optional>
@@ -39,9 +40,10 @@ inline Operation set_operation(std::string_view key, std::string_view value, Uni
   return operation;
 }
 
-struct EngineFixture {
-  explicit EngineFixture(std::optional<FsyncPolicy> log = {}, FileSystem& fs = posix_file_system(), Limits limits = {},
-                         std::string log_directory = {})
+template <class ItsClock>
+struct EngineWithClock {
+  explicit EngineWithClock(std::optional<FsyncPolicy> log = {}, FileSystem& fs = posix_file_system(),
+                           Limits limits = {}, std::string log_directory = {})
       : journal(fs, clock, keeper, options(log, std::move(log_directory))), engine(store, clock, limits, progress) {
     journal.start(0, 1'000'000);
     if (log) REQUIRE(journal.open_log({}).ok());
@@ -49,7 +51,7 @@ struct EngineFixture {
     engine.attach(journal);
     engine.start_serving();
   }
-  ~EngineFixture() {
+  ~EngineWithClock() {
     journal.abandon_waiters();
     (void)journal.stop();  // A test that broke the log on purpose gets its error here again.
   }
@@ -87,7 +89,7 @@ struct EngineFixture {
   }
 
   TempDirectory directory;
-  ManualClock clock;
+  ItsClock clock;
   EasyKeeper keeper;
   ThreadScheduler scheduler;
   Store store{{.shard_count = 8}};
@@ -97,5 +99,7 @@ struct EngineFixture {
   TestCaller caller{scheduler};
   Revision shown = 0;
 };
+
+using EngineFixture = EngineWithClock<ManualClock>;
 
 }  // namespace kv

@@ -18,34 +18,6 @@ Operation to_live(std::string_view key, UnixMillis millis) {
   return operation;
 }
 
-// By the machine's clock.
-struct LiveEngine {
-  LiveEngine() : journal(posix_file_system(), clock, keeper, {}), engine(store, clock, {}, progress) {
-    journal.start(0, 1'000'000);
-    journal.resume();
-    engine.attach(journal);
-    engine.start_serving();
-  }
-  ~LiveEngine() {
-    journal.abandon_waiters();
-    (void)journal.stop();
-  }
-  bool there(const HashedKey& key) {
-    bool found = false;
-    engine.read(key, [&](const Entry* entry) { found = entry != nullptr; });
-    return found;
-  }
-
-  SystemClock clock;
-  EasyKeeper keeper;
-  ThreadScheduler scheduler;
-  Store store{{.shard_count = 8}};
-  LoadProgress progress;
-  Journal journal;
-  Engine engine;
-  TestCaller caller{scheduler};
-};
-
 }  // namespace
 
 TEST_CASE("lifetime: a time to live is rounded up by what the clock does not say, a moment is what it is") {
@@ -60,13 +32,12 @@ TEST_CASE("lifetime: a time to live is rounded up by what the clock does not say
 
 // A slow machine sees keys longer, never shorter.
 TEST_CASE("lifetime: no key is gone before its time by the machine's own clock") {
-  LiveEngine f;
-  const HashedKey key("k");
+  EngineWithClock<SystemClock> f;
   for (int round = 0; round < 100; ++round) {
     const std::chrono::milliseconds lifetime(1 + round % 3);
     const auto before = std::chrono::steady_clock::now();
     REQUIRE(run_task(f.engine.write(to_live("k", lifetime.count()), f.caller, nullptr)).ok());
-    while (f.there(key)) {
+    while (f.get("k")) {
     }
     REQUIRE(std::chrono::steady_clock::now() - before >= lifetime);
   }
