@@ -63,7 +63,8 @@ absl::Status ModeSwitch::run() {
   if (!done.ok()) {
     core_.warn(fmt::format("switched from {} to {}, but the log is not on disk: {}", word(from_), word(target_.mode),
                            message_of(done)));
-    tell_(SwitchPhase::kFailed);  // So has the journal. The new mode is in force, its promise is not.
+    // The journal has failed: the new mode is in force, and its promise is not. Or a stop has ended a wait for space.
+    if (!core_.stopping) tell_(SwitchPhase::kFailed);
     return done;
   }
   tell_(SwitchPhase::kActive);

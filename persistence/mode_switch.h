@@ -11,7 +11,8 @@
 //   nothing -> SNAPSHOT  the first snapshot's MANIFEST is the switch
 //
 // Threads:  run() on the job thread.
-// Errors:   not OK: the old mode is in force, MANIFEST says FAILED (or the journal has failed, which is its own alarm).
+// Errors:   not OK: the old mode is in force and MANIFEST says FAILED; or the journal has failed, which is its own
+//           alarm, and what MANIFEST says is in force: the new mode, where only the last sync was missing.
 //           While stopping nothing is given up: the switch goes on at the next start.
 // Source:   docs/durability.md, "Switching modes".
 #pragma once

@@ -164,7 +164,9 @@ absl::Status SnapshotPublisher::publish(const SnapshotOutcome& outcome, const Pu
   if (absl::Status synced = core_.journal->sync_through(record.cut); !synced.ok()) {
     return drop(outcome.temporary_path, synced);
   }
-  if (purpose_in(*core_.keeper->get()) != purpose) {
+  const Purpose now = purpose_in(*core_.keeper->get());
+  // A stop has no switch beside it: what is accepted meanwhile begins at the next start, and this is what that loads.
+  if (last_ ? now.mode != purpose.mode : now != purpose) {
     return drop(outcome.temporary_path, absl::CancelledError("a switch of modes was accepted meanwhile"));
   }
   // 2. Its name is durable.

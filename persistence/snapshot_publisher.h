@@ -55,7 +55,8 @@ class SnapshotPublisher {
   absl::Status take(const Change& change);
   // The one that a stop takes itself: every other is ended by a stop, however late it comes.
   absl::Status take_last();
-  // Ends a running child; its take() answers CANCELLED, and nothing has changed.
+  // Ends a running child; its take() answers CANCELLED, and nothing has changed. So does one that a switch which was
+  // accepted meanwhile has overtaken.
   void cancel() { forker_.cancel(); }
 
   SnapshotFigures figures() const;

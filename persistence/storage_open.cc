@@ -93,7 +93,11 @@ absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifes
   first_verified_ = next.snapshots.empty() ? next.next_snapshot : next.snapshots.back().number;
   if (next.mode_switch && resolved->mode_edited) next.mode_switch.reset();  // The newer edit wins.
   if (next.mode_switch) {
-    unfinished_ = next.mode_switch->next ? *next.mode_switch->next : next.mode_switch->change;
+    unfinished_ = next.mode_switch->change;
+    // Both were accepted, one after the other: of each setting the later word holds.
+    if (next.mode_switch->next) {
+      for (const auto& [name, text] : *next.mode_switch->next) (*unfinished_)[name] = text;
+    }
   } else if (resolved->settings.mode != next.mode) {
     unfinished_ = SettingTexts{{"mode", std::string(word(resolved->settings.mode))}};
   }

@@ -7,8 +7,8 @@
 namespace kv {
 
 // kAccepted: recorded, the old mechanism alone runs. kDual: the new one runs beside it. kActive: the new mode's promise
-// holds. kFailed: the old mode is whole again. One that is over in neither stands in MANIFEST, but its log was not
-// synced.
+// holds. kFailed: given up. The old mode is whole again; or, where the log could not be synced when MANIFEST had the
+// new one already, that is in force with a journal that has failed.
 enum class SwitchPhase : std::uint8_t { kNone, kAccepted, kDual, kActive, kFailed };
 
 // NONE, ACCEPTED, DUAL, ACTIVE, FAILED.

@@ -126,8 +126,9 @@ TEST_CASE("journal: of the segments that were filled during a sync the next one 
     disk.story.write("k" + std::to_string(i), value);
     CHECK(disk.outcome(i).ok());
   }
-  reached.get_future().wait();
+  const bool held_back = reached.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready;
   go_on.set_value();
+  REQUIRE(held_back);
   disk.story.write("last", "v", Level::kDisk);
   CHECK(disk.outcome(kLarge).ok());
   CHECK(journal.stop().ok());

@@ -100,10 +100,14 @@ TEST_CASE(
   f.meanwhile(record(SwitchPhase::kAccepted));
   CHECK_FALSE(f.publisher->take().ok());
   CHECK(f.files() == 0);
+  REQUIRE(f.core.keeper->update([](Manifest& manifest) { manifest.mode_switch.reset(); }).ok());
+  f.meanwhile(record(SwitchPhase::kAccepted));
+  CHECK(f.publisher->take_last().ok());  // A stop's, beside which no switch begins.
+  CHECK(f.files() == 1);
   REQUIRE(f.core.keeper->update(record(SwitchPhase::kFailed)).ok());
   f.meanwhile([](Manifest& manifest) { manifest.mode_switch.reset(); });
   CHECK(f.publisher->take().ok());
-  CHECK(f.files() == 1);
+  CHECK(f.files() == 2);
 }
 
 TEST_CASE("snapshot publication: a change of MANIFEST that has nothing to do with it does not matter") {

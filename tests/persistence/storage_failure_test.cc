@@ -340,8 +340,8 @@ TEST_CASE(
   std::atomic<bool> held{false};
   std::promise<void> taken;
   const std::shared_future<void> over = taken.get_future().share();
-  // Slower than everything else that a snapshot waits for. The first segment keeps the strand here, so that it is the
-  // snapshot's sync that closes the second, and whoever does not wait for that is over before it is cut.
+  // Slower than everything else that a snapshot waits for. The first segment keeps the strand here until the snapshot
+  // waits for its sync, and the second is cut behind that: whoever does not wait for it is over before.
   disk.on_call([&](DiskCall call, const std::string& path) {
     if (held && call == DiskCall::kTruncate && path.ends_with(".aof")) over.wait_for(std::chrono::milliseconds(1500));
   });

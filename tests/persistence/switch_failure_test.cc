@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <future>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -104,19 +105,24 @@ TEST_CASE("switch: what was accepted behind it stays on record when it begins") 
   std::promise<absl::Status> first, second;
   std::atomic<int> renames{-1000};
   std::optional<SwitchRecord> alone, begun;
+  std::unique_ptr<FaultyFileSystem> left;
   const auto into = [](std::promise<absl::Status>& told) {
     return [&told](const absl::Status& status) { told.set_value(status); };
   };
   disk.on_call([&](DiskCall call, const std::string& path) {
     if (call != DiskCall::kRename || path.find(".snap") == path.npos) return;
     if (++renames == 1) {
-      server.storage().change_settings(StorageFixture::to(Mode::kAof), {}, into(first));
+      SettingsChange change = StorageFixture::to(Mode::kAof);
+      change.max_snapshots = 7;
+      server.storage().change_settings(change, {}, into(first));
       server.storage().change_settings(StorageFixture::to(Mode::kHybrid), {}, into(second));
       const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(5);
       while (!(alone = server.manifest().mode_switch) && std::chrono::steady_clock::now() < bound)
         std::this_thread::yield();
     }
-    if (renames == 2) begun = server.manifest().mode_switch;  // Of the first switch, which is DUAL.
+    if (renames != 2) return;  // Of the first switch, which is DUAL.
+    begun = server.manifest().mode_switch;
+    left = disk.after_crash({});
   });
   server.use(disk);
   server.start();
@@ -132,6 +138,14 @@ TEST_CASE("switch: what was accepted behind it stays on record when it begins") 
   REQUIRE(begun->next.has_value());
   CHECK(begun->next->at("mode") == alone->change.at("mode"));
   CHECK(server.manifest().mode == Mode::kHybrid);
+  CHECK(server.storage().status().settings.max_snapshots == 7);
+  // A crash just then forgets neither.
+  StorageFixture next(Mode::kSnapshot);
+  next.no_longer_give("mode");
+  next.use(*left);
+  next.start();
+  REQUIRE(next.change(StorageFixture::to(Mode::kHybrid)).ok());  // Behind what the start goes on with.
+  CHECK(next.storage().status().settings.max_snapshots == 7);
 }
 
 }  // namespace
