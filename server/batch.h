@@ -51,8 +51,9 @@ class Batch {
   // Hashes and sorts what was added, but for items with an error.
   void plan(const Store& store);
 
-  // What a window's records and copies may take together, but for its first step. Far below what the journal's queue
-  // holds, so that one stream does not keep others waiting.
+  // What a window's records and the copies that were planned may take together, but for its first step; and all copies
+  // that it makes, but for the last of them. Far below what the journal's queue holds, so that one stream does not keep
+  // others waiting.
   static constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
 
   // What is carried out under one admission: steps begin to end, in the order of the plan.

@@ -2,7 +2,7 @@
 //
 // Why a walk and not a list that every write keeps: a list must know what comes next when a big key is deleted, and
 // that only the store knows. So the answer is made of what is there, a delete or an expiry before the call never shows,
-// and nobody pays while nobody asks. A call looks at every entry once, in turns of 200 us on the thread for walks
+// and nobody pays while nobody asks. A call looks at every entry once, in turns of 50 us on the thread for walks
 // (server/walk_thread.h), some hundred entries under a shard's shared lock at a time.
 //
 // Threads:  find() on a reactor's poller, resumes on call.home().

@@ -107,8 +107,7 @@ void decide_delete(const Operation& operation, const SeenKey& seen, Decision& de
 
 // Exactly the text that counting writes: no sign but a minus, no zero in front.
 std::optional<std::int64_t> integer_of(std::string_view text) noexcept {
-  constexpr std::size_t kBytesMax = std::numeric_limits<std::int64_t>::digits10 + 2;  // all digits and a minus
-  if (text.size() > kBytesMax) return std::nullopt;  // Before it is read: megabytes of digits are no number either.
+  if (text.size() > kCounterBytesMax) return std::nullopt;  // Before it is read: megabytes of digits are none either.
   const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
   const bool canonical = !digits.empty() && (digits.front() != '0' || text == "0");
   std::int64_t number = 0;

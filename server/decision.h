@@ -9,6 +9,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,7 +48,10 @@ struct Decision {
   std::string_view value() const noexcept { return makes_value ? std::string_view(made) : given; }
 };
 
-// Fills a decision that is new. `now` is read under the same lock.
+// A counter's text: all digits of 64 bits and a minus.
+inline constexpr std::size_t kCounterBytesMax = std::numeric_limits<std::int64_t>::digits10 + 2;
+
+// Fills a decision that is new. `now` is read under the same lock; or before it, where no key of the shard expires.
 void decide(const Operation& operation, const SeenKey& seen, UnixMillis now, std::size_t entry_bytes_max,
             Decision& decision);
 

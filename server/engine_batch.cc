@@ -99,10 +99,11 @@ std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
     }
     return false;
   };
-  // Of all its steps, but for where a time to live begins: to them it is one moment, as to their caller. Read once: a
-  // window may have a hundred shards.
-  const UnixMillis now = clock_.now();
+  // Read again under the lock where it matters: whoever was told that a key has expired must not meet it again. Not for
+  // every shard: a window may have a hundred.
+  const UnixMillis before = clock_.now();
   const auto all = [&](auto shard, std::size_t& at, std::size_t end) {
+    const UnixMillis now = shard.expires() ? clock_.now() : before;
     while (at < end && !run.full() && carry_out(shard, run.batch.step(at), now, run)) ++at;
   };
   std::size_t at = window.begin;

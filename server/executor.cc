@@ -11,8 +11,6 @@ namespace {
 
 using Change = Decision::Change;
 
-constexpr std::size_t kNumberBytesMax = 20;  // of a counter: a minus and 19 digits
-
 // The mutations of one write, in the order of the log: a due entry goes first.
 class Mutations {
  public:
@@ -142,7 +140,7 @@ absl::Status no_memory() { return error(Reason::kMemoryLimit, "no memory for thi
 
 std::size_t record_bytes_at_most(const Operation& operation, std::size_t present_bytes) noexcept {
   std::size_t value_bytes = operation.value.size();
-  if (operation.kind == OperationKind::kIncrement) value_bytes = kNumberBytesMax;
+  if (operation.kind == OperationKind::kIncrement) value_bytes = kCounterBytesMax;
   if (operation.kind == OperationKind::kAppend) value_bytes += present_bytes;
   return record_bytes_of(
       mutation_bytes_at_most(operation.key.size(), value_bytes) + mutation_bytes_at_most(operation.key.size(), 0),

@@ -46,7 +46,7 @@ struct WriteContext {
   Journal& journal;
   RequestWindow& requests;
   std::size_t entry_bytes_max;
-  UnixMillis now;  // read under the lock
+  UnixMillis now;  // as decide() wants it
   Level level;     // that the answer will name
   std::optional<RequestKey> request = {};
 };

@@ -18,6 +18,8 @@ void ReadLock::prefetch_entry(const HashedKey& key) const noexcept {
   static_cast<void>(shard_->table.contains(EntryPrefetch{key.hash}));
 }
 Revision ReadLock::last_removal() const noexcept { return shard_->last_removal; }
+
+bool ReadLock::expires() const noexcept { return shard_->expiry.next() != kNoExpiry; }
 void ReadLock::for_each(UnixMillis now, const std::function<void(const Entry&)>& visit) const {
   for (const Slot& slot : shard_->table) {
     if (!slot.entry->due(now)) visit(*slot.entry);
@@ -35,6 +37,8 @@ WriteLock::~WriteLock() {
 const Entry* WriteLock::find(const HashedKey& key, UnixMillis now) const noexcept { return shard_->find(key, now); }
 const Entry* WriteLock::find_even_due(const HashedKey& key) const noexcept { return shard_->find_even_due(key); }
 Revision WriteLock::last_removal() const noexcept { return shard_->last_removal; }
+
+bool WriteLock::expires() const noexcept { return shard_->expiry.next() != kNoExpiry; }
 
 PreparedPut WriteLock::prepare_put(const HashedKey& key, const HashedValue& value, ValueType type,
                                    UnixMillis expire_at) {

@@ -91,6 +91,8 @@ class ReadLock {
   const Entry* find(const HashedKey& key, UnixMillis now) const noexcept;
   // The newest revision at which a key of this shard was removed: what a miss may reveal.
   Revision last_removal() const noexcept;
+  // Whether a key of this shard is due one day. While none is, its keys are the same at every moment.
+  bool expires() const noexcept;
   // Ask for the memory that finding the key will touch, and wait for none of it. Each needs what the one before asked
   // for, so others' keys come in between: the group of the table, the slot in the group, the entry.
   void prefetch_group(const HashedKey& key) const noexcept;
@@ -116,6 +118,7 @@ class WriteLock {
   // The entry even if it is due; a write to a due key logs its kExpire first, and erases it before it publishes.
   const Entry* find_even_due(const HashedKey& key) const noexcept;
   Revision last_removal() const noexcept;
+  bool expires() const noexcept;
 
   // Everything that can fail, for "key := value". Copies both. Throws std::bad_alloc; then nothing has changed.
   // Several may be prepared before the first is published; those of the same key are then published with one

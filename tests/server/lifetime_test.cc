@@ -18,6 +18,16 @@ Operation to_live(std::string_view key, UnixMillis millis) {
   return operation;
 }
 
+// Each step of a batch takes that long.
+struct SlowSteps final : BatchSink {
+  SlowSteps(ManualClock& its_clock, std::chrono::milliseconds its_step) : clock(its_clock), step(its_step) {}
+  void begin(std::size_t) noexcept override { clock.advance(step); }
+  absl::Status reserve(const Outcome&) override { return absl::OkStatus(); }
+  void take(const Outcome&) noexcept override {}
+  ManualClock& clock;
+  const std::chrono::milliseconds step;
+};
+
 }  // namespace
 
 TEST_CASE("lifetime: a time to live is rounded up by what the clock does not say, a moment is what it is") {
@@ -43,15 +53,33 @@ TEST_CASE("lifetime: no key is gone before its time by the machine's own clock")
   }
 }
 
+// A window that has waited for one shard must not go by the time before that in the next: others were told by then that
+// the key has expired.
+TEST_CASE("lifetime: a key that falls due while a batch is carried out is gone to what comes later in it") {
+  EngineFixture f;
+  std::string first = "a", last = "a";
+  for (const char name : std::string("bcdefghijklmnopqrstuvwxyz")) {
+    const std::string key(1, name);
+    if (f.store.shard_of(HashedKey(key)) < f.store.shard_of(HashedKey(first))) first = key;
+    if (f.store.shard_of(HashedKey(key)) > f.store.shard_of(HashedKey(last))) last = key;
+  }
+  REQUIRE(f.store.shard_of(HashedKey(first)) < f.store.shard_of(HashedKey(last)));
+  REQUIRE(f.write(to_live(last, 100)).ok());
+  SlowSteps slow(f.clock, 200ms);
+  Batch batch;
+  batch.add().operation = set_operation(first, "v");
+  Operation& keep = batch.add().operation;
+  keep.kind = OperationKind::kSetExpiry;
+  keep.key = last;
+  keep.expiry.kind = ExpiryPolicy::Kind::kNever;
+  batch.plan(f.store);
+  REQUIRE(run_task(f.engine.run(batch, f.caller, slow)).ok());
+  CHECK_FALSE(f.get(last));
+}
+
 TEST_CASE("lifetime: a time to live in a batch begins when its own write is carried out") {
   EngineFixture f;
-  struct Slow final : BatchSink {
-    explicit Slow(ManualClock& clock) : clock(clock) {}
-    void begin(std::size_t) noexcept override { clock.advance(50ms); }
-    absl::Status reserve(const Outcome&) override { return absl::OkStatus(); }
-    void take(const Outcome&) noexcept override {}
-    ManualClock& clock;
-  } slow(f.clock);
+  SlowSteps slow(f.clock, 50ms);
   Batch batch;
   for (int i = 0; i < 4; ++i) batch.add().operation = to_live("k", 100);
   batch.plan(f.store);
