@@ -5,9 +5,8 @@
 // not delayed, and under load messages are full by themselves.
 //
 // Order:    writes of one key take effect in the order of submission, whatever breaks, and a read shows those before
-// it;
-//           one that had to be asked again (see below) may show some that were submitted behind it, too. Callbacks come
-//           in the order of submission, of all keys: an answer that is there waits for those before it.
+//           it; one that had to be asked again (see below) may show some that were submitted behind it, too. Callbacks
+//           come in the order of submission, of all keys: an answer that is there waits for those before it.
 // Bounds:   operations and bytes from submission to callback. When there is no room, submit() blocks, call() waits, and
 //           try_submit() gives false. All of them have an end: every operation has a deadline. And nothing is sent
 //           while answers of as many bytes wait for those before them.
