@@ -156,6 +156,42 @@ class Recording(unittest.TestCase):
         owed = self.run_script("torture", "owed")
         self.assertEqual((owed.returncode, owed.stdout), (0, "torture: nothing is owed\n"))
 
+    # A run of this commit's faults, in the results.
+    def planted_run(self, variant, cycles):
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=self.tree, capture_output=True, text=True,
+                                check=True).stdout.strip()
+        with open(self.tree / RESULTS, "a") as results:
+            results.write(f"2026-01-01\t{commit}\tplanted\t{variant}\t{cycles}\t7\tcaught={cycles} wrong=0\tpassed\n")
+
+    def test_faults_that_have_changed_are_owed_until_they_have_been_noticed(self):
+        self.write("docs/results/asked.tsv", "planted\tevery fault\t1\twhole\ttorture planted --record --cycles 0\n")
+        self.write("tests/planted/one.patch", "one")
+        self.commit()
+        def owed():
+            return [line for line in self.run_script("torture", "owed").stdout.splitlines() if line.startswith("./dev")]
+        self.planted_run("changed faults", 1)
+        self.assertEqual(owed(), ["./dev torture planted --record --cycles 0"])
+        self.planted_run("every fault", 20)
+        self.assertEqual(owed(), [])
+        self.write("tests/planted/two.patch", "two")
+        changed = ["./dev torture planted --record --cycles 0 --faults changed"]
+        self.assertEqual(owed(), changed)
+        self.commit()
+        self.assertEqual(owed(), changed)
+        self.planted_run("some faults", 1)
+        self.assertEqual(owed(), changed)
+        self.planted_run("changed faults", 1)
+        self.assertEqual(owed(), [])
+        self.write("tests/planted/one.patch", "another one")
+        self.commit()
+        self.assertEqual(owed(), changed)
+        self.planted_run("changed faults", 2)
+        self.write("core/code", "another")
+        self.commit()
+        self.assertEqual(owed(), ["./dev torture planted --record --cycles 2"])
+        self.planted_run("some faults", 2)
+        self.assertEqual(owed(), [])
+
 
 del sys.argv[1:3]
 unittest.main()
