@@ -72,12 +72,13 @@ BenchExit start_run(const RunTexts& texts, const std::string& command) {
   return options.ok() ? run(*options, command) : usage(options.status());
 }
 
-BenchExit start_search(const SearchTexts& texts, const RunTexts& run_texts) {
-  const auto goal = parse_goal(texts.goal);
+BenchExit start_search(const SearchTexts& texts, const RunTexts& run_texts, const std::string& command) {
+  auto goal = parse_goal(texts.goal);
   if (!goal.ok()) return usage(goal.status());
   if (texts.from > texts.to) return usage(absl::InvalidArgumentError("--from is above --to"));
   const auto options = resolve(run_texts);
-  return options.ok() ? search(*options, *goal, texts.from, texts.to) : usage(options.status());
+  if (!options.ok()) return usage(options.status());
+  return search(*options, {*std::move(goal), texts.from, texts.to, command});
 }
 
 BenchExit start_compare(const CompareTexts& texts) {
@@ -87,7 +88,7 @@ BenchExit start_compare(const CompareTexts& texts) {
 
 BenchExit start(const CLI::App& app, const Texts& texts, const std::string& command) {
   if (app.got_subcommand("run")) return start_run(texts.run, command);
-  if (app.got_subcommand("search")) return start_search(texts.search, texts.searched);
+  if (app.got_subcommand("search")) return start_search(texts.search, texts.searched, command);
   if (app.got_subcommand("compare")) return start_compare(texts.compare);
   if (app.got_subcommand("verify")) return verify(texts.verify.ledger, texts.verify.target);
   return selftest();

@@ -36,6 +36,7 @@ struct CallerOptions {
   int channels = 1;
   std::chrono::milliseconds deadline{5000};
   kvstore::v1::Durability durability = kvstore::v1::DURABILITY_UNSPECIFIED;
+  std::chrono::milliseconds time_to_live{0};  // that Set gives its key; 0: none
   std::size_t key_bytes = 16;
   bool verify = false;
 };

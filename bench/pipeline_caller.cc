@@ -20,6 +20,15 @@ std::size_t room_for(const Shot& shot, std::size_t key_bytes) {
   return bytes;
 }
 
+// Set's expiry: field 4, of it ttl (1), a Duration of seconds (1) and nanoseconds (2). From the back to the front.
+void write_time_to_live(WireWriter& writer, std::chrono::milliseconds time) {
+  const std::size_t mark = writer.size();
+  writer.number(2, static_cast<std::uint64_t>(time.count() % 1000 * 1'000'000));
+  writer.number(1, static_cast<std::uint64_t>(time.count() / 1000));
+  writer.enclose(1, mark);
+  writer.enclose(4, mark);
+}
+
 std::uint64_t revision_of_write(WireReader write) {
   std::uint64_t revision = 0;
   while (write.next()) {
@@ -162,6 +171,7 @@ grpc::ByteBuffer PipelineCaller::message_of(const Shot& shot, std::uint64_t id) 
       key.insert(key.begin(), 'n');
     } else if (operation->kind != LoadKind::kRead) {
       arm = kSet;
+      if (options_.time_to_live.count() != 0) write_time_to_live(writer, options_.time_to_live);
       if (options_.verify) {
         writer.text(2, verified_value(operation->key, operation->sequence, operation->size));
       } else {

@@ -87,6 +87,8 @@ Json server_delta_json(const Measurement& run) {
   return delta;
 }
 
+}  // namespace
+
 Json workload_json(const RunOptions& options) {
   const LoadPlan& plan = options.plan;
   Json json;
@@ -110,6 +112,7 @@ Json workload_json(const RunOptions& options) {
   json["value_bytes"] = to_text(plan.workload.value_bytes);
   json["distribution"] = to_text(plan.workload.distribution);
   json["durability"] = name_of(plan.caller.durability);
+  json["time_to_live_ms"] = plan.caller.time_to_live.count();
   json["deadline_ms"] = plan.caller.deadline.count();
   json["warm_up_ms"] = plan.warm_up.count();
   json["duration_ms"] = plan.duration.count();
@@ -120,6 +123,8 @@ Json workload_json(const RunOptions& options) {
   json["seed"] = plan.seed;
   return json;
 }
+
+namespace {
 
 Json verify_json(const VerifyRecord& verify) {
   return {{"checked", verify.checked},

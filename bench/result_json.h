@@ -40,6 +40,8 @@ Spread spread_of(std::vector<double> values);
 // The figures that repeats are compared by, in the order in which they are shown: name and one value a run.
 std::vector<std::pair<std::string, std::vector<double>>> figures(const std::vector<Measurement>& runs);
 
+// Every option as it was resolved.
+nlohmann::ordered_json workload_json(const RunOptions& options);
 nlohmann::ordered_json to_json(const RunResult& result);
 
 }  // namespace kv

@@ -1,5 +1,6 @@
 #include "bench/result_text.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -41,11 +42,11 @@ std::string head(const RunResult& result) {
   return text + (runs == 1 ? "\n\n" : fmt::format(", {} runs; the one in the middle:\n\n", runs));
 }
 
-void add_row(std::string& text, std::string_view name, const KindRecord& kind, double seconds, bool saturated) {
+void add_row(std::string& text, std::string_view name, const KindRecord& kind, double seconds, bool percentiles) {
   text += fmt::format("{:<18} {:>10} {:>10.0f} {:>8}", name, kind.answered,
                       static_cast<double>(kind.answered) / seconds, kind.failed);
   const Histogram& latency = kind.from_intended;
-  if (!saturated && latency.count() != 0) {
+  if (percentiles && latency.count() != 0) {
     for (const double fraction : {0.5, 0.9, 0.99, 0.999, 0.9999}) {
       text += fmt::format(" {:>8}", short_time(latency.percentile(fraction)));
     }
@@ -54,9 +55,10 @@ void add_row(std::string& text, std::string_view name, const KindRecord& kind, d
   text += '\n';
 }
 
-std::string rows(const Measurement& run) {
+// `percentiles`: no run was saturated, also of those that are not shown.
+std::string rows(const Measurement& run, bool percentiles) {
   std::string text = fmt::format("{:<18} {:>10} {:>10} {:>8}", "", "answered", "/s", "failed");
-  if (!run.saturated())
+  if (percentiles)
     text += fmt::format(" {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}", "p50", "p90", "p99", "p99.9", "p99.99", "max");
   text += '\n';
   const double seconds = std::chrono::duration<double>(run.duration).count();
@@ -65,9 +67,9 @@ std::string rows(const Measurement& run) {
     const KindRecord& each = run.record.kinds[kind];
     if (each.answered + each.failed == 0) continue;
     ++kinds;
-    add_row(text, name_of(static_cast<LoadKind>(kind)), each, seconds, run.saturated());
+    add_row(text, name_of(static_cast<LoadKind>(kind)), each, seconds, percentiles);
   }
-  if (kinds != 1) add_row(text, "all", run.record.total(), seconds, run.saturated());
+  if (kinds != 1) add_row(text, "all", run.record.total(), seconds, percentiles);
   for (const auto& [name, count] : run.record.total().errors) text += fmt::format("  {} times {}\n", count, name);
   const std::uint64_t missing = run.record.total().missing;
   if (missing != 0) text += fmt::format("  {} reads found no such key\n", missing);
@@ -113,6 +115,19 @@ std::string repeats(const RunResult& result) {
   return text;
 }
 
+// Of several runs; what the one in the middle has to say stands there already.
+std::string saturated_ones(const RunResult& result) {
+  const auto count =
+      std::count_if(result.runs.begin(), result.runs.end(), [](const Measurement& run) { return run.saturated(); });
+  if (count == 0) return "";
+  std::string text;
+  if (result.runs.size() > 1) {
+    text = fmt::format("SATURATED: {} of {} runs; no percentiles of any\n", count, result.runs.size());
+  }
+  if (!result.options.hdr.empty()) text += fmt::format("no file {}.*.hdr: a run was saturated\n", result.options.hdr);
+  return text;
+}
+
 std::string verify_lines(const RunResult& result) {
   if (!result.options.verify) return "";
   return text_of(result.verify());
@@ -122,7 +137,8 @@ std::string verify_lines(const RunResult& result) {
 
 std::string table_of(const RunResult& result) {
   const Measurement& middle = result.middle();
-  return head(result) + rows(middle) + verdict(middle) + repeats(result) + verify_lines(result);
+  return head(result) + rows(middle, !result.saturated()) + verdict(middle) + saturated_ones(result) + repeats(result) +
+         verify_lines(result);
 }
 
 std::string text_of(const VerifyRecord& record) {

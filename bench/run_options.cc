@@ -78,7 +78,10 @@ absl::Status read_caller(const RunTexts& texts, CallerOptions& caller) {
   return first({read("--target", parse_target(texts.target.empty() ? kDefaultTarget : texts.target), caller.target),
                 read("--api", parse_api(texts.api), caller.api),
                 read("--deadline", parse_duration(texts.deadline), caller.deadline),
-                read("--durability", parse_durability(texts.durability), caller.durability)});
+                read("--durability", parse_durability(texts.durability), caller.durability),
+                texts.time_to_live.empty()
+                    ? absl::OkStatus()
+                    : read("--expire-in", parse_duration(texts.time_to_live), caller.time_to_live)});
 }
 
 // What fits to what.
@@ -94,6 +97,11 @@ absl::Status check(const RunTexts& texts, const LoadPlan& plan) {
   if (texts.verify && old) return wrong("--verify", "needs revisions, which this API does not tell");
   if (old && plan.caller.durability != kvstore::v1::DURABILITY_UNSPECIFIED) {
     return wrong("--durability", "this API cannot ask for a level");
+  }
+  if (!texts.time_to_live.empty()) {
+    if (old) return wrong("--expire-in", "this API has no expiry");
+    if (texts.verify) return wrong("--expire-in", "with --verify what has expired would be missing");
+    if (plan.caller.time_to_live.count() == 0) return wrong("--expire-in", "must be above zero");
   }
   if (texts.verify && plan.workload.value_bytes.least < kVerifiedValueBytesMin) {
     return wrong("--value-bytes", fmt::format("with --verify at least {}", kVerifiedValueBytesMin));
@@ -171,6 +179,7 @@ void RunTexts::add_to(CLI::App& command, bool with_load) {
   command.add_option("--distribution", distribution, "uniform, zipf:0.99, latest:0.99, hot:0.2,0.8; the preset's own");
   command.add_option("--durability", durability, "level that writes ask for: default, memory, os, disk")
       ->capture_default_str();
+  command.add_option("--expire-in", time_to_live, "time to live that every write gives its key; none");
   command.add_option("--deadline", deadline, "of each call")->capture_default_str();
   command.add_option("--load", load, "set all keys first")->check(CLI::IsMember({"yes", "no"}))->capture_default_str();
   command.add_option("--seed", seed, "of everything random")->capture_default_str();

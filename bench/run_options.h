@@ -18,6 +18,7 @@ namespace kv {
 struct RunTexts {
   std::string target, preset = "b", rate, arrivals = "poisson", duration = "30s", warm_up = "5s", api = "unary";
   std::string value_bytes = "64", distribution, durability = "default", deadline = "5s", load = "yes";
+  std::string time_to_live;
   std::string label, json, hdr, ledger, series = "1s";
   int closed = 0, in_flight = 10000, threads = 1, channels = 4, depth = 0, repeat = 1;
   std::uint64_t keys = 100'000, key_bytes = 16, seed = 1;

@@ -3,11 +3,20 @@
 // Threads: blocks. Exit: kDone with the rate on stdout; kGoalMissed when the first rate misses it already.
 #pragma once
 
+#include <string>
+
 #include "bench/goal.h"
 #include "bench/runner.h"
 
 namespace kv {
 
-BenchExit search(const RunOptions& options, const Goal& goal, double from, double to);
+struct SearchPlan {
+  Goal goal;
+  double from = 0;  // operations a second
+  double to = 0;
+  std::string command;  // as typed
+};
+
+BenchExit search(const RunOptions& options, const SearchPlan& plan);
 
 }  // namespace kv

@@ -104,7 +104,16 @@ Task<LoadAnswer> UnaryCaller::write(LoadOperation operation) {
   if (options_.api == Api::kUnary) {
     std::string value = options_.verify ? verified_value(operation.key, operation.sequence, operation.size)
                                         : std::string(filler_.value(operation.sequence, operation.size));
-    const auto set = co_await client_.set(key_of(operation), std::move(value), call_);
+    kvstore::v1::SetRequest request;
+    request.set_key(key_of(operation));
+    request.set_value(std::move(value));
+    const std::int64_t live = options_.time_to_live.count();
+    if (live != 0) {
+      google::protobuf::Duration& time = *request.mutable_expiry()->mutable_ttl();
+      time.set_seconds(live / 1000);
+      time.set_nanos(static_cast<std::int32_t>(live % 1000 * 1'000'000));
+    }
+    const auto set = co_await client_.call(methods::kSet, std::move(request), call_);
     answer.status = set.status();
     if (set.ok()) answer.revision = set->write().revision();
     co_return answer;

@@ -48,6 +48,9 @@ TEST_CASE("options: what an API cannot do is refused with the option that asked 
       {"--value-bytes", [](RunTexts& texts) { texts.verify = true, texts.value_bytes = "16-64"; }},
       {"--durability", [](RunTexts& texts) { texts.api = "etcd", texts.durability = "disk"; }},
       {"--durability", [](RunTexts& texts) { texts.durability = "quorum"; }},
+      {"--expire-in", [](RunTexts& texts) { texts.api = "legacy", texts.time_to_live = "1h"; }},
+      {"--expire-in", [](RunTexts& texts) { texts.verify = true, texts.time_to_live = "1h"; }},
+      {"--expire-in", [](RunTexts& texts) { texts.time_to_live = "0s"; }},
       {"--pipeline-depth", [](RunTexts& texts) { texts.depth = 16; }},
       {"--threads", [](RunTexts& texts) { texts.threads = 8; }},
       {"--threads", [](RunTexts& texts) { texts.threads = 2, texts.closed = 1; }},
@@ -75,12 +78,14 @@ TEST_CASE("options: presets, distributions and messages of many operations are t
     texts.distribution = "hot:0.1,0.9";
     texts.value_bytes = "16-1KiB";
     texts.durability = "disk";
+    texts.time_to_live = "1500ms";
   });
   REQUIRE(options.ok());
   CHECK(options->plan.depth == 16);
   CHECK(to_text(options->plan.workload.distribution) == "hot:0.1,0.9");
   CHECK(options->plan.workload.value_bytes.most == 1024);
   CHECK(options->plan.caller.durability == kvstore::v1::DURABILITY_DISK);
+  CHECK(options->plan.caller.time_to_live == std::chrono::milliseconds(1500));
 }
 
 }  // namespace

@@ -55,6 +55,16 @@ TEST_CASE("result: a saturated run says so, and shows no percentiles") {
   CHECK(to_json(result).at("saturated") == true);
 }
 
+TEST_CASE("result: one saturated run of several takes the percentiles of all, and says so") {
+  RunResult result = result_of({run_of(), run_of(100, 50), run_of()});
+  result.options.hdr = "files";
+  const std::string table = table_of(result);
+  CHECK(table.find("SATURATED: 1 of 3 runs") != std::string::npos);
+  CHECK(table.find("no file files.*.hdr") != std::string::npos);
+  CHECK(table.find("p99") == std::string::npos);
+  CHECK(table.find("ms") == std::string::npos);
+}
+
 TEST_CASE("result: a saturated run says what was answered meanwhile, whenever that was intended") {
   Measurement run = run_of(100);
   run.record.in_time = 0;
@@ -130,11 +140,29 @@ TEST_CASE("result: the JSON holds what the run needs to be repeated, its latenci
     CHECK(json.contains(name));
   }
   const Json& workload = json.at("workload");
-  for (const char* name : {"target",        "preset",      "mix",          "api",        "rate",
-                           "arrivals",      "closed",      "channels",     "threads",    "keys",
-                           "key_bytes",     "value_bytes", "distribution", "durability", "deadline_ms",
-                           "warm_up_ms",    "duration_ms", "load",         "seed",       "operations_per_message",
-                           "in_flight_max", "repeat"}) {
+  for (const char* name : {"target",
+                           "preset",
+                           "mix",
+                           "api",
+                           "rate",
+                           "arrivals",
+                           "closed",
+                           "channels",
+                           "threads",
+                           "keys",
+                           "key_bytes",
+                           "value_bytes",
+                           "distribution",
+                           "durability",
+                           "deadline_ms",
+                           "warm_up_ms",
+                           "duration_ms",
+                           "load",
+                           "seed",
+                           "operations_per_message",
+                           "in_flight_max",
+                           "repeat",
+                           "time_to_live_ms"}) {
     INFO(name);
     CHECK(workload.contains(name));
   }

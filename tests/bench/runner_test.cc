@@ -1,10 +1,15 @@
 // How a whole run ends: its exit code, from options as they are typed.
 #include "bench/runner.h"
 
-#include <catch2/catch.hpp>
+#include <fstream>
 
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "bench/search.h"
 #include "bench/stub_service.h"
 #include "rpc/server.h"
+#include "tests/support/temp_directory.h"
 
 namespace kv {
 namespace {
@@ -56,6 +61,24 @@ TEST_CASE("run: a server that never comes to what is measured, because the warm-
   texts.deadline = "60s";
   texts.in_flight = 1000;  // 2 s of work at least
   CHECK(run(resolve(texts).value(), "behind") == BenchExit::kGoalMissed);
+}
+
+TEST_CASE("search: its JSON holds what it needs to be repeated") {
+  Stub stub({});
+  TempDirectory directory;
+  RunTexts& texts = stub.texts;
+  texts.warm_up = "0ms";
+  texts.duration = "100ms";
+  texts.json = directory.path() + "/found.json";
+  CHECK(search(resolve(texts).value(), {*parse_goal("p99=10s"), 50, 50, "as typed"}) == BenchExit::kDone);
+  const auto json = nlohmann::json::parse(std::ifstream(texts.json));
+  CHECK(json.at("command") == "as typed");
+  CHECK(json.at("from") == 50);
+  CHECK(json.at("to") == 50);
+  CHECK(json.at("workload").at("preset") == "get");
+  CHECK(json.at("workload").at("seed") == 1);
+  CHECK(json.at("client").contains("version"));
+  CHECK(json.at("tries").size() == 1);
 }
 
 }  // namespace
