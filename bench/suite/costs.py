@@ -11,38 +11,44 @@ GIB = 1 << 30
 def memory(run, part):
     part.section("Memory, the time to load, and the pause of a snapshot", "Keys of 16 bytes, values of 64. Memory is what the keys "
                  "after the first 2,000 added, for each of them, so that what connections and the first calls take once is no key's: "
-                 "resident memory; of Redis what it says it uses, in the same way. With an expiry: the store alone "
-                 "(`kvstore_store_bench`), with the server's allocator. Loading is the time from the start of the process until it "
+                 "resident memory; of Redis what it says it uses, in the same way. The bare store is `kvstore_store_bench`, with the server's "
+                 "allocator; it gives each key an expiry of its own, the load gives all keys the same time to live. Loading is the time from the start of the process until it "
                  "serves, from a snapshot after a clean stop (Redis: from its RDB file), with the file in the page cache; the two "
                  "start in turn, round by round. The pause "
                  "is how long writers wait at a fork: the first one, then the later ones, with writes between them (Redis: "
                  "latest_fork_usec), for each GiB of resident memory.")
-    sizes, loads, pauses = [], [], []
+    sizes, loads, pauses, restarts = [], [], [], []
     for keys in run.size.memory_keys:
         ours, theirs = both_at(run, keys)
+        ours_expiring = expiring_at(run, keys)
         bare, expiring, seconds = store_at(run, keys)
         name = figures.count(keys)
-        part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "expiring": expiring, "bare seconds": seconds})
-        sizes.append((name, f"{ours['bytes']:.0f}", f"{bare:.0f}", f"{expiring:.0f}", f"{theirs['bytes']:.0f}"))
+        part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "ours expiring": ours_expiring, "expiring": expiring, "bare seconds": seconds})
+        sizes.append((name, *(f"{each:.0f}" for each in (ours["bytes"], bare, ours_expiring, expiring, theirs["bytes"]))))
         load = figures.ratio(ours["load"], theirs["load"])
         part.ratio(f"load of {name} keys, of Redis", load)
         part.ratio(f"bytes of {name} keys, of Redis", figures.ratio([ours["bytes"]], [theirs["bytes"]]))
         loads.append((name, *(f"{figures.text(figures.spread(each['load']))} s" for each in (ours, theirs)), figures.text(load)))
+        restarts.append((f"{name} keys", tuple(round(figures.median(each["load"]), 2) for each in (ours, theirs))))
         later = figures.spread(ours["pauses"][1:])
         pauses.append((name, f"{ours['gib']:.2f}", f"{ours['pauses'][0]:.2f}", figures.text(later),
                        figures.text(figures.spread(theirs["pauses"]))))
-        part.target(f"bytes {name}", figures.spread([ours["bytes"]]), f"bare store: {bare:.0f} bytes; Redis: {theirs['bytes']:.0f}")
-        part.target(f"expiring {name}", figures.spread([expiring]), "")
+        part.ratio(f"bytes of {name} keys with an expiry, of Redis' without", figures.ratio([ours_expiring], [theirs["bytes"]]))
+        part.target(f"bytes {name}", figures.spread([ours["bytes"]]), f"bare store: {bare:.0f} bytes; Redis: {theirs['bytes']:.0f}", bare)
+        part.target(f"expiring {name}", figures.spread([ours_expiring]), f"bare store: {expiring:.0f} bytes", expiring)
         if keys == max(run.size.memory_keys):
-            part.target(f"load {name}", load, f"filling a bare map with one thread, of Redis' time: "
-                                              f"{seconds / figures.median(theirs['load']):.2f}")
+            filled = seconds / figures.median(theirs["load"])
+            part.target(f"load {name}", load, f"filling a bare map with one thread, of Redis' time: {filled:.2f}")
             each = figures.spread([pause / ours["gib"] for pause in ours["pauses"][1:]])
+            part.ratio("later pauses a GiB, of Redis'", figures.ratio([each["median"]], [figures.median(theirs["pauses"]) / theirs["gib"]]))
             part.target("pause", each, f"Redis at the same keys: {figures.median(theirs['pauses']) / theirs['gib']:.1f} ms a GiB")
-    part.table(("keys", "our bytes a key", "bare store", "bare store, with expiries", "Redis' bytes a key"), sizes)
+    part.table(("keys", "our bytes a key", "bare store", "ours, with expiries", "bare store, with expiries", "Redis' bytes a key"), sizes)
     part.table(("keys", "our load", "Redis' load", "ratio"), loads)
     part.table(("keys", "our GiB", "first pause, ms", "later pauses, ms", "Redis' pauses, ms"), pauses)
     part.bars("memory", "Bytes a key, 16 bytes of key and 64 of value", "bytes",
-              [(f"{row[0]} keys", (row[1], row[4])) for row in sizes], ("kvstore", "Redis"))
+              [(f"{row[0]} keys", (row[1], row[3], row[5])) for row in sizes],
+              ("kvstore", "kvstore, each key with an expiry", "Redis"))
+    part.bars("restart", "From the start of the process until it serves, by what it finds", "seconds", restarts, ("kvstore", "Redis"))
 
 
 FIRST_KEYS = 2000
@@ -68,6 +74,12 @@ def each_key(fill, used, keys):
     before = used()
     fill(keys)
     return (used() - before) / (keys - first)
+
+
+def expiring_at(run, keys):
+    """Bytes of a key that has an expiry."""
+    with run.machine.ours() as server:
+        return each_key(lambda count: run.bench.load(server, count, words=("--expire-in", "1d")), server.resident_bytes, keys)
 
 
 def ours_at(run, keys, data):

@@ -23,7 +23,23 @@ def in_turn(things, number):
 
 
 def text(found, digits=2):
-    return f"{found['median']:.{digits}f} ({found['least']:.{digits}f} to {found['most']:.{digits}f})"
+    """Infinite: a run had no such figure, because it was saturated."""
+    median, least, most = (f"{value:.{digits}f}" if math.isfinite(value) else "saturated" if value > 0 else "nothing"
+                           for value in (found["median"], found["least"], found["most"]))
+    return f"{median} ({least} to {most})"
+
+
+def percentile(histograms, fraction):
+    """Of the runs' `buckets_ns` together, in microseconds."""
+    counts = {}
+    for highest, count in (bucket for histogram in histograms for bucket in histogram):
+        counts[highest] = counts.get(highest, 0) + count
+    left = math.ceil(fraction * sum(counts.values()))
+    for highest in sorted(counts):
+        left -= counts[highest]
+        if left <= 0:
+            return highest / 1000
+    raise ValueError("no latencies")
 
 
 def count(value):

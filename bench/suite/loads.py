@@ -52,14 +52,15 @@ class Bench:
         result["rate"] = repeats["achieved_rate"]["median"]
         result["cpu"] = repeats["server_cpu_us"]["median"]
         result["p50"], result["p99"] = repeats["p50_us"]["median"], repeats["p99_us"]["median"]
+        result["buckets"] = [bucket for each in result["operations"] for bucket in each["latency_us"].get("buckets_ns", ())]
         result["max"] = max(each["latency_us"].get("max", 0) for each in result["operations"])
         return result
 
-    def load(self, server, keys, value_bytes=64, api="unary"):
+    def load(self, server, keys, value_bytes=64, api="unary", words=()):
         """Sets every key once. The run behind it is a few reads of an open loop: those are answered by its end or after it, where a
         closed loop of a moment may see no answer on a busy machine."""
         self.run(server, *GET, "--rate", 1000, "--arrivals", "uniform", "--channels", 1, "--api", api, "--keys", keys,
-                 "--value-bytes", value_bytes, seconds=0.05)
+                 "--value-bytes", value_bytes, *words, seconds=0.05)
 
 
 class RedisBenchmark:

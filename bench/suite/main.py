@@ -72,6 +72,8 @@ def head(report, filesystem):
         lines += ["", "The machine did other work when these parts began: " +
                   ", ".join(f"{part['name']} (load {part['load']:.1f})" for part in busy) +
                   ". Rates and latencies suffer from that; ratios of CPU time suffer least."]
+    if len(commits := sorted({part["commit"] for part in parts})) > 1:
+        lines += ["", f"Its parts were measured at different commits: {', '.join(commits)}."]
     return lines
 
 

@@ -1,11 +1,13 @@
 """Latency: against the offered rate, and of writes while the server does other work."""
 import contextlib
+import math
 import subprocess
 import time
 
 from . import figures
 from .loads import MIXED, SET
 
+ENTRY_BYTES = 100  # about, of one entry in a snapshot
 DURABLE = ("--fsync", "always", "--snapshot-interval", "1d")
 
 
@@ -40,30 +42,32 @@ def disturbed(run, part):
     part.section("Writes during other work", "Set in an open loop at half of what a closed loop of 64 reaches (the median of three "
                  "runs), unary, HYBRID with fsync "
                  "always, while the other work is done over and over for all of the measured time; runs alternate with undisturbed "
-                 "ones. Latencies of the writes, medians of the rounds that were not saturated, and how many were; "
-                 "the longest one bounds every pause of the server. The last "
-                 "line is the limit of this machine: another process that only computes, at the lowest priority, which is "
-                 "what a snapshot's child is beside its fork.")
+                 "ones. p99 is of all rounds' writes together, but for rounds that were saturated; how many were is said, and where half "
+                 "of them were there is none. "
+                 "The longest one bounds every pause of the server. The last two lines are the limit of this machine: a process that "
+                 "only computes, and one that writes a file as large as a snapshot with its checksum, both without a server in them, at the "
+                 "priorities that a snapshot's child gives itself. Commands to the server are started at the lowest one.")
     keys = run.size.disturbed_keys
     machine = run.machine
     works = {"nothing": None,
-             "snapshots": lambda server: machine.client(server, "snapshot"),
-             "compaction of the log": lambda server: machine.client(server, "rewrite-log"),
+             "snapshots": lambda server: machine.aside(server, "snapshot"),
+             "compaction of the log": lambda server: machine.aside(server, "rewrite-log"),
              "mode switches, HYBRID and AOF": lambda server: switch(machine, server),
-             "full scans": lambda server: machine.client(server, "scan", "--limit", "100000000")}
-    found = {name: [] for name in (*works, "a computing process")}
+             "full scans": lambda server: machine.aside(server, "scan", "--limit", "100000000")}
+    beside = {"a computing process": machine.computing, "a writing process": lambda: machine.writing(keys * ENTRY_BYTES)}
+    found = {name: [] for name in (*works, *beside)}
     with machine.ours("hybrid", flags=DURABLE) as server:
         run.bench.load(server, keys)
         most = saturation(run, server, *SET, "--keys", keys)
         words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
         for number in range(run.size.disturbed_rounds):
             for name in figures.in_turn(tuple(found), number):
-                with machine.computing() if name == "a computing process" else contextlib.nullcontext():
+                with beside.get(name, contextlib.nullcontext)():
                     found[name].append(while_running(run, server, words, works.get(name)))
     rows, bars, ratios = [], [], {}
     for name, runs in found.items():
-        part.keep(name, runs)
         p99, longest, ratios[name], behind = summary(runs, found["nothing"])
+        part.keep(name, [{figure: value for figure, value in each.items() if figure != "buckets"} for each in runs])
         ratio = figures.text(ratios[name]) if ratios[name] else ""
         if ratios[name] and name != "nothing":
             part.ratio(f"p99 during {name}, of that without", ratios[name])
@@ -73,10 +77,11 @@ def disturbed(run, part):
             bars.append((name.replace("mode switches, HYBRID and AOF", "mode switches"), (p99 / 1000, longest / 1000)))
     part.table(("other work", "times", "p99", "of p99 without", "longest", ""), rows)
     if ratios["snapshots"]:
-        beside = ratios["a computing process"]
-        limit = f"beside a process that only computes: {figures.text(beside)}" if beside else ""
+        limits = {name: ratios[name] for name in beside if ratios[name]}
         behind = next(row[-1] for row in rows if row[0] == "snapshots")
-        part.target("p99", ratios["snapshots"], "; ".join(each for each in (limit, behind) if each))
+        said = [f"beside {name}: {figures.text(ratio)}" for name, ratio in limits.items()]
+        part.target("p99", ratios["snapshots"], "; ".join([*said, behind] if behind else said),
+                    max((ratio["median"] for ratio in limits.values()), default=None))
     if bars:
         part.bars("disturbed", f"Set at half of saturation, {figures.count(keys)} keys, during other work", "ms", bars,
                   ("p99", "longest"))
@@ -91,19 +96,31 @@ def saturation(run, server, *words):
 
 
 def summary(runs, undisturbed):
-    """p99 and the longest of the rounds that kept their schedule; the ratio of p99 to that of the undisturbed run of the same
-    round, of those rounds in which both did; and what is to be said of the others."""
-    kept = [each for each in runs if not each["saturated"]]
-    pairs = [(one["p99"], other["p99"]) for one, other in zip(runs, undisturbed, strict=True)
-             if not one["saturated"] and not other["saturated"]]
+    """p99 of the rounds that kept their schedule, and the longest of each, in the middle; how often p99 is that of the undisturbed
+    runs, all together and of each round; and what is to be said of the others. A round without schedule has an infinite p99, and
+    half of them make that of all infinite; one without an undisturbed run that kept it is no round."""
+    rounds = [(one, other) for one, other in zip(runs, undisturbed, strict=True) if not other["saturated"]]
+    kept = [one for one in runs if not one["saturated"]]
     behind = f"{len(runs) - len(kept)} of {len(runs)} saturated" if len(kept) < len(runs) else ""
-    p99, longest = (figures.median([each[figure] for each in kept]) if kept else None for figure in ("p99", "max"))
-    return p99, longest, figures.ratio(*zip(*pairs)) if pairs else None, behind
+    p99 = together(kept) if 2 * len(kept) > len(runs) else None
+    longest = figures.median([each["max"] for each in kept]) if p99 else None
+    if not rounds:
+        return p99, longest, None, behind
+    ratio = figures.spread([math.inf if one["saturated"] else one["p99"] / other["p99"] for one, other in rounds])
+    good = [pair for pair in rounds if not pair[0]["saturated"]]
+    ratio["median"] = math.inf
+    if 2 * len(good) > len(rounds):
+        ratio["median"] = together([one for one, _ in good]) / together([other for _, other in good])
+    return p99, longest, ratio, behind
+
+
+def together(runs):
+    return figures.percentile([each["buckets"] for each in runs], 0.99)
 
 
 def switch(machine, server):
-    machine.client(server, "config", "set", "mode=aof", "--wait")
-    machine.client(server, "config", "set", "mode=hybrid", "--wait")
+    machine.aside(server, "config", "set", "mode=aof", "--wait")
+    machine.aside(server, "config", "set", "mode=hybrid", "--wait")
 
 
 def while_running(run, server, words, work):
@@ -122,4 +139,4 @@ def while_running(run, server, words, work):
             times += 1
     finally:
         result = run.bench.finish(started)
-    return {"times": times, **{figure: result[figure] for figure in ("p50", "p99", "max", "saturated", "rate")}}
+    return {"times": times, **{figure: result[figure] for figure in ("p50", "p99", "max", "saturated", "rate", "buckets")}}

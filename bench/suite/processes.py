@@ -171,7 +171,7 @@ class Machine:
         data = data or self.folder()
         port = free_port()
         process = Process(["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), "--save", "",
-                           "--appendonly", "no" if persistence == "none" else "yes", "--appendfsync",
+                           "--appendonly", "no" if persistence == "none" else "yes", "--auto-aof-rewrite-percentage", "0", "--appendfsync",
                            persistence if persistence != "none" else "no"], f"{data}.log")
         process.wait_for_line("eady to accept connections")
         process.port = port
@@ -198,16 +198,28 @@ class Machine:
         process.wait_for_line("begun")
         return process
 
-    def computing(self):
-        """A process that only computes, at the lowest priority: what a snapshot's child is, without its fork."""
-        process = Process(["nice", "-n", "19", sys.executable, str(Path(__file__).with_name("neighbour.py")), "compute"],
-                          f"{self.folder()}.log", ends_well=False)
+    def stepping_back(self, *words):
+        """neighbour.py at the priorities that a snapshot's child gives itself."""
+        process = Process(["ionice", "-c", "2", "-n", "7", "nice", "-n", "10", sys.executable,
+                           str(Path(__file__).with_name("neighbour.py")), *words], f"{self.folder()}.log", ends_well=False)
         process.wait_for_line("begun")
         return process
 
-    def client(self, server, *words):
+    def computing(self):
+        """A process that only computes."""
+        return self.stepping_back("compute")
+
+    def writing(self, file_bytes):
+        """A process that writes a file of so many bytes with their checksum, over and over."""
+        return self.stepping_back("write", str(self.folder() / "file"), str(file_bytes))
+
+    def client(self, server, *words, before=()):
         """One command of kvstore_client; its output."""
-        return self.output(self.program("client/kvstore_client"), "--target", server.target, "--timeout", "300s", *words)
+        return self.output(*before, self.program("client/kvstore_client"), "--target", server.target, "--timeout", "300s", *words)
+
+    def aside(self, server, *words):
+        """The same, started where others measure: to begin a program takes longer than most calls."""
+        return self.client(server, *words, before=("nice", "-n", "19"))
 
     def bare_sync_micros(self):
         """The median of a write of 4 KiB and its fdatasync, no server about."""

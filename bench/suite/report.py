@@ -26,9 +26,10 @@ class Part:
     def table(self, head, rows):
         self.found["lines"] += table(head, rows)
 
-    def target(self, name, found, limit):
-        """One of targets.TARGETS: median, least and most; and what of it is not ours, where something says that."""
-        self.found["targets"][name] = {**found, "limit": limit}
+    def target(self, name, found, limit, bound=None):
+        """One of targets.TARGETS: median, least and most; what of it is not ours, where something says that; and `bound`, the
+        same figure of what has nothing of ours in it: the empty server, the bare disk, the bare map."""
+        self.found["targets"][name] = {**found, "limit": limit, "bound": bound}
 
     def ratio(self, name, found):
         """What a second run is to find again, within the bound of repeat.py: median, least and most."""

@@ -42,13 +42,32 @@ def rows(parts):
             why = "not run" if part is None else "failed" if part["error"] else "not in this run"
             yield target.what, target.wanted(), "", f"{target.part}: {why}", ""
             continue
-        verdict = "met" if target.met(found["median"]) else "missed"
-        yield target.what, target.wanted(), figures.text(found, target.digits), verdict, beside(name, found["limit"], parts)
+        seen = profile_of(part, parts)
+        yield (target.what, target.wanted(), figures.text(found, target.digits), verdict(name, target, found, seen),
+               beside(name, found["limit"], seen))
 
 
-def beside(name, limit, parts):
+OWN_SHARE = 10  # percent of the server's time: with less, what is left to gain is not in this tree
+
+
+def profile_of(part, parts):
+    """What the profile of the same commit has seen."""
+    profile = parts.get("profile", {})
+    return profile.get("data", {}) if profile.get("commit") == part.get("commit") else {}
+
+
+def verdict(name, target, found, seen):
+    """A target that is missed has its limit shown when what has nothing of ours in it misses it too, or when next to nothing of
+    the time is spent in functions of ours."""
+    if target.met(found["median"]):
+        return "met"
+    bound, share = found.get("bound"), seen.get("shares", {}).get(name)
+    shown = (bound is not None and not target.met(bound)) or (share is not None and share < OWN_SHARE)
+    return "missed, limit shown" if shown else "missed"
+
+
+def beside(name, limit, seen):
     """What the same run says beside it: also how much of the server's time its own functions take, where that was seen."""
-    seen = parts.get("profile", {}).get("data", {})
     share, program = seen.get("shares", {}).get(name), seen.get("programs", {}).get(name)
     own = f"own functions: {share:.0f} % of the server's time" if share else ""
     if own and program:

@@ -110,20 +110,46 @@ def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
     check([symbol for _, symbol in largest] == ["kv::Engine::get", "std::vector<kv::Shard>::at"], f"largest: {largest}")
     names = {name for name, *_ in profile.LOADS}
     check({"get", "set", "old get", "old set"} <= names, f"no load of a call that has a target: {names}")
-    beside = targets.beside("get", "limit", {"profile": {"data": {"shares": {"get": own}, "programs": {"get": program}}}})
+    beside = targets.beside("get", "limit", {"shares": {"get": own}, "programs": {"get": program}})
     check(beside == "limit; own functions: 30 % of the server's time, the whole program 35 %", beside)
 
 
 def a_saturated_round_takes_nothing_from_the_others():
     def round_of(p99, saturated=False):
-        return {"p99": p99, "max": 2 * p99, "saturated": saturated}
+        return {"p99": p99, "max": 2 * p99, "saturated": saturated, "buckets": [[1000, 97], [1000 * p99, 3]]}
 
     undisturbed = [round_of(10), round_of(1, True), round_of(20), round_of(10)]
     runs = [round_of(30), round_of(40), round_of(10**9, True), round_of(50)]
     p99, longest, ratio, behind = pauses.summary(runs, undisturbed)
-    check((p99, longest, behind) == (40, 80, "1 of 4 saturated"), f"{p99}, {longest}, {behind}")
-    check((ratio["least"], ratio["most"]) == (3, 5), f"{ratio}: of rounds in which either was saturated")
-    check(pauses.summary([round_of(1, True)], [round_of(1)]) == (None, None, None, "1 of 1 saturated"), "all are saturated")
+    check((p99, longest, behind) == (40, 80, "1 of 4 saturated"), f"{p99}, {longest}, {behind}: not of the three together")
+    # One undisturbed run was saturated: that is no round. Of the others one is infinite, and two decide.
+    check((ratio["least"], ratio["most"]) == (3, math.inf), f"{ratio}: a saturated round vanished")
+    check(ratio["median"] == 5, f"{ratio}: not p99 of both rounds' writes together")
+    _, _, ratio, behind = pauses.summary([round_of(1, True), round_of(1)], [round_of(1), round_of(1)])
+    check((ratio["median"], behind) == (math.inf, "1 of 2 saturated"), "half of the rounds kept no schedule, and it is met")
+    check("saturated (1.00 to saturated)" in figures.text(ratio), figures.text(ratio))
+    check(pauses.summary([round_of(1)], [round_of(1, True)])[2] is None, "a ratio to nothing")
+
+
+def a_percentile_is_that_of_all_runs_together():
+    check(figures.percentile([[[1000, 99]], [[5000, 1], [1000, 0]]], 0.99) == 1, "one of a hundred decides")
+    check(figures.percentile([[[1000, 99]], [[5000, 2]]], 0.99) == 5, "two of a hundred and one do not")
+
+
+def a_missed_target_has_its_limit_shown_or_not():
+    def said(found, shares=(), commit="a", name="set"):
+        parts = {"null": {"targets": {name: {"least": 1, "most": 9, "limit": "", **found}}, "commit": "a", "error": None},
+                 "profile": {"commit": commit, "data": {"shares": dict(shares), "programs": {}}}}
+        return next(row[3] for row in targets.rows(parts) if row[0] == targets.TARGETS[name].what)
+
+    check(said({"median": 1.1}) == "met", "1.10 is at most 1.10")
+    check(said({"median": 1.2}) == "missed", "shown by nothing")
+    check(said({"median": 1.2, "bound": 1.15}) == "missed, limit shown", "what has nothing of ours misses it, too")
+    check(said({"median": 1.2, "bound": 1.05}) == "missed", "what has nothing of ours meets it")
+    check(said({"median": 1.2}, {"set": 9.9}) == "missed, limit shown", "less than a tenth is ours")
+    check(said({"median": 1.2}, {"set": 10}) == "missed", "a tenth is ours")
+    check(said({"median": 1.2}, {"set": 9}, commit="b") == "missed", "a profile of another commit")
+    check(said({"median": math.inf}) == "missed", "saturated is not met")
 
 
 def saturation_is_the_median_of_three():
@@ -175,6 +201,8 @@ def everything(folder, program):
     files_are_loaded_in_turn()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
     a_saturated_round_takes_nothing_from_the_others()
+    a_percentile_is_that_of_all_runs_together()
+    a_missed_target_has_its_limit_shown_or_not()
     saturation_is_the_median_of_three()
     connections_change_and_calls_in_flight_do_not()
     two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program)
