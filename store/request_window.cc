@@ -156,6 +156,10 @@ void RequestWindow::restore(const RememberedRequest& request) {
   RequestStripe& stripe = stripe_of(hash);
   const std::lock_guard lock(stripe.lock);
   stripe.take_place();
+  if (Slot* const older = stripe.find(request.block.id, hash); older != nullptr) {
+    older->request.block = request.block;
+    older->request.revision = request.revision;
+  }
   stripe.fill(request, hash, ++newest_);
   stripe.drop(horizon(request.time), kDroppedPerClaim);
 }

@@ -176,6 +176,25 @@ TEST_CASE("request window: what is restored is found, bounded by its own times, 
   CHECK_FALSE(window.find(id_of(1000), now));
 }
 
+// A DeleteRange has a record where it begins and one where it ends, which may say the same time. Of two in a snapshot
+// the first could be restored last, and a retry would be told what the beginning knew.
+TEST_CASE("request window: of an id that is restored twice every trace says what was said last") {
+  RequestWindow window({.age = 1min, .count = 100});
+  window.restore({.block = block_of(1), .revision = 1, .time = kStart});
+  RequestBlock ended = block_of(1);
+  ended.value = 17;
+  for (const UnixMillis time : {kStart, kStart + 30'000}) {
+    window.restore({.block = ended, .revision = 2, .time = time});
+    CHECK(window.find(id_of(1), kStart)->block == ended);
+    window.for_each_frozen([&](const RememberedRequest& request) {
+      CHECK(request.block == ended);
+      CHECK(request.revision == 2);
+    });
+  }
+  CHECK(window.find(id_of(1), kStart + 89'999));
+  CHECK_FALSE(window.find(id_of(1), kStart + 90'000));
+}
+
 TEST_CASE("request window: a time long ago, or none, is no reason to remember") {
   RequestWindow window({});
   window.restore({.block = block_of(1), .revision = 1, .time = -5});
