@@ -145,8 +145,15 @@ class Report {
     screen.say("MANIFEST: store {}, generation {}, mode {}, last stop {}", hex(page.store_id), page.generation,
                page.mode, page.clean ? "clean" : "not clean");
     if (!page.unfinished) return;
-    screen.say("an unfinished switch from {} to {} ({}): a start undoes it and begins again", page.unfinished->from,
-               page.unfinished->to, page.unfinished->phase);
+    const UnfinishedSwitch& found = *page.unfinished;
+    if (!page.has_accepted_change()) {
+      screen.say("a switch from {} to {} failed: a start does not try it again", found.from, found.to);
+    } else if (found.from == found.to) {
+      screen.say("a change of settings was accepted: a start carries it out");
+    } else {
+      screen.say("an unfinished switch from {} to {} ({}): a start undoes it and begins again", found.from, found.to,
+                 found.phase);
+    }
   }
 
   void say_snapshots(Screen& screen) const {

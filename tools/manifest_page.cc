@@ -142,7 +142,9 @@ UnfinishedSwitch unfinished(const json& value) {
   return {.from = one_of(value["from"], modes, "switch.from"),
           .to = one_of(value["to"], modes, "switch.to"),
           .phase = one_of(value["phase"], {"ACCEPTED", "DUAL", "FAILED"}, "switch.phase"),
-          .first_segment = number(value["first_segment"], "switch.first_segment")};
+          .first_segment = number(value["first_segment"], "switch.first_segment"),
+          .change = value["change"],
+          .next = value["next"]};
 }
 
 PastFolder past_folder(const json& value) {
@@ -228,6 +230,13 @@ json snapshots_json(const ManifestPage& page) {
   return all;
 }
 
+json switch_json(const ManifestPage& page) {
+  if (!page.has_accepted_change()) return nullptr;
+  const UnfinishedSwitch& accepted = *page.unfinished;
+  return {{"from", accepted.from}, {"to", accepted.to}, {"phase", "ACCEPTED"},  {"change", accepted.change},
+          {"first_segment", 0},    {"base", 0},         {"next", accepted.next}};
+}
+
 std::string last_line(std::string_view body) {
   return fmt::format("{}{}\n", kManifestChecksumWord, hex(checksum64(as_bytes(body), kManifestChecksumSeed)));
 }
@@ -278,7 +287,7 @@ std::string manifest_text(const ManifestPage& page) {
                       {"revision_ceiling", page.revision_ceiling},
                       {"clock", page.clock},
                       {"settings", page.settings},
-                      {"switch", nullptr},
+                      {"switch", switch_json(page)},
                       {"snapshots", snapshots_json(page)},
                       {"segments", json::array()},
                       {"used", json::array()},

@@ -34,6 +34,8 @@ struct NamedSnapshot {
 struct UnfinishedSwitch {
   std::string from, to, phase;
   std::uint64_t first_segment = 0;
+  nlohmann::json change;  // checked, and kept as they are
+  nlohmann::json next;
 };
 
 struct PastFolder {
@@ -66,10 +68,12 @@ struct ManifestPage {
   std::vector<std::uint64_t> segment_numbers() const;
   // What a start makes of it: the log that an unfinished switch opened never counted.
   void undo_switch();
+  // What a start would carry out: not one that failed.
+  bool has_accepted_change() const { return unfinished && unfinished->phase != "FAILED"; }
 };
 
 absl::StatusOr<ManifestPage> read_manifest_page(std::string_view text, const std::string& path);
-// Without a switch and without past folders: a new directory has neither.
+// Without past folders, and a switch only as accepted: a new directory has begun none.
 std::string manifest_text(const ManifestPage& page);
 std::string hex(const StoreId& id);
 std::string hex(std::uint64_t number);

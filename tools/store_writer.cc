@@ -216,7 +216,6 @@ absl::Status write_store(FileSystem& fs, const std::string& to, ManifestPage pag
                          Progress& progress) {
   page.generation = 1;
   page.clean = true;
-  page.unfinished.reset();
   page.past.clear();
   page.segments.clear();
   page.used.clear();

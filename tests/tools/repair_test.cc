@@ -59,6 +59,36 @@ RequestBlock request(unsigned number) {
   return {.id = {std::byte{static_cast<unsigned char>(number)}}, .request_hash = number, .applied = true, .value = -7};
 }
 
+TEST_CASE("repair: what was accepted and not carried out is carried out by a start on the copy") {
+  for (const bool failed : {false, true}) {
+    Patient patient(Mode::kHybrid);
+    patient.server().put("a", "1");
+    patient.server().kill();
+    Manifest manifest = patient.server().manifest();
+    SwitchRecord record;
+    record.from = Mode::kHybrid;
+    record.to = Mode::kSnapshot;
+    record.phase = failed ? SwitchPhase::kFailed : SwitchPhase::kDual;
+    record.change = {{"mode", "SNAPSHOT"}, {"max-snapshots", "9"}};
+    record.next = {{{"fsync-interval", "2s"}}};
+    record.first_segment = 100;
+    manifest.mode_switch = record;
+    patient.server().overwrite("MANIFEST", to_text(manifest));
+    tools::Words check = words("check", patient.server().path());
+    check.format = tools::Format::kHuman;
+    const std::string said = ToolRun(check).out();
+    CHECK(said.find(failed ? "a start does not try it again" : "begins again") != said.npos);
+    CHECK(patient.repair().code() == 0);
+    StorageFixture other(Mode::kHybrid);
+    other.adopt(patient.copy());
+    other.start();
+    CHECK(other.data() == Data{{"a", "1"}});
+    REQUIRE(other.change(StorageFixture::to(failed ? Mode::kHybrid : Mode::kSnapshot)).ok());
+    CHECK(other.storage().status().settings.max_snapshots == (failed ? 5 : 9));
+    CHECK((other.storage().status().settings.fsync_interval == std::chrono::seconds(failed ? 1 : 2)));
+  }
+}
+
 TEST_CASE("repair: the request ids of what is kept are in the copy, those of lost records are not") {
   Patient patient(Mode::kHybrid);
   patient.server().put_once(request(1), "one", "1");
