@@ -38,6 +38,7 @@ ModeSwitch::ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings
       from_(core.keeper->get()->mode) {}
 
 absl::Status ModeSwitch::run() {
+  if (absl::Status failed = core_.journal->failure(); !failed.ok()) return failed;  // Nothing is written any more.
   if (has_log(target_.mode) && !has_log(from_)) first_segment_ = core_.next_segment();
   const absl::Status accepted = core_.keeper->update([&](Manifest& manifest) {
     forget_switch(manifest);
@@ -46,7 +47,7 @@ absl::Status ModeSwitch::run() {
     record.to = target_.mode;
     record.change = change_;
     record.first_segment = first_segment_;
-    record.next = next_();  // It may have been on record by itself, in the place that this one takes.
+    record.next = next_();  // It may be on record already, in the one that this takes the place of.
     manifest.mode_switch = record;
   });
   if (!accepted.ok()) return accepted;
@@ -163,7 +164,9 @@ absl::Status ModeSwitch::log_to_log() {
       retired = apply_retention(manifest, target_, core_.closed_segments());
     });
   }
-  // The newest snapshot becomes the base as it is. Without any the log is whole from the beginning.
+  // The newest snapshot becomes the base as it is. Without any the log is whole from the beginning. What is not needed
+  // then goes, so the log must be on disk before it.
+  if (absl::Status synced = core_.journal->sync_through(core_.journal->applied()); !synced.ok()) return synced;
   Retired retired;
   const absl::Status named = core_.keeper->update([&](Manifest& manifest) {
     make_active(manifest);

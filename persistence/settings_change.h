@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,6 +37,9 @@ struct ChangeOptions {
   enum class Answer : std::uint8_t { kInForce, kRecorded };
   // kRecorded: as soon as MANIFEST holds it. What goes wrong afterwards is told by the status alone.
   Answer answer = Answer::kInForce;
+  // Called as well, once: when MANIFEST holds the change, or with the error that is the answer. Threads as of the
+  // answer.
+  std::function<void(absl::Status)> on_record = {};
   // Meeting a switch of modes that is not the same: true makes this the next change, false gets TRANSITION_IN_PROGRESS.
   bool queue_behind_switch = true;
   // CONFIG_VERSION_MISMATCH when another version is in force; 0: whichever.

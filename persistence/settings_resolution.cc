@@ -58,7 +58,7 @@ absl::StatusOr<ResolvedSettings> resolve_settings(const std::map<std::string, St
     if (absl::Status set = set_by_name(result.settings, name, choice.setting.value); !set.ok()) return set;
     result.stored[name] = choice.setting;
     result.decisions.push_back({name, choice.setting.value, choice.why});
-    if (name == "mode") result.mode_edited = choice.edited;
+    if (choice.edited) result.edited.insert(name);
   }
   if (absl::Status valid = validate(result.settings); !valid.ok()) return valid;
   return result;

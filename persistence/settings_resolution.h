@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,7 @@ struct ResolvedSettings {
   Settings settings;
   std::map<std::string, StoredSetting> stored;  // what MANIFEST shall say; names it knows and we do not are kept
   std::vector<SettingDecision> decisions;       // one a setting, in the order of setting_names()
-  bool mode_edited = false;                     // the mode given at this start is newer than any recorded switch
+  std::set<std::string> edited;                 // given at this start, and newer than any change on record
 };
 
 // `stored` is empty on a fresh directory.

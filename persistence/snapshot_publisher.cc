@@ -89,6 +89,7 @@ SnapshotPublisher::Purpose SnapshotPublisher::purpose_in(const Manifest& manifes
 absl::Status SnapshotPublisher::try_take(const Change& change, SnapshotFault& fault) {
   fault = SnapshotFault::kPrepare;
   if (absl::Status failed = core_.journal->failure(); !failed.ok()) return failed;
+  if (core_.switch_waits && !last_) return absl::CancelledError("a switch of modes waits for its turn");
   const Purpose purpose = purpose_in(*core_.keeper->get());
   // Sampled before the cut, so that what is counted as covered surely is.
   const std::uint64_t written_before = core_.journal->figures().bytes_written;
@@ -123,8 +124,8 @@ absl::Status SnapshotPublisher::try_take(const Change& change, SnapshotFault& fa
 
 SnapshotOutcome SnapshotPublisher::write_file(std::uint64_t number) {
   SnapshotOrder order{number, core_.keeper->get()->store_id, core_.directory->snapshots_path()};
-  // A stop may have cancelled what there was to cancel before this one was there.
-  order.unwanted = [this] { return core_.stopping && !last_; };
+  // A stop, or a switch, may have cancelled what there was to cancel before this one was there.
+  order.unwanted = [this] { return !last_ && (core_.stopping || core_.switch_waits); };
   const auto outcome = std::make_shared<std::promise<SnapshotOutcome>>();
   const absl::Status begun =
       forker_.begin(order, [outcome](SnapshotOutcome result) { outcome->set_value(std::move(result)); });

@@ -92,6 +92,8 @@ struct StorageOptions {
   SettingsRule settings_rule = SettingsRule::kLatest;
   // The token of a recovery report: the start goes on without exactly what that report lists. Empty: none.
   std::string accept_data_loss;
+  // Changes that were accepted before and not carried out stay so.
+  bool only_recover = false;
   unsigned load_threads = 2;
   std::uint32_t record_bytes_max = kRecordBytesMax;  // of one write; every segment is allocated to hold one
   std::chrono::milliseconds stop_timeout{0};         // a snapshot that takes longer is worth a warning; 0: none is

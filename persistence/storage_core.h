@@ -39,6 +39,8 @@ class StorageCore {
   std::unique_ptr<Journal> journal;
   // From the begin of a stop or of the destructor on: nothing new is started, and nothing is given up for good.
   std::atomic<bool> stopping{false};
+  // A switch of modes waits for its turn: snapshots give way to it.
+  std::atomic<bool> switch_waits{false};
   // For stopping to begin, at most so long; whether it has.
   bool wait_for_stop(std::chrono::milliseconds most);
   void begin_stop();

@@ -49,6 +49,7 @@ void StorageImpl::wait_for_tick() {
 void StorageImpl::tick() {
   watch_disk();
   watch_changes();
+  take_off_void_record();
   if (!jobs_->busy() && snapshot_due()) {
     // The outcome is in the figures and in the log.
     jobs_->post([this] {
@@ -198,6 +199,7 @@ absl::Status StorageImpl::close_files() {
   if (!closing.ok()) return closing.status();
   if (!taken.ok()) return taken;
   const absl::Status marked = core_.keeper->update([&](Manifest& manifest) {
+    drop_void_record(manifest);
     manifest.clean = true;
     manifest.last_revision = last_revision;
     manifest.next_segment = std::max(manifest.next_segment, closing->next_number);

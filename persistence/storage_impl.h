@@ -58,7 +58,7 @@ class StorageImpl final : public Storage, private LogKeeper {
     std::vector<Done> done;           // when it is in force
     std::vector<Done> when_recorded;  // when MANIFEST holds it
     bool is_switch = false;           // of modes; known once it runs
-    bool recorded = false;
+    bool recorded = false;            // MANIFEST holds it
 
     bool same_as(const Request& other) const { return texts == other.texts && snapshot_first == other.snapshot_first; }
   };
@@ -66,6 +66,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   // Opening (storage_open.cc), in this order.
   absl::StatusOr<Manifest> read_or_make_manifest(const DirectoryListing& listing);
   absl::StatusOr<ResolvedSettings> resolve(Manifest& manifest);
+  static std::optional<SettingTexts> still_to_do(Manifest& manifest, const ResolvedSettings& resolved);
   absl::Status load(const DirectoryListing& listing, Manifest manifest, LoadProgress& progress);
   absl::StatusOr<Recovered> recover_state(const RecoveryContext& context, const Manifest& manifest,
                                           const DirectoryListing& listing);
@@ -98,17 +99,25 @@ class StorageImpl final : public Storage, private LogKeeper {
   absl::StatusOr<LogRewrite> take_asked_rewrite();
   StoredSnapshot stored(const SnapshotRecord& record) const;
 
-  // Requests (storage_requests.cc).
+  // Requests (storage_requests.cc; what MANIFEST remembers of them: storage_records.cc).
   absl::Status enqueue(Request& request, bool queue_behind_switch);
   void start(Request& request);
   absl::Status check_version(std::uint64_t expected) const;
   void change_in_place(const SettingTexts& texts, std::uint64_t expected_version);
   void switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first);
   void switch_recorded(Mode from, Mode to);
+  std::vector<Done> now_recorded(Mode from, Mode to);
   void tell_phase(SwitchPhase phase);
   void finish_request(const absl::Status& status);
   void answer(std::vector<Done> done, const absl::Status& status);
+  void record_waiting();
   void record_next();
+  void take_off_record(const SettingTexts& failed);
+  void take_off_void_record();
+  void drop_void_record(Manifest& manifest);
+  bool has_void_record();
+  bool is_void(const Manifest& manifest) const;
+  bool runs_something() const;
   Settings changed(const SettingTexts& texts) const;
   void add_switch(StorageStatus& status) const;
   void end_threads();
@@ -135,6 +144,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   Mode switching_to_ = Mode::kHybrid;
   Revision switch_base_ = 0;
   std::string switch_failure_;
+  std::optional<SettingTexts> void_record_;  // a change that failed, and may still be on record
   std::optional<MonotonicTime> owed_since_;  // when snapshot_owed() was first seen, until it is not
 
   SharedJob<absl::StatusOr<StoredSnapshot>> asked_snapshot_;

@@ -5,6 +5,7 @@
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "persistence/damage.h"
+#include "persistence/mode_switch.h"
 #include "persistence/setting_names.h"
 #include "persistence/storage_impl.h"
 #include "persistence/store_id_text.h"
@@ -74,6 +75,28 @@ absl::StatusOr<ResolvedSettings> StorageImpl::resolve(Manifest& manifest) {
   return resolved;
 }
 
+// What was accepted before this start and is to be carried out by it; the record in MANIFEST becomes that. A text that
+// was given since is newer, of its setting alone.
+std::optional<SettingTexts> StorageImpl::still_to_do(Manifest& manifest, const ResolvedSettings& resolved) {
+  SettingTexts texts;
+  if (manifest.mode_switch) {
+    texts = manifest.mode_switch->change;
+    // Both were accepted, one after the other: of each setting the later word holds.
+    if (manifest.mode_switch->next) {
+      for (const auto& [name, text] : *manifest.mode_switch->next) texts[name] = text;
+    }
+    for (const std::string& name : resolved.edited) texts.erase(name);
+  }
+  const bool on_record = !texts.empty();
+  // The mode that was resolved is the old one where the record names another and nobody has edited it.
+  if (!texts.contains("mode") && resolved.settings.mode != manifest.mode) {
+    texts["mode"] = std::string(word(resolved.settings.mode));
+  }
+  manifest.mode_switch.reset();
+  if (on_record) manifest.mode_switch = record_of_next(manifest.mode, texts);
+  return texts.empty() ? std::nullopt : std::optional(std::move(texts));
+}
+
 absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifest, LoadProgress& progress) {
   const auto resolved = resolve(manifest);
   if (!resolved.ok()) return resolved.status();
@@ -91,16 +114,7 @@ absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifes
   next.settings = resolved->stored;
   if (values_differ(manifest.settings, next.settings)) raise_config_version(next.settings);
   first_verified_ = next.snapshots.empty() ? next.next_snapshot : next.snapshots.back().number;
-  if (next.mode_switch && resolved->mode_edited) next.mode_switch.reset();  // The newer edit wins.
-  if (next.mode_switch) {
-    unfinished_ = next.mode_switch->change;
-    // Both were accepted, one after the other: of each setting the later word holds.
-    if (next.mode_switch->next) {
-      for (const auto& [name, text] : *next.mode_switch->next) (*unfinished_)[name] = text;
-    }
-  } else if (resolved->settings.mode != next.mode) {
-    unfinished_ = SettingTexts{{"mode", std::string(word(resolved->settings.mode))}};
-  }
+  unfinished_ = still_to_do(next, *resolved);
   Settings in_force = resolved->settings;
   in_force.mode = next.mode;
   core_.adopt(in_force);
@@ -261,7 +275,7 @@ void StorageImpl::start_threads(const Recovered& recovered) {
 }
 
 void StorageImpl::go_on_switching() {
-  if (!unfinished_) return;
+  if (!unfinished_ || core_.options.only_recover) return;
   core_.info("going on with a change of mode or settings that was asked for before this start");
   Request request;
   request.texts = *unfinished_;

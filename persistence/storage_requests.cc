@@ -117,6 +117,7 @@ void StorageImpl::change_settings(SettingsChange change, ChangeOptions options, 
   request.expected_version = options.expected_version;
   const bool early = options.answer == ChangeOptions::Answer::kRecorded;
   (early ? request.when_recorded : request.done).push_back(std::move(done));
+  if (options.on_record) request.when_recorded.push_back(std::move(options.on_record));
   absl::Status refused = validate(changed(request.texts));
   if (refused.ok() && core_.stopping) refused = stopping();
   if (refused.ok()) refused = enqueue(request, options.queue_behind_switch);
@@ -168,19 +169,24 @@ void StorageImpl::start(Request& request) {
         io_, [this, texts = request.texts, expected = request.expected_version] { change_in_place(texts, expected); });
     return;
   }
-  snapshots_->cancel();  // The switch does not wait for a snapshot that it makes superfluous.
+  const bool waits = jobs_->busy();
+  core_.switch_waits = true;  // It does not wait for snapshots that it makes superfluous, those in the queue neither.
+  snapshots_->cancel();
   const bool posted =
       jobs_->post([this, texts = request.texts, expected = request.expected_version,
                    snapshot_first = request.snapshot_first] { switch_mode(texts, expected, snapshot_first); });
   if (!posted) {
     boost::asio::post(io_, [this] { finish_request(stopping()); });
+  } else if (waits) {
+    boost::asio::post(io_, [this] { record_waiting(); });
   }
 }
 
 void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expected_version) {
   const Settings target = changed(texts);
   const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
-  absl::Status status = check_version(expected_version);
+  absl::Status status = core_.journal->failure();  // After which nothing is written.
+  if (status.ok()) status = check_version(expected_version);
   if (status.ok() && (target != core_.settings() || manifest->mode_switch)) {
     status = core_.keeper->update([&](Manifest& next) {
       forget_switch(next);
@@ -196,10 +202,13 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
 }
 
 void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first) {
+  core_.switch_waits = false;
   absl::Status status = core_.stopping ? stopping() : check_version(expected_version);
   if (!status.ok()) return finish_request(status);
   const Settings target = changed(texts);
-  const auto tell = [this, from = core_.settings().mode, to = target.mode](SwitchPhase phase) {
+  bool begun = false;
+  const auto tell = [this, &begun, from = core_.settings().mode, to = target.mode](SwitchPhase phase) {
+    begun = true;
     if (phase == SwitchPhase::kAccepted) {
       switch_recorded(from, to);
     } else {
@@ -216,7 +225,13 @@ void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_
     std::lock_guard lock(mutex_);
     // Before it was recorded, what there is to know is of an earlier switch.
     if (running_->recorded) switch_failure_ = std::string(message_of(status));
+    if (running_->recorded && !begun && !core_.stopping) {
+      phase_ = SwitchPhase::kFailed;
+      switching_from_ = core_.settings().mode;
+      switching_to_ = target.mode;
+    }
   }
+  if (!status.ok() && !core_.stopping) take_off_record(texts);
   finish_request(explained(status));
 }
 
@@ -224,15 +239,20 @@ void StorageImpl::switch_recorded(Mode from, Mode to) {
   std::vector<Done> told;
   {
     std::lock_guard lock(mutex_);
-    phase_ = SwitchPhase::kAccepted;
-    switching_from_ = from;
-    switching_to_ = to;
-    switch_base_ = 0;
-    switch_failure_.clear();
-    running_->recorded = true;
-    told = std::exchange(running_->when_recorded, {});
+    told = now_recorded(from, to);
   }
   for (const Done& each : told) each(absl::OkStatus());
+}
+
+// What runs, with mutex_ held; who is to be told.
+std::vector<StorageImpl::Done> StorageImpl::now_recorded(Mode from, Mode to) {
+  phase_ = SwitchPhase::kAccepted;
+  switching_from_ = from;
+  switching_to_ = to;
+  switch_base_ = 0;
+  switch_failure_.clear();
+  running_->recorded = true;
+  return std::exchange(running_->when_recorded, {});
 }
 
 void StorageImpl::tell_phase(SwitchPhase phase) {
@@ -262,26 +282,6 @@ void StorageImpl::answer(std::vector<Done> done, const absl::Status& status) {
   boost::asio::post(io_, [done = std::move(done), status] {
     for (const Done& each : done) each(status);
   });
-}
-
-// So that a crash does not forget what was answered as accepted. The switch before it may be over, in MANIFEST, and not
-// yet here.
-void StorageImpl::record_next() {
-  {
-    std::lock_guard lock(mutex_);
-    if (!next_) return;
-  }
-  const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
-    std::lock_guard lock(mutex_);
-    if (!next_) return;  // It runs now, and records itself.
-    if (manifest.mode_switch && manifest.mode_switch->phase != SwitchPhase::kFailed) {
-      manifest.mode_switch->next = next_->texts;
-    } else {
-      forget_switch(manifest);
-      manifest.mode_switch = record_of_next(manifest.mode, next_->texts);
-    }
-  });
-  if (!recorded.ok()) core_.warn(fmt::format("the next change is not recorded: {}", message_of(recorded)));
 }
 
 }  // namespace kv

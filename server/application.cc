@@ -134,6 +134,7 @@ int Application::run() {
 int Application::recover_only() {
   std::signal(SIGXFSZ, SIG_IGN);
   log_settings(line_.settings);
+  only_recovers_ = true;
   on_report_ = [](const std::string& text) { fmt::print("{}", text); };
   if (const absl::Status loaded = load({}); !loaded.ok()) {
     log_error("{}", message_of(loaded));
@@ -186,6 +187,7 @@ absl::Status Application::load(std::function<absl::Status()> when_locked) {
   options.settings_rule = options_.settings_rule;
   options.load_threads = std::max(1u, std::thread::hardware_concurrency());
   options.accept_data_loss = options_.accept_data_loss;
+  options.only_recover = only_recovers_;
   options.on_report = on_report_;
   options.stop_timeout = options_.stop_timeout;
   options.when_locked = std::move(when_locked);

@@ -102,6 +102,7 @@ class Application {
   std::unique_ptr<HttpListener> http_;
 
   std::function<void(const std::string&)> on_report_;  // constant once load() begins; empty: nobody wants it
+  bool only_recovers_ = false;                         // constant like on_report_
 
   std::mutex mutex_;
   std::condition_variable stop_asked_;

@@ -8,7 +8,24 @@ namespace kv {
 struct SettingsChangeWait::Shared {
   std::mutex mutex;
   SettingsChangeWait* waiting = nullptr;  // guarded; null once somebody has ended the wait
+  bool recorded = false;                  // guarded
+  bool late = false;                      // guarded
   std::optional<absl::Status> result;     // guarded
+
+  void tell_recorded() {
+    std::unique_lock lock(mutex);
+    recorded = true;
+    if (!late) return;
+    lock.unlock();
+    end(std::nullopt);
+  }
+  void out_of_patience() {
+    std::unique_lock lock(mutex);
+    late = true;
+    if (!recorded) return;
+    lock.unlock();
+    end(std::nullopt);
+  }
 
   void end(std::optional<absl::Status> with) {
     std::unique_lock lock(mutex);
@@ -29,8 +46,12 @@ void SettingsChangeWait::await_suspend(std::coroutine_handle<> waiter) {
   const auto shared = shared_;
   Storage& storage = storage_;
   const SettingsChange change = change_;
-  events_.after(patience_, [shared] { shared->end(std::nullopt); });
-  storage.change_settings(change, [shared](absl::Status done) { shared->end(std::move(done)); });
+  events_.after(patience_, [shared] { shared->out_of_patience(); });
+  ChangeOptions options;
+  options.on_record = [shared](const absl::Status& recorded) {
+    if (recorded.ok()) shared->tell_recorded();
+  };
+  storage.change_settings(change, std::move(options), [shared](absl::Status done) { shared->end(std::move(done)); });
 }
 
 std::optional<absl::Status> SettingsChangeWait::await_resume() {

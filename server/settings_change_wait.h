@@ -1,5 +1,5 @@
-// Awaits a change of settings, but only so long: the old Config call has one second to answer whatever the size of the
-// data.
+// Awaits a change of settings, but when it is on record only so long: the old Config call has one second to answer
+// whatever the size of the data. One that is not on record is not said to be under way: a kill would forget it.
 //
 // Hard part: two threads may end the wait, storage's and the timer's; the first one posts the coroutine home, the other
 // finds that it came second. What they share outlives the coroutine's frame.
@@ -20,7 +20,7 @@
 
 namespace kv {
 
-// co_await gives the change's result, or nothing when it is still under way.
+// co_await gives the change's result, or nothing when it is on record and still under way.
 class [[nodiscard]] SettingsChangeWait final : public Completion {
  public:
   SettingsChangeWait(Storage& storage, EventThread& events, SettingsChange change, std::chrono::milliseconds patience,

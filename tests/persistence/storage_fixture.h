@@ -53,6 +53,7 @@ class StorageFixture {
     options.startup = startup_;
     options.record_bytes_max = 1 << 20;
     options.accept_data_loss = accept_;
+    options.only_recover = only_recover_;
     report_.clear();
     options.on_report = [this](const std::string& text) { report_ = text; };
     options.log = [this](int severity, const std::string& text) {
@@ -231,6 +232,7 @@ class StorageFixture {
   RequestBounds bounds_;
   StartupSettings startup_;
   std::string accept_;  // a token, for the next start
+  bool only_recover_ = false;
   std::string report_;  // of the last start
 
  private:

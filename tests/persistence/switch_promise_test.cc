@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/error.h"
 #include "tests/persistence/storage_fixture.h"
 #include "tests/support/faulty_file_system.h"
 
@@ -143,7 +144,13 @@ TEST_CASE("switch: it is not told ACTIVE when the log cannot be synced, and stan
   server.use(disk);
   server.start();
   server.put("a", "1");
-  disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
+  // What is written when MANIFEST has the new mode is all that the sync behind it is for.
+  std::atomic<int> manifests{0};
+  disk.on_call([&](DiskCall call, const std::string& path) {
+    if (call != DiskCall::kRename || path.find("MANIFEST") == path.npos || ++manifests != 2) return;
+    server.put("b", "2");
+    disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
+  });
   CHECK_FALSE(server.change(StorageFixture::to(Mode::kAof)).ok());
   const StorageStatus status = server.storage().status();
   CHECK(status.phase == SwitchPhase::kFailed);
@@ -153,7 +160,37 @@ TEST_CASE("switch: it is not told ACTIVE when the log cannot be synced, and stan
   server.no_longer_give("mode");
   server.start();
   CHECK(server.storage().status().settings.mode == Mode::kAof);
-  CHECK(server.data() == Data{{"a", "1"}});
+  CHECK(server.data() == Data{{"a", "1"}, {"b", "2"}});
+}
+
+TEST_CASE("switch: from HYBRID into AOF nothing goes while the log is not on disk") {
+  FaultyFileSystem disk;
+  StorageFixture server(Mode::kHybrid);
+  server.give("fsync", "never");
+  server.give("keep-past-generations", "0");
+  server.use(disk);
+  server.start();
+  for (int i = 0; i < 3; ++i) {
+    server.put("a", std::to_string(i));
+    REQUIRE(server.snapshot().ok());
+  }
+  server.put("b", "2");
+  const Manifest before = server.manifest();
+  const std::vector<std::string> segments = server.files("aof"), snapshots = server.files("snapshots");
+  disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
+  CHECK_FALSE(server.change(StorageFixture::to(Mode::kAof)).ok());
+  CHECK(server.manifest().mode == Mode::kHybrid);
+  CHECK(server.manifest().snapshots == before.snapshots);
+  CHECK(server.files("aof") == segments);
+  CHECK(server.files("snapshots") == snapshots);
+  // Nor is anything begun, or changed, after that.
+  const Manifest failed = server.manifest();
+  SettingsChange setting;
+  setting.max_snapshots = 7;
+  for (const SettingsChange& change : {StorageFixture::to(Mode::kAof), StorageFixture::to(Mode::kSnapshot), setting}) {
+    CHECK(has_reason(server.change(change), Reason::kWritesSuspended));
+  }
+  CHECK(server.manifest() == failed);
 }
 
 TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {

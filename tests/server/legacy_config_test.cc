@@ -95,6 +95,26 @@ TEST_CASE("old config: a switch that takes longer than the old client waits is a
   CHECK(f.set("k", "v").ok());
 }
 
+TEST_CASE("old config: a switch that is not on record is not said to be under way") {
+  ServiceFixture f;
+  std::function<void(absl::Status)> finish, record;
+  std::promise<void> asked;
+  f.storage.on_record = [&](auto told) { record = std::move(told); };
+  f.storage.on_change = [&](auto done) {
+    finish = std::move(done);
+    asked.set_value();
+  };
+  f.patience = 20s;
+  auto reply = std::async(std::launch::async, [&] { return f.config(1); });
+  asked.get_future().wait();
+  CHECK(reply.wait_for(1500ms) == std::future_status::timeout);  // One that is on record is answered after 500 ms.
+  record(absl::OkStatus());
+  const auto answered = reply.get();
+  REQUIRE(answered.ok());
+  CHECK(answered.trailers.at("kvstore-transition") == "dual");
+  finish(absl::OkStatus());
+}
+
 TEST_CASE("old config: a switch that was overtaken by a later one is a success, never ABORTED") {
   ServiceFixture f;
   f.storage.on_change = [](auto done) { done(error(Reason::kTransitionInProgress, "overtaken")); };

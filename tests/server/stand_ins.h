@@ -35,11 +35,12 @@ class ObedientStorage final : public Storage {
   SettingsInForce settings_in_force() const override { return {}; }
   std::string instance_id() const override { return ""; }
   std::vector<StoredSnapshot> snapshots() const override { return {}; }
-  void change_settings(SettingsChange change, ChangeOptions, std::function<void(absl::Status)> done) override {
+  void change_settings(SettingsChange change, ChangeOptions options, std::function<void(absl::Status)> done) override {
     {
       const std::lock_guard lock(mutex_);
       changes_.push_back(change);
     }
+    if (options.on_record) on_record(std::move(options.on_record));
     on_change(std::move(done));
   }
   void snapshot_now(std::function<void(absl::StatusOr<StoredSnapshot>)> done) override { done(StoredSnapshot()); }
@@ -52,6 +53,7 @@ class ObedientStorage final : public Storage {
   }
 
   std::function<void(std::function<void(absl::Status)>)> on_change = [](auto done) { done(absl::OkStatus()); };
+  std::function<void(std::function<void(absl::Status)>)> on_record = [](auto told) { told(absl::OkStatus()); };
 
  private:
   mutable std::mutex mutex_;  // the reactor that runs a Config call adds, the test reads

@@ -1,0 +1,122 @@
+// What MANIFEST remembers of changes that are accepted and not carried out yet: so that a crash forgets none that
+// somebody was told of, and the next start carries out none that somebody was told has failed.
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/absl_text.h"
+#include "persistence/mode_switch.h"
+#include "persistence/storage_impl.h"
+
+namespace kv {
+namespace {
+
+bool stands(const std::optional<SwitchRecord>& record) { return record && record->phase != SwitchPhase::kFailed; }
+
+}  // namespace
+
+// A switch that waits for other jobs: it would be on record only when it begins. Where one is there already it is its
+// own: it has begun meanwhile, or the switch before it has left it.
+void StorageImpl::record_waiting() {
+  std::optional<SwitchRecord> record;
+  const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
+    std::lock_guard lock(mutex_);
+    if (!running_ || !running_->is_switch || running_->recorded || stands(manifest.mode_switch)) return;
+    const std::uint64_t expected = running_->expected_version;
+    if (expected != 0 && expected != config_version(manifest.settings)) return;  // It will be refused.
+    forget_switch(manifest);
+    record = record_of_next(manifest.mode, running_->texts);
+    manifest.mode_switch = record;
+  });
+  if (!recorded.ok()) return core_.warn(fmt::format("the next change is not recorded: {}", message_of(recorded)));
+  if (!record) return;
+  std::vector<Done> told;
+  {
+    std::lock_guard lock(mutex_);
+    // It may have begun, or ended, since.
+    if (!running_ || !running_->is_switch || running_->recorded || running_->texts != record->change) return;
+    told = now_recorded(record->from, record->to);
+  }
+  for (const Done& each : told) each(absl::OkStatus());
+}
+
+// The switch before it may be over, in MANIFEST, and not yet here.
+void StorageImpl::record_next() {
+  std::optional<SettingTexts> written;
+  {
+    std::lock_guard lock(mutex_);
+    if (!next_) return;
+  }
+  const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
+    std::lock_guard lock(mutex_);
+    if (!next_) return;  // It runs now, and records itself.
+    written = next_->texts;
+    if (stands(manifest.mode_switch)) {
+      manifest.mode_switch->next = written;
+    } else {
+      forget_switch(manifest);
+      manifest.mode_switch = record_of_next(manifest.mode, *written);
+    }
+  });
+  if (!recorded.ok()) return core_.warn(fmt::format("the next change is not recorded: {}", message_of(recorded)));
+  if (!written) return;
+  std::vector<Done> told;
+  {
+    std::lock_guard lock(mutex_);
+    // It may run by now, or another one may have taken its place.
+    Request* const request = next_ ? &*next_ : running_ ? &*running_ : nullptr;
+    if (request == nullptr || request->recorded || request->texts != *written) return;
+    request->recorded = true;
+    told = std::exchange(request->when_recorded, {});
+  }
+  for (const Done& each : told) each(absl::OkStatus());
+}
+
+// The caller of the switch that has just ended is told that it failed. Where a disk without space lets nothing be
+// written, the record stands until it does.
+void StorageImpl::take_off_record(const SettingTexts& failed) {
+  {
+    std::lock_guard lock(mutex_);
+    void_record_ = failed;
+  }
+  if (!has_void_record()) return;
+  core_.keeper->update([this](Manifest& manifest) { drop_void_record(manifest); }).IgnoreError();  // Tried again below.
+}
+
+// With each tick. What runs writes over the record, and may say the same.
+void StorageImpl::take_off_void_record() {
+  if (runs_something() || !has_void_record()) return;
+  const auto drop = [this](Manifest& manifest) {
+    if (!runs_something()) drop_void_record(manifest);
+  };
+  core_.keeper->update(drop).IgnoreError();
+}
+
+// After a failed disk nothing is written.
+bool StorageImpl::has_void_record() {
+  if (!core_.journal->failure().ok()) return false;
+  const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
+  std::lock_guard lock(mutex_);
+  if (!is_void(*manifest)) void_record_.reset();
+  return void_record_.has_value();
+}
+
+void StorageImpl::drop_void_record(Manifest& manifest) {
+  std::lock_guard lock(mutex_);
+  if (!is_void(manifest)) return;
+  const std::optional<SettingTexts> next = manifest.mode_switch->next;
+  forget_switch(manifest);
+  if (next) manifest.mode_switch = record_of_next(manifest.mode, *next);
+}
+
+// With mutex_ held.
+bool StorageImpl::is_void(const Manifest& manifest) const {
+  return void_record_ && stands(manifest.mode_switch) && manifest.mode_switch->change == *void_record_;
+}
+
+bool StorageImpl::runs_something() const {
+  std::lock_guard lock(mutex_);
+  return running_.has_value();
+}
+
+}  // namespace kv
