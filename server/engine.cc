@@ -24,6 +24,13 @@ absl::StatusOr<Level> level_of(const Ticket& ticket, std::optional<Level> asked)
   return *asked;
 }
 
+// What a transaction that only reads waits for, having asked for this; none: as a Get does. What the disk may not have
+// yet is shown early to none but a writer.
+std::optional<Level> level_of_reader(Level default_level, std::optional<Level> asked) {
+  if (asked == Level::kMemory) return std::nullopt;
+  return asked == Level::kOs && default_level == Level::kDisk ? Level::kDisk : asked;
+}
+
 // For what needs no ticket, because it changes nothing.
 absl::StatusOr<Level> level_now(const Journal& journal, std::optional<Level> asked) {
   if (!asked) return journal.default_level();
@@ -283,7 +290,7 @@ Task<absl::StatusOr<Transacted>> Engine::transact_unsettled(const TransactionReq
                        .times = times,
                        .revision = std::max(outcome.revision, outcome.logged),
                        .shown = outcome.shown,
-                       .level = writes ? std::optional(outcome.level) : asked,
+                       .level = writes ? std::optional(outcome.level) : level_of_reader(default_level(), asked),
                        .changed = outcome.revision != 0 && !outcome.replayed};
 }
 

@@ -79,7 +79,7 @@ struct Transacted {
   // What the answer waits for, an error's too.
   Revision revision = 0;       // of its record; 0: none
   Revision shown = 0;          // the newest change of others that it shows
-  std::optional<Level> level;  // none: it only reads, and asked for none
+  std::optional<Level> level;  // none: it only reads, and waits as a Get does
   bool changed = false;        // the record has a change, and it is this call's
 };
 

@@ -70,3 +70,31 @@ TEST_CASE("pipeline: under fsync NEVER a write that changes nothing waits until 
   CHECK_FALSE(late->results(0).delete_().deleted());
   CHECK(f.journal.watermarks().os >= 2);
 }
+
+TEST_CASE(
+    "pipeline: an atomic message that only reads shows nothing before it is on disk, whatever level it asks for") {
+  const v1::Durability asked =
+      GENERATE(v1::DURABILITY_UNSPECIFIED, v1::DURABILITY_MEMORY, v1::DURABILITY_OS, v1::DURABILITY_DISK);
+  HeldDisk disk;
+  KeyValueFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  REQUIRE(f.set("safe", "v").ok());
+  disk.hold(true);
+  REQUIRE(f.EngineFixture::set("k", "v", kNoExpiry, Level::kMemory).ok());
+  PipelineStream stream(*f.stub);
+  Message m(1);
+  m.get("k").get("safe").atomic().request.mutable_options()->set_durability(asked);
+  REQUIRE(stream.send(m.request));
+  // Answered behind it, and sent before it.
+  CHECK(stream.call(Message(2).get("safe").request).id() == 2);
+  const bool fails = GENERATE(false, true);
+  if (fails) disk.fs.fail({.call = DiskCall::kSyncData, .from_then_on = true});
+  disk.hold(false);
+  const auto late = stream.receive();
+  REQUIRE(late);
+  CHECK(late->id() == 1);
+  REQUIRE(late->results_size() == 2);
+  for (const v1::OperationResult& result : late->results()) {
+    CHECK(result.has_get() == !fails);
+    if (fails) CHECK(result.error().reason() == "NOT_DURABLE");
+  }
+}

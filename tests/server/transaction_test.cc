@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <future>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -164,6 +165,49 @@ TEST_CASE("transaction: one that only reads is answered although the disk has fa
   CHECK(has_reason(run_task(f.engine.transact(request, f.caller, told)).status(), Reason::kNotDurable));
   request.then.push_back(step(OperationKind::kIncrement, "n", 1));
   CHECK(has_reason(run_task(f.engine.transact(request, f.caller, told)).status(), Reason::kWritesSuspended));
+}
+
+TEST_CASE("transaction: one that only reads shows nothing before it is on disk, whatever level it asks for") {
+  const std::optional<Level> asked =
+      GENERATE(as<std::optional<Level>>(), std::nullopt, Level::kMemory, Level::kOs, Level::kDisk);
+  HeldDisk disk;
+  EngineFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  disk.hold(true);
+  REQUIRE(f.set("k", "v", kNoExpiry, Level::kMemory).ok());
+  TransactionRequest request;
+  request.options.level = asked;
+  request.then.push_back(step(OperationKind::kGet, "k"));
+  Told told;
+  std::promise<absl::StatusOr<Transacted>> result;
+  auto answer = start_task(f.engine.transact(request, f.caller, told), result);
+  CHECK(answer.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  const bool fails = GENERATE(false, true);
+  if (fails) disk.fs.fail({.call = DiskCall::kSyncData, .from_then_on = true});
+  disk.hold(false);
+  const absl::StatusOr<Transacted> done = answer.get();
+  CHECK(done.ok() == !fails);
+  if (fails) CHECK(has_reason(done.status(), Reason::kNotDurable));
+  CHECK((f.journal.durable() == 1) == !fails);
+}
+
+TEST_CASE("transaction: one that writes and asks for MEMORY is answered early, also of the branch that only reads") {
+  HeldDisk disk;
+  EngineFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  disk.hold(true);
+  REQUIRE(f.set("k", "v", kNoExpiry, Level::kMemory).ok());
+  TransactionRequest request;
+  request.options.level = Level::kMemory;
+  request.comparisons.push_back({.key = "k", .precondition = {}});
+  request.comparisons[0].precondition.test = Precondition::Test::kExists;
+  request.comparisons[0].precondition.exists = true;
+  request.then.push_back(step(OperationKind::kGet, "k"));
+  request.otherwise.push_back(step(OperationKind::kIncrement, "n", 1));
+  Told told;
+  std::promise<absl::StatusOr<Transacted>> result;
+  auto answer = start_task(f.engine.transact(request, f.caller, told), result);
+  CHECK(answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+  CHECK(told.values[0] == "v");
+  disk.hold(false);
 }
 
 TEST_CASE("transaction: one that nobody waits for any more is dropped before it is applied") {
