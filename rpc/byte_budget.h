@@ -6,7 +6,7 @@
 //
 // Threads:  all of it from any thread. A Share belongs to one call, and is used under whatever orders that call.
 // Lifetime: the budget outlives the shares.
-// Units:    bytes of messages as they are on the wire.
+// Units:    bytes: of messages as they are on the wire, and what they have become where that is much more.
 #pragma once
 
 #include <atomic>

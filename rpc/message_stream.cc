@@ -62,6 +62,12 @@ bool MessageStream::take_on_message() noexcept {
   return true;
 }
 
+void MessageStream::hold_read(std::size_t bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  message_bytes_ += bytes;
+  held_.add(bytes);
+}
+
 void MessageStream::queue_bytes(std::size_t bytes) noexcept {
   queued_bytes_ += bytes;
   held_.add(bytes);

@@ -10,7 +10,8 @@
 // and a client that does not read is not read from either: its own sends stop. (Answers that others follow at once are
 // handed over as one, and the library holds up to 64 KiB of them.) What all streams hold together is
 // bounded by the server's ByteBudget: a message that comes when it is full is not carried out, and ends the stream with
-// OVERLOADED behind the answers to those before it.
+// OVERLOADED behind the answers to those before it. A message may be far larger in memory than on the wire: its handler
+// says so with hold_read().
 // And the end: a stop must end a stream that is parked in a read, after its promised answers were sent. The library
 // allows the last status to be sent while a read is pending, which then fails; so whoever finds that nothing is
 // promised and nobody works sends the status, once.
@@ -64,6 +65,10 @@ class MessageStream final : public StreamCall {
 
   // co_await gives bool: a message is there, or none will come. Resumes on a poller.
   auto read(WireMessage& message) { return Read(*this, message); }
+
+  // What the message that was read has become takes so many bytes beside its own: they count until the next is read.
+  // From any thread, more than once.
+  void hold_read(std::size_t bytes) noexcept;
 
   // One answer more will come.
   void promise() noexcept;
@@ -155,7 +160,7 @@ class MessageStream final : public StreamCall {
   std::size_t promised_ = 0;
   std::deque<grpc::ByteBuffer> queue_;  // the first is being written when writing_
   std::size_t queued_bytes_ = 0;        // what is held included
-  std::size_t message_bytes_ = 0;       // of the message being carried out
+  std::size_t message_bytes_ = 0;       // of the message being carried out, and what it has become
   bool begun_ = false;                  // a first answer was handed over
   bool writing_ = false;
   bool flush_due_ = false;    // flush() will come, and begins to write; the stream cannot end before that

@@ -33,6 +33,8 @@ struct BatchItem {
 class BatchSink : public OutcomeSink {
  public:
   virtual void begin(std::size_t item) noexcept = 0;
+  // So many items that just ran have an error, which takes memory until they go.
+  virtual void failed(std::size_t items) noexcept { (void)items; }
 
  protected:
   ~BatchSink() = default;
@@ -47,6 +49,11 @@ class Batch {
   const BatchItem& operator[](std::size_t item) const noexcept { return items_[item]; }
   // Empty again; gives back memory that an ordinary message does not need.
   void clear() noexcept;
+
+  // What it takes once it is planned, its errors not counted.
+  std::size_t memory_bytes() const noexcept {
+    return items_.capacity() * sizeof(BatchItem) + items_.size() * (sizeof(Step) + sizeof(order_.front()));
+  }
 
   // Hashes and sorts what was added, but for items with an error.
   void plan(const Store& store);

@@ -17,6 +17,7 @@ struct Engine::BatchRun {
   Revision visible_before = 0;
   UnixMillis earliest_expiry = kNoExpiry;
   std::size_t copied_bytes = 0;  // of entries that got another expiry, which no record holds
+  std::size_t failed = 0;        // items that got an error
 
   // The plan of the window counted what it saw. Its own steps and other callers may have made larger values since.
   bool full() const noexcept { return copied_bytes >= Batch::kWindowBytes; }
@@ -104,7 +105,10 @@ std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
   const UnixMillis before = clock_.now();
   const auto all = [&](auto shard, std::size_t& at, std::size_t end) {
     const UnixMillis now = shard.expires() ? clock_.now() : before;
-    while (at < end && !run.full() && carry_out(shard, run.batch.step(at), now, run)) ++at;
+    while (at < end && !run.full() && carry_out(shard, run.batch.step(at), now, run)) {
+      run.failed += run.batch[run.batch.step(at).item].error.ok() ? 0 : 1;
+      ++at;
+    }
   };
   std::size_t at = window.begin;
   while (at < window.end && !run.full()) {
@@ -139,6 +143,7 @@ Task<absl::Status> Engine::run(Batch& batch, Caller& caller, BatchSink& sink) {
     if (window.end - window.begin > 1) batch.prefetch(window, store_);
     run.visible_before = visible();
     at = carry_out(window, run);
+    if (run.failed != 0) sink.failed(run.failed);
     // Somebody made the value longer meanwhile: enough for any, the next time.
     present_bytes_at_least = at < window.end && !run.full() ? limits_.entry_bytes_max : 0;
     if (expiries_ != nullptr && run.earliest_expiry != kNoExpiry) expiries_->note(run.earliest_expiry);

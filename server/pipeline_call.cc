@@ -28,7 +28,7 @@ Detached send_when_settled(Engine& engine, MessageStream& stream, WaitingAnswer 
 
 Task<absl::Status> PipelineCall::serve(MessageStream& stream) {
   CallingClient client(stream);
-  PipelineMessage message(engine_);
+  PipelineMessage message(engine_, &stream);
   WireMessage bytes;
   while (true) {
     const bool more = co_await stream.read(bytes);
@@ -42,7 +42,7 @@ Task<absl::Status> PipelineCall::serve(MessageStream& stream) {
       co_return ran;
     }
     WaitingAnswer answer = message.answer();
-    const std::size_t held_bytes = answer.message.bytes().size();
+    const std::size_t held_bytes = answer.memory_bytes();
     stream.hold(held_bytes);
     if (engine_.settled(answer.unsettled)) {
       send(stream, answer.message, held_bytes);

@@ -25,6 +25,7 @@ constexpr std::size_t kResultFramingBytes = 8;     // tag and length of one
 constexpr std::size_t kScratchKept = 64 << 10;     // by an idle stream
 constexpr std::size_t kPlacesKept = 256;           // as well
 constexpr std::size_t kErrorTextMax = 320;         // of one result
+constexpr std::size_t kErrorMemoryBytes = 1024;    // of one, with its words and its facts
 constexpr std::size_t kErrorResultBytesMax = 640;  // kept free for each result that is not there yet
 
 absl::Status shortened(const absl::Status& failed) {
@@ -87,6 +88,7 @@ absl::Status PipelineMessage::read_all(std::string_view message) {
   atomic_ = false;
   options_ = {};
   batch_.clear();
+  held_bytes_ = refused_ = 0;
   first_with_options_ = kNone;
   DecodedOperation::Options options;
   UnknownField unknown;
@@ -135,7 +137,16 @@ absl::Status PipelineMessage::read_all(std::string_view message) {
   if (!atomic_ && !options.request_id.empty()) {
     return refuse_field("options.request_id", "needs atomic: else each operation has its own");
   }
-  return finish(options, options_);
+  if (absl::Status well = finish(options, options_); !well.ok()) return well;
+  // A transaction is a copy of its operations. Of errors an estimate will do.
+  const std::size_t copied = atomic_ ? batch_.size() * sizeof(Operation) : 0;
+  hold(batch_.memory_bytes() + batch_.size() * sizeof(Place) + copied + refused_ * kErrorMemoryBytes);
+  return absl::OkStatus();
+}
+
+void PipelineMessage::hold(std::size_t bytes) noexcept {
+  held_bytes_ += bytes;
+  if (stream_ != nullptr) stream_->hold_read(bytes);
 }
 
 void PipelineMessage::add(DecodedOperation& decoded) {
@@ -143,7 +154,10 @@ void PipelineMessage::add(DecodedOperation& decoded) {
   BatchItem& item = batch_.add();
   item.error = finish(decoded);
   if (item.error.ok()) item.error = engine_.check(decoded.operation);
-  if (!item.error.ok()) item.error = within(item.error, place_of("operations", index, decoded.operation.kind));
+  if (!item.error.ok()) {
+    item.error = within(item.error, place_of("operations", index, decoded.operation.kind));
+    ++refused_;
+  }
   item.operation = decoded.operation;
   if (decoded.options.there && first_with_options_ == kNone) first_with_options_ = index;
 }
@@ -171,6 +185,7 @@ Task<absl::Status> PipelineMessage::run(Caller& caller) {
 Task<absl::Status> PipelineMessage::run_atomic(Caller& caller) {
   TransactionRequest request;
   request.options = options_;
+  request.then.reserve(batch_.size());
   absl::Status failed;
   for (std::size_t i = 0; i < batch_.size() && failed.ok(); ++i) {
     failed = batch_[i].error;
@@ -214,12 +229,15 @@ void PipelineMessage::take(const Outcome& outcome) noexcept {
   --unanswered_;
 }
 
+void PipelineMessage::failed(std::size_t items) noexcept { hold(items * kErrorMemoryBytes); }
+
 void PipelineMessage::room(std::size_t bytes) {
   if (scratch_used_ + bytes <= scratch_bytes_) return;
   const std::size_t larger = std::max(2 * scratch_bytes_, scratch_used_ + bytes);
   std::unique_ptr<char[]> made(new char[larger]);
   if (scratch_used_ != 0) std::memcpy(made.get(), scratch_.get(), scratch_used_);
   scratch_ = std::move(made);
+  if (larger > kScratchKept) hold(larger - std::max(scratch_bytes_, kScratchKept));
   scratch_bytes_ = larger;
 }
 
@@ -266,6 +284,7 @@ void PipelineMessage::note_waits(WaitingAnswer& answer) const {
   if (engine_.settled(answer.unsettled)) return;
   answer.one_fate = atomic_;
   answer.first_result = id_ == 0 ? 0 : 1 + varint_bytes(id_);
+  answer.results.reserve(batch_.size());
   for (std::size_t i = 0; i < batch_.size(); ++i) {
     const Needs wants = needs(i);
     answer.results.push_back({places_[i].bytes, wants.revision, wants.level, wants.changed, written_by(batch_[i])});

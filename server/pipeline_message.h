@@ -1,5 +1,8 @@
 // One message of a pipeline: read from its bytes, carried out, answered.
 //
+// Hard part: two bytes on the wire may be an operation, and an error of it a kilobyte. So a message says what it takes:
+// once when it was read, and again where it grows while it is carried out, which may wait for the log in between.
+//
 // Lifetime: the bytes outlive the message. Threads: one at a time.
 #pragma once
 
@@ -12,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "rpc/message.h"
+#include "rpc/message_stream.h"
 #include "server/batch.h"
 #include "server/engine.h"
 #include "server/operation_decoder.h"
@@ -45,16 +49,18 @@ struct WaitingAnswer {
   WireMessage message;
   bool one_fate = false;         // of an atomic message, whose results wait for the same and are not told apart
   std::size_t first_result = 0;  // where results begin in the message
-  std::vector<Result> results;
+  std::vector<Result> results;   // empty unless it waits
   Engine::Unsettled unsettled;
 
+  std::size_t memory_bytes() const noexcept { return message.bytes().size() + results.capacity() * sizeof(Result); }
   // What the caller gets when the wait has failed.
   WireMessage replaced(const Engine& engine, const absl::Status& why) const;
 };
 
 class PipelineMessage final : private BatchSink {
  public:
-  explicit PipelineMessage(Engine& engine) : engine_(engine) {}
+  // `stream`, where there is one, is told what a message takes beside its bytes, until its answer() is there.
+  explicit PipelineMessage(Engine& engine, MessageStream* stream = nullptr) : engine_(engine), stream_(stream) {}
 
   // MESSAGE_INVALID, FIELD_INVALID, TOO_MANY_OPERATIONS: of the whole. What is wrong with one operation waits for its
   // result.
@@ -65,6 +71,8 @@ class PipelineMessage final : private BatchSink {
   WaitingAnswer answer();
   // For results. What is left of it after answer() is kept by an idle stream, and counted nowhere.
   std::size_t room_bytes() const noexcept { return scratch_bytes_ + places_.capacity() * sizeof(Place); }
+  // That the stream was told of.
+  std::size_t held_bytes() const noexcept { return held_bytes_; }
 
  private:
   struct Place {
@@ -75,7 +83,9 @@ class PipelineMessage final : private BatchSink {
   void begin(std::size_t item) noexcept override { current_ = item; }
   absl::Status reserve(const Outcome& outcome) override;
   void take(const Outcome& outcome) noexcept override;
+  void failed(std::size_t items) noexcept override;
 
+  void hold(std::size_t bytes) noexcept;
   absl::Status read_all(std::string_view message);
   void add(DecodedOperation& decoded);
   void forget() noexcept;
@@ -86,6 +96,9 @@ class PipelineMessage final : private BatchSink {
   void room(std::size_t bytes);
 
   Engine& engine_;
+  MessageStream* const stream_;
+  std::size_t held_bytes_ = 0;
+  std::size_t refused_ = 0;  // operations with an error before anything was carried out
   std::uint64_t id_ = 0;
   bool atomic_ = false;
   WriteOptions options_;

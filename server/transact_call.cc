@@ -39,6 +39,7 @@ void TransactionWriter::take(const TransactionOutcome& outcome) noexcept {
     writer.boolean(1, outcome.succeeded);
   }
   message_.keep_last(writer.size());
+  if (call_ != nullptr) call_->holds_answer(request_bytes_ + writer.size());
 }
 
 absl::Status TransactCall::read(const WireMessage& message, TransactionRequest& request) const {
@@ -60,7 +61,9 @@ Answer<WireMessage> TransactCall::answer(Call& call, const WireMessage& request)
 Task<absl::StatusOr<WireMessage>> TransactCall::run(Call& call, TransactionRequest request) {
   CallingClient client(call);
   WireMessage message;
-  TransactionWriter writer(message, engine_.limits().response_bytes_max());
+  const std::size_t request_bytes = request.memory_bytes();
+  call.holds_answer(request_bytes);
+  TransactionWriter writer(message, engine_.limits().response_bytes_max(), call, request_bytes);
   const absl::StatusOr<Transacted> done = co_await engine_.transact(request, client, writer);
   if (!done.ok()) co_return done.status();
   note_waits(call, done->times);

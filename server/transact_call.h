@@ -38,6 +38,9 @@ class TransactionWriter final : public TransactionSink {
   // `id`: of the pipeline's message; else the answer begins with `succeeded`.
   TransactionWriter(WireMessage& message, std::size_t bytes_max, std::optional<std::uint64_t> id = {})
       : message_(message), bytes_max_(bytes_max), id_(id) {}
+  // `call` is told how much its answer holds while it waits, beside what the request takes.
+  TransactionWriter(WireMessage& message, std::size_t bytes_max, Call& call, std::size_t request_bytes)
+      : message_(message), bytes_max_(bytes_max), call_(&call), request_bytes_(request_bytes) {}
 
   absl::Status reserve(const TransactionOutcome& outcome) override;
   void take(const TransactionOutcome& outcome) noexcept override;
@@ -46,6 +49,8 @@ class TransactionWriter final : public TransactionSink {
   WireMessage& message_;
   const std::size_t bytes_max_;
   const std::optional<std::uint64_t> id_;
+  Call* const call_ = nullptr;
+  const std::size_t request_bytes_ = 0;
   char* end_ = nullptr;
   std::size_t room_ = 0;
 };

@@ -42,6 +42,13 @@ struct TransactionRequest {
   std::vector<Operation> then;
   std::vector<Operation> otherwise;
   WriteOptions options;
+
+  // What it takes while it waits for the log, with what a Transaction makes of it before that.
+  std::size_t memory_bytes() const noexcept {
+    return comparisons.capacity() * sizeof(Comparison) + (then.capacity() + otherwise.capacity()) * sizeof(Operation) +
+           comparisons.size() * (sizeof(HashedKey) + sizeof(std::size_t)) +
+           (then.size() + otherwise.size()) * (sizeof(HashedKey) + sizeof(HashedValue) + sizeof(std::size_t));
+  }
 };
 
 // What came of a transaction, while its shards are locked.
