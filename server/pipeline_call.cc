@@ -8,19 +8,41 @@
 namespace kv {
 namespace {
 
-void send(MessageStream& stream, const WireMessage& message, std::size_t held_bytes) {
-  grpc::ByteBuffer bytes;
-  serialize(message, bytes).IgnoreError();  // of a message that is bytes already it cannot fail
-  stream.send(bytes, held_bytes);
-}
+// An answer that the stream waits for: sent, or dropped with this object, whatever was thrown meanwhile. A promise that
+// nobody keeps would hold up the end of the stream, and a stop, for ever.
+class Promised {
+ public:
+  explicit Promised(MessageStream& stream) : stream_(&stream) { stream.promise(); }
+  Promised(Promised&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)), held_(other.held_) {}
+  Promised& operator=(Promised&&) = delete;
+  ~Promised() {
+    if (stream_ != nullptr) stream_->drop();
+  }
+
+  MessageStream& stream() const noexcept { return *stream_; }
+  void hold(std::size_t bytes) noexcept {
+    held_ = bytes;
+    stream_->hold(bytes);
+  }
+  // Once.
+  void send(const WireMessage& message) {
+    grpc::ByteBuffer bytes;
+    serialize(message, bytes).IgnoreError();  // of a message that is bytes already it cannot fail
+    std::exchange(stream_, nullptr)->send(bytes, held_);
+  }
+
+ private:
+  MessageStream* stream_;  // null: kept
+  std::size_t held_ = 0;
+};
 
 // Resumes on the stream's home. The stream lives until the promise is kept.
-Detached send_when_settled(Engine& engine, MessageStream& stream, WaitingAnswer answer, std::size_t held_bytes) {
-  const absl::Status settled = co_await engine.until_settled(answer.unsettled, stream.home());
+Detached send_when_settled(Engine& engine, Promised promised, WaitingAnswer answer) {
+  const absl::Status settled = co_await engine.until_settled(answer.unsettled, promised.stream().home());
   if (settled.ok()) {
-    send(stream, answer.message, held_bytes);
+    promised.send(answer.message);
   } else {
-    send(stream, answer.replaced(engine, settled), held_bytes);
+    promised.send(answer.replaced(engine, settled));
   }
 }
 
@@ -35,19 +57,15 @@ Task<absl::Status> PipelineCall::serve(MessageStream& stream) {
     if (!more) co_return absl::OkStatus();
     if (const absl::Status ready = engine_.ready(); !ready.ok()) co_return ready;
     if (const absl::Status well = message.read(bytes.bytes()); !well.ok()) co_return well;
-    stream.promise();
+    Promised promised(stream);
     const absl::Status ran = co_await message.run(client);
-    if (!ran.ok()) {
-      stream.drop();
-      co_return ran;
-    }
+    if (!ran.ok()) co_return ran;
     WaitingAnswer answer = message.answer();
-    const std::size_t held_bytes = answer.memory_bytes();
-    stream.hold(held_bytes);
+    promised.hold(answer.memory_bytes());
     if (engine_.settled(answer.unsettled)) {
-      send(stream, answer.message, held_bytes);
+      promised.send(answer.message);
     } else {
-      send_when_settled(engine_, stream, std::move(answer), held_bytes);
+      send_when_settled(engine_, std::move(promised), std::move(answer));
     }
   }
 }

@@ -1,8 +1,15 @@
 // A request that there is no memory for is refused in words, and harms nobody: neither the lock that it held nor the
 // next caller.
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
 #include <catch2/catch.hpp>
 
-#include "tests/server/key_value_fixture.h"
+#include "server/pipeline_call.h"
+#include "server/pipeline_message.h"
+#include "tests/server/held_disk.h"
+#include "tests/server/pipeline_fixture.h"
 #include "tests/server/range_fixture.h"
 #include "tests/server/refused_memory.h"
 #include "tests/server/service_fixture.h"
@@ -90,4 +97,34 @@ TEST_CASE("no memory: wherever it runs out in a scan, the scan is refused and it
   }
   CHECK(refusals > 1);
   CHECK(f.scan().shown == 10);
+}
+
+TEST_CASE(
+    "no memory: a pipeline's stream ends with an incident when its answer cannot be made, and a stop does not hang") {
+  HeldDisk disk;
+  KeyValueFixture f(FsyncPolicy::kAlways, disk.fs, {}, "/log");
+  Message m(1);
+  for (std::size_t i = 1; i < kPipelineOperationsMax; ++i) m.get("k");
+  m.set("k", "v");
+  PipelineStream stream(*f.stub);
+  disk.hold(true);
+  {
+    // What is kept of an answer that waits for the disk.
+    constexpr std::size_t kBytes = kPipelineOperationsMax * sizeof(WaitingAnswer::Result);
+    const RefusedMemory refused(kBytes, kBytes);
+    REQUIRE(stream.send(m.request));
+    CHECK_FALSE(stream.receive());
+    CHECK(refused.times() == 1);
+  }
+  const grpc::Status ended = stream.finish();
+  CHECK(ended.error_code() == StatusCode::INTERNAL);
+  CHECK_THAT(ended.error_message(), Catch::Matchers::Contains("incident"));
+  disk.hold(false);
+  const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (f.server.calls_in_flight() != 0) {
+    if (std::chrono::steady_clock::now() > late) std::abort();  // A stop waits for it for ever, and so would the test.
+    std::this_thread::yield();
+  }
+  PipelineStream next(*f.stub);
+  CHECK(next.call(Message(2).get("k").request).results(0).get().entry().value() == "v");
 }
