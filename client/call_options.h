@@ -13,9 +13,11 @@
 namespace kv {
 
 // A failed call is made again after UNAVAILABLE, OVERLOADED, when the server's library cut it off, and, of a write,
-// after OUTCOME_UNKNOWN; reads always, writes only with a request id: the server does such a write once however often
-// it arrives. A delay, which follows the time that an overloaded server asks for, is drawn between its half and its
-// whole, so that clients do not come together.
+// after OUTCOME_UNKNOWN; reads always, writes only with a request id: the server does such a write once, however
+// often it arrives, as long as it remembers the id (--request-id-window, 10 min, and no more than --request-id-max of
+// them, a million). Nothing is repeated behind the timeout of its call: where that many writes may come within it, a
+// shorter timeout or attempts = 1 is for a write that must not be done twice. A delay, which follows the time that an
+// overloaded server asks for, is drawn between its half and its whole, so that clients do not come together.
 struct RetryPolicy {
   int attempts = 4;  // in all; 1: no retry
   std::chrono::milliseconds delay{20};
@@ -42,7 +44,8 @@ struct ClientOptions {
   // The largest message taken from the server. 0: the server is asked before the first call (GetConfig), so that
   // whatever can be stored can be read.
   std::size_t answer_bytes_max = 0;
-  // Writes of kvstore.v1 carry a random id and are repeated with it; the server does each of them once.
+  // Writes of kvstore.v1 carry a random id and are repeated with it; the server does each once while it remembers the
+  // id.
   bool request_ids = true;
 };
 

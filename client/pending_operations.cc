@@ -133,8 +133,18 @@ void PendingOperations::find_next() {
   while (next_ < end && at(next_).state != State::kWaiting) ++next_;
 }
 
-std::optional<std::string> PendingOperations::next_message() {
+// At the last moment before it would be sent: a break is followed by a delay and by connecting, which take their time.
+void PendingOperations::end_forgotten(Clock::time_point now) {
+  while (waiting_ > 0) {
+    Entry& entry = at(next_);
+    if (!entry.write || !entry.doubt || now - entry.sent < options_.resend_for) return;
+    fail(entry, entry.trouble);
+  }
+}
+
+std::optional<std::string> PendingOperations::next_message(Clock::time_point now) {
   const std::scoped_lock lock(mutex_);
+  end_forgotten(now);
   if (!sendable()) return std::nullopt;
   Message message{.id = ++last_id_, .answers_before = answers_, .large = at(next_).size > kLargeBytes, .numbers = {}};
   kvstore::v1::PipelineRequest head;
@@ -148,11 +158,13 @@ std::optional<std::string> PendingOperations::next_message() {
     bytes += entry.field;
     entry.state = State::kSent;
     entry.message = message.id;
+    if (!entry.doubt) entry.sent = now;
     ++entry.attempts;
     --waiting_;
     waiting_bytes_ -= entry.size;
     message.numbers.push_back(next_);
     find_next();
+    end_forgotten(now);
   }
   messages_.push_back(std::move(message));
   sent_something_ = true;

@@ -73,8 +73,9 @@ class PendingOperations {
   Completion* rouse();
   // The writer, if it sleeps although there is something to send.
   Completion* rouse_to_send();
-  // The bytes of a PipelineRequest; absent: nothing may be sent now.
-  std::optional<std::string> next_message();
+  // The bytes of a PipelineRequest; absent: nothing may be sent now. To be followed by deliver(), too: a write that is
+  // not to be sent again any more ends here.
+  std::optional<std::string> next_message(Clock::time_point now);
 
   // ---- What happens to operations; each to be followed by deliver()
   // INTERNAL: that is no answer to what was asked; the stream is of no use any more.
@@ -99,7 +100,8 @@ class PendingOperations {
     int kind = 0;
     bool write = false;
     bool repeatable = true;
-    bool doubt = false;  // It may have been done.
+    bool doubt = false;        // It may have been done.
+    Clock::time_point sent{};  // The first time that it may have been done.
     State state = State::kWaiting;
     int attempts = 0;
     Clock::time_point deadline;
@@ -125,7 +127,8 @@ class PendingOperations {
   Entry* open_entry(std::uint64_t number);  // Null: it has ended.
   bool has_room(std::size_t bytes) const;
   bool sendable();
-  void find_next();  // Moves next_ to the first entry that waits, from where it is.
+  void find_next();                           // Moves next_ to the first entry that waits, from where it is.
+  void end_forgotten(Clock::time_point now);  // Writes in doubt whose ids the server may have forgotten.
   void put_back(std::uint64_t number);
   void end(Entry& entry, Pipeline::Result result);
   void fail(Entry& entry, const absl::Status& why);

@@ -11,11 +11,12 @@
 //           try_submit() gives false. All of them have an end: every operation has a deadline. And nothing is sent
 //           while answers of as many bytes wait for those before them.
 // A break:  what was not sent yet goes out over the next stream. What was sent and not answered goes out again, reads
-//           and those writes that carry a request id, which the server then does once (docs/api/v1.md): as often as
-//           options.call.retry says, each stream an attempt, and within the operation's own timeout. A read that was
-//           sent again tells what it finds then, which may be newer than what stood behind it. A write without an id
-//           is not sent again. A stream on which an operation's time ran out, and nothing was answered since it was
-//           sent, is given up like a broken one.
+//           and those writes that carry a request id: as often as options.call.retry says, each stream an attempt, and
+//           within the operation's own timeout. The server does such a write once as long as it remembers the id, which
+//           is not for ever; so one that may have been done is sent again only within options.resend_for, and ends
+//           after that with what broke and outcome_unknown(). A read that was sent again tells what it finds then,
+//           which may be newer than what stood behind it. A write without an id is not sent again. A stream on which an
+//           operation's time ran out, and nothing was answered since it was sent, is given up like a broken one.
 // Answers:  what the server says of one operation is its last word: sent again, it would come behind later ones of its
 //           key. A message's answers have 4 MiB; a write that shows previous entries and found no room in them is told
 //           RESPONSE_TOO_LARGE, and was not done. A read is asked again by itself, and tells what it finds then: the
@@ -29,6 +30,7 @@
 // Errors:   client/attempts.h. outcome_unknown() tells of a write that failed whether it may have been done.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 
@@ -47,6 +49,13 @@ struct PipelineOptions {
   // The timeout is that of each operation, from its submission to its answer; level and retries as of a call. A stop
   // gives up everything, also what is submitted later.
   CallOptions call = {};
+  // So long after a write was sent first it may be sent again. A server remembers ids for --request-id-window (10 min),
+  // but no more than --request-id-max of them (a million): with R writes a second that carry ids, of everybody
+  // together, that is --request-id-max / R seconds, and a write whose id is forgotten is done a second time. One second
+  // is right for a server of default settings up to a million of them a second; a break that is noticed at once is over
+  // in much less. Longer where the server remembers longer (its metric request_id_window_seconds tells), or where a
+  // write may be done twice; 0: no write that may have been done is sent again.
+  std::chrono::milliseconds resend_for{1000};
   std::size_t message_operations_max = 128;                 // At most 4096, the server's own bound.
   std::size_t message_bytes_max = std::size_t{256} << 10;   // An operation above it goes alone.
   std::size_t messages_in_flight_max = 16;                  // At most 64, what a server reads ahead.

@@ -191,7 +191,8 @@ Task<bool> PipelineStream::write_messages(Call& call) {
     co_await something_to_do();
     if (broken_ || given_up()) co_return true;
     watch_deadlines();
-    const auto message = pending_.next_message();
+    const auto message = pending_.next_message(PendingOperations::Clock::now());
+    pending_.deliver();
     if (!message) continue;
     const grpc::Slice slice(*message);
     const grpc::ByteBuffer bytes(&slice, 1);

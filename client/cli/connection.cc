@@ -117,6 +117,7 @@ std::optional<std::vector<std::string>> Connection::find_keys(const std::string&
 std::unique_ptr<Pipeline> Connection::open_pipeline(std::stop_token stop) {
   PipelineOptions options;
   options.call = {.timeout = options_.timeout, .durability = options_.level, .stop = std::move(stop)};
+  options.resend_for = options_.timeout;
   return std::make_unique<Pipeline>(client_, std::move(options));
 }
 

@@ -88,7 +88,7 @@ class Connection {
 
   // Up to `limit` keys that begin with the prefix; nothing when that takes longer than a person waits for a Tab.
   std::optional<std::vector<std::string>> find_keys(const std::string& prefix, std::size_t limit);
-  // For many operations, with the timeout and level of every call. It goes before this object.
+  // For many operations that may be done twice, with the timeout and level of every call. It goes before this object.
   std::unique_ptr<Pipeline> open_pipeline(std::stop_token stop);
   bool interrupted() const { return options_.interrupted && options_.interrupted(); }
 

@@ -50,7 +50,8 @@ class Book {
 
   // The keys of the next message.
   Names send() {
-    const auto bytes = pending.next_message();
+    const auto bytes = pending.next_message(now);
+    pending.deliver();
     if (!bytes) return {};
     v1::PipelineRequest& message = messages.emplace_back();
     REQUIRE(message.ParseFromString(*bytes));
@@ -220,6 +221,44 @@ TEST_CASE("pending: a write without an id is not sent twice, a read is, and what
   book.stream_ends(broken());
   CHECK(book.ends() == Names{"write UNAVAILABLE?"});
   CHECK(book.send() == Names{"read", "later"});
+}
+
+TEST_CASE("pending: a write that may have been done is sent again within its bound, and ends in doubt behind it") {
+  Book book({.resend_for = 1s, .message_operations_max = 3});
+  for (const char* key : {"a", "read", "b"}) book.add(key, {.write = *key != 'r'});
+  CHECK(book.send() == Names{"a", "read", "b"});
+  book.now += 600ms;
+  book.add("young");
+  CHECK(book.send() == Names{"young"});
+  book.stream_ends(broken());
+  book.now += 399ms;
+  CHECK(book.send() == Names{"a", "read", "b"});
+  CHECK(book.send() == Names{"young"});
+  book.stream_ends(broken());
+  book.add("never sent");
+  book.now += 1ms;  // It counts from the first time.
+  CHECK(book.send() == Names{"read", "young", "never sent"});
+  CHECK(book.ends() == Names{"a UNAVAILABLE?"});
+  CHECK(book.answer(4).ok());
+  CHECK(book.ends() == Names{"read ok", "b UNAVAILABLE?", "young ok", "never sent ok"});
+}
+
+TEST_CASE("pending: the bound of sending again does not count what surely was not done, and may be nothing") {
+  Book book({.resend_for = 1s});
+  book.add("a");
+  book.send();
+  book.stream_ends({.why = error(Reason::kOverloaded, "later"), .again = true, .doubt = false});
+  book.now += 2s;
+  CHECK(book.send() == Names{"a"});
+  book.now += 999ms;
+  book.stream_ends(broken());
+  CHECK(book.send() == Names{"a"});
+  Book never({.resend_for = 0ms});
+  never.add("a");
+  never.send();
+  never.stream_ends(broken());
+  CHECK(never.send().empty());
+  CHECK(never.ends() == Names{"a UNAVAILABLE?"});
 }
 
 TEST_CASE("pending: an operation has as many attempts as the policy gives, each stream one") {

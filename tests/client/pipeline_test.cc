@@ -135,7 +135,7 @@ TEST_CASE("pipeline: a read that found no room is asked again, and may show what
 TEST_CASE("pipeline: over streams that are cut each increment counts once, and a key's operations keep their order") {
   LossyFixture f;
   Client client({.target = f.proxy.target()});
-  Pipeline pipeline(client, {.call = patient(), .message_operations_max = 8});
+  Pipeline pipeline(client, {.call = patient(), .resend_for = 30s, .message_operations_max = 8});
   Results results;
   std::string written;
   constexpr int kRounds = 12;
@@ -168,7 +168,8 @@ TEST_CASE("pipeline: over streams that are cut each increment counts once, and a
 TEST_CASE("pipeline: what is under way goes on over a kill and a restart of the server, each increment once") {
   LossyFixture f;
   Client client({.target = f.proxy.target()});
-  Pipeline pipeline(client, {.call = {.timeout = 60s, .retry = {.attempts = 5, .delay = 2s, .delay_max = 2s}}});
+  Pipeline pipeline(
+      client, {.call = {.timeout = 60s, .retry = {.attempts = 5, .delay = 2s, .delay_max = 2s}}, .resend_for = 60s});
   Results results;
   constexpr int kBefore = 5000;
   constexpr int kAll = 10000;
@@ -187,6 +188,26 @@ TEST_CASE("pipeline: what is under way goes on over a kill and a restart of the 
     REQUIRE(all[i].ok());
     REQUIRE(all[i]->increment().value() == i + 1);
   }
+}
+
+TEST_CASE("pipeline: a write that was done and lost its answer is not sent again later than its bound") {
+  LossyFixture f;
+  Client client({.target = f.proxy.target()});
+  // The delay before the next stream is longer than the bound.
+  Pipeline pipeline(client, {.call = {.timeout = 30s, .retry = {.attempts = 4, .delay = 100ms, .delay_max = 100ms}},
+                             .resend_for = 10ms});
+  REQUIRE(wait(pipeline.call(get_of("warm up"))).ok());
+  Results results;
+  f.proxy.cut_at_data(1);
+  pipeline.submit(one_more(), results.next());
+  pipeline.submit(get_of("counter"), results.next());  // Goes out again, and shows that the stream after it stands.
+  const auto all = results.take(2);
+  CHECK(f.proxy.cuts() == 1);
+  CHECK(absl::IsUnavailable(all[0].status()));
+  CHECK(outcome_unknown(all[0].status()));
+  REQUIRE(all[1].ok());
+  CHECK(all[1]->get().entry().value() == "1");
+  CHECK(wait(pipeline.call(one_more()))->increment().value() == 2);
 }
 
 TEST_CASE("pipeline: without ids a write whose answer is lost is not sent again, and says what that means") {
