@@ -7,7 +7,9 @@
 // Threads:  next() from one thread at a time, and not before the one before has ended; it resumes on a thread of the
 //           client.
 // Lifetime: goes before its client; between two next() at any time, which gives the rest up.
-// Errors:   client/attempts.h. DEADLINE_EXCEEDED: nothing came for the timeout of the options.
+// Errors:   client/attempts.h. DEADLINE_EXCEEDED: nothing came for the timeout of the options; sending the request,
+// which
+//           a server that does not read holds up, counts as that.
 #pragma once
 
 #include <memory>
@@ -29,9 +31,9 @@ namespace kv {
 // Gives a call up when nothing comes for a while. Everything but the constructor on the queue's thread.
 class SilenceAlarm final : public Completion {
  public:
-  SilenceAlarm(ClientQueue& queue, grpc::ClientContext& context, std::chrono::milliseconds timeout)
+  SilenceAlarm(ClientQueue& queue, grpc::ClientContext& context, std::chrono::system_clock::time_point end)
       : context_(context) {
-    alarm_.Set(queue.queue(), std::chrono::system_clock::now() + timeout, static_cast<Completion*>(this));
+    alarm_.Set(queue.queue(), end, static_cast<Completion*>(this));
   }
   void complete(bool elapsed) noexcept override {
     fired_ = true;
@@ -94,23 +96,27 @@ class ServerStream {
     Attempts attempts;
     std::unique_ptr<AttemptContext> attempt;
     std::unique_ptr<Call> call;  // While the library knows of it.
+    std::chrono::system_clock::time_point silence_end;
+    bool silent = false;
     bool answered = false;
+
+    void hear() { silence_end = std::chrono::system_clock::now() + options.timeout; }
   };
 
   static Task<Answer> next_of(State& state) {
     for (;;) {
       absl::Status status;
+      state.hear();
       if (!state.call) status = co_await begin(state);
       if (status.ok()) {
         Response response;
-        bool silent = false;
-        const bool read = co_await read_one(state, response, silent);
+        const bool read = co_await read_one(state, response);
         if (read) {
           state.answered = true;
           co_return std::optional<Response>(std::move(response));
         }
         status = co_await finish(state);
-        if (silent) status = state.attempts.silence();
+        if (state.silent) status = state.attempts.silence();
         if (status.ok()) co_return std::optional<Response>();
       }
       const auto delay = state.answered ? std::nullopt : state.attempts.next_delay(status);
@@ -130,19 +136,23 @@ class ServerStream {
     grpc::TemplatedGenericStub<Request, Response> stub(state.attempts.channel());
     grpc::CompletionQueue* queue = state.endpoint.queue().queue();
     state.call = stub.PrepareCall(&state.attempt->context, state.path, queue);
+    state.hear();
+    SilenceAlarm silence(state.endpoint.queue(), state.attempt->context, state.silence_end);
     const bool begun = co_await OnCompletion([&](Completion& done) { state.call->StartCall(&done); });
     if (begun) {
       co_await OnCompletion(
           [&](Completion& done) { state.call->WriteLast(state.request, grpc::WriteOptions(), &done); });
     }
+    co_await silence.end();
+    state.silent = silence.expired();
     co_return absl::OkStatus();  // What went wrong is told by the end of the call.
   }
 
-  static Task<bool> read_one(State& state, Response& response, bool& silent) {
-    SilenceAlarm silence(state.endpoint.queue(), state.attempt->context, state.options.timeout);
+  static Task<bool> read_one(State& state, Response& response) {
+    SilenceAlarm silence(state.endpoint.queue(), state.attempt->context, state.silence_end);
     const bool read = co_await OnCompletion([&](Completion& done) { state.call->Read(&response, &done); });
     co_await silence.end();
-    silent = !read && silence.expired();
+    state.silent = !read && (state.silent || silence.expired());
     co_return read;
   }
 

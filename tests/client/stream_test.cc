@@ -1,16 +1,21 @@
 // Calls of the library that answer with a stream: one answer at a time, what is repeated and what is not, silence, and
 // leaving in the middle.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch.hpp>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "client/client.h"
+#include "core/descriptor.h"
 #include "core/error.h"
 #include "kvstore/v1/key_value_service.grpc.pb.h"
 
@@ -65,6 +70,48 @@ class ScanServer final : public v1::KeyValueService::Service {
 
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+};
+
+// A server whose connection stands, and which reads nothing of what is sent over it: as one that was stopped.
+class DeafServer {
+ public:
+  DeafServer() {
+    sockaddr_in address{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    socklen_t length = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    REQUIRE(::bind(listener_.get(), generic, length) == 0);
+    REQUIRE(::listen(listener_.get(), 8) == 0);
+    REQUIRE(::getsockname(listener_.get(), generic, &length) == 0);
+    port_ = ntohs(address.sin_port);
+    accepting_ = std::thread([this] { accept_all(); });
+  }
+  ~DeafServer() {
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    accepting_.join();
+  }
+  DeafServer(const DeafServer&) = delete;
+  DeafServer& operator=(const DeafServer&) = delete;
+
+  ClientOptions options() const {
+    return {.target = "127.0.0.1:" + std::to_string(port_), .answer_bytes_max = 64 << 20};
+  }
+
+ private:
+  void accept_all() {
+    std::vector<Descriptor> connections;
+    for (;;) {
+      const int connection = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+      if (connection < 0) return;
+      connections.emplace_back(connection);
+      // An empty SETTINGS frame: the connection stands. Source: RFC 9113, sections 3.4 and 6.5.
+      constexpr std::array<char, 9> kSettings{0, 0, 0, 4};
+      if (::send(connection, kSettings.data(), kSettings.size(), MSG_NOSIGNAL) < 0) return;
+    }
+  }
+
+  const Descriptor listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::uint16_t port_ = 0;
+  std::thread accepting_;
 };
 
 using Chunks = ServerStream<v1::ScanRequest, v1::ScanResponse>;
@@ -136,6 +183,19 @@ TEST_CASE("stream: a server that falls silent is given up after the timeout, how
   CHECK(absl::IsDeadlineExceeded(end));
   const auto deadline = std::chrono::steady_clock::now() + 20s;
   while (server.left == 0) REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
+TEST_CASE("stream: a server that does not read the request is given up after the timeout, too") {
+  const DeafServer server;
+  Client client(server.options());
+  v1::MultiGetRequest request;
+  for (int i = 0; i < 1000; ++i) request.add_keys(std::string(1000, 'k'));  // Above the window of a stream, 64 KiB.
+  auto stream = client.stream(methods::kMultiGet, std::move(request), within(200ms));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto next = wait(stream.next());
+  INFO(next.status());
+  CHECK(absl::IsDeadlineExceeded(next.status()));
+  CHECK(std::chrono::steady_clock::now() - begin < 10s);  // The library alone notices after half a minute.
 }
 
 TEST_CASE("stream: what is not asked for is not read, and a stream that goes before its end is given up") {
