@@ -25,7 +25,7 @@ struct Source {
   std::string file;
   std::string state_path;
   std::uint64_t offset = 0;
-  std::optional<ImportPlace> kept = {};  // by the state file, which said the offset
+  std::optional<ImportState> kept = {};  // by the state file, which said the offset
   bool keep_going = false;
 };
 
@@ -45,7 +45,7 @@ absl::StatusOr<Source> source_of(std::span<const std::string> arguments) {
   } else if (!source.state_path.empty()) {
     const auto kept = load_import_state(source.state_path, source.file);
     if (!kept.ok()) return kept.status();
-    source.offset = kept->offset;
+    source.offset = kept->place.offset;
     source.kept = *kept;
   }
   return source;
@@ -79,7 +79,7 @@ absl::StatusOr<OpenSource> open_source(const Source& source) {
   auto before = checksum_beginning(open.descriptor.get(), source.offset, source.file);
   if (!before.ok()) return before.status();
   open.before = *before;
-  if (!source.kept || before->value() == source.kept->checksum) return open;
+  if (!source.kept || before->value() == source.kept->place.checksum) return open;
   return absl::InvalidArgumentError(
       fmt::format("{} is not the file that {} is the state of: its first {} bytes are others. To import it from its "
                   "beginning, remove the state file",
@@ -92,20 +92,56 @@ absl::Status named(const absl::Status& error, std::uint64_t line, std::uint64_t 
   return error_of_peer(error.code(), reason_of(error), fmt::format("{}: {}", place, message_of(error)));
 }
 
+// Empty where the server has no admin service, or keeps it for others.
+absl::StatusOr<ServerStart> see_start(Connection& connection) {
+  using enum absl::StatusCode;
+  const auto status = connection.ask(methods::kGetStatus, {});
+  const absl::StatusCode code = status.status().code();
+  if (code == kUnimplemented || code == kPermissionDenied || code == kUnauthenticated) return ServerStart();
+  if (!status.ok()) return status.status();
+  if (!status->has_start_time()) return ServerStart();
+  const auto& time = status->start_time();
+  return ServerStart{status->instance_id(), fmt::format("{}.{:09}", time.seconds(), time.nanos())};
+}
+
+// What was confirmed in memory only is there as long as the server has not been started anew since.
+absl::Status check_memory(Connection& connection, const ServerStart& then) {
+  const auto now = see_start(connection);
+  if (!now.ok()) return now.status();
+  if (then.time.empty() || !started_anew(then, *now)) return absl::OkStatus();
+  return absl::AbortedError(
+      "the server was started anew meanwhile, and had confirmed lines in its memory only: some may be missing. Import "
+      "the file again from its first line");
+}
+
 }  // namespace
 
 ExitCode Runner::import_file(Arguments arguments) {
-  const auto source = source_of(arguments);
+  auto source = source_of(arguments);
   if (!source.ok()) return misused(message_of(source.status()));
-  const auto open = open_source(*source);
+  auto open = open_source(*source);
   if (!open.ok()) return failed("Import", open.status());
+  const auto server = see_start(connection_);
+  if (!server.ok()) return failed("Import", server.status());
+  const ImportState kept = source->kept.value_or(ImportState());
+  const std::string why = source->offset > 0 && source->kept ? why_lines_may_be_missing(kept, *server) : "";
+  if (!why.empty()) {
+    printer_.hint(fmt::format("The first {} bytes are imported once more: {}", source->offset, why));
+    source->offset = 0;
+    source->kept.reset();
+    open = open_source(*source);
+    if (!open.ok()) return failed("Import", open.status());
+  }
   LineReader lines(source->file == "-" ? STDIN_FILENO : open->descriptor.get(), open->before);
   Progress progress(bar_);
   progress.begin("importing", open->total, source->offset, "entries");
 
   std::stop_source stop;
   absl::Status first_refusal;
-  ImportOptions options{.begin = {source->offset, open->before.value()},
+  // The present start is that of all lines that it matters to: of those before the place it is, or they outlive it.
+  ImportOptions options{.begin = {.place = {source->offset, open->before.value()},
+                                  .level = why.empty() ? kept.level : kvstore::v1::DURABILITY_DISK,
+                                  .server = *server},
                         .keep_going = source->keep_going,
                         .file = source->file,
                         .state_path = source->state_path};
@@ -118,11 +154,13 @@ ExitCode Runner::import_file(Arguments arguments) {
     printer_.failed("Import", named(error, line, source->offset));
   };
   const auto pipeline = connection_.open_pipeline(stop.get_token());
-  const auto begin_set = [&](kvstore::v1::SetRequest request, std::function<void(const absl::Status&)> done) {
+  const auto begin_set = [&](kvstore::v1::SetRequest request, SetDone done) {
     kvstore::v1::Operation operation;
     *operation.mutable_set() = std::move(request);
-    pipeline->submit(std::move(operation),
-                     [done = std::move(done)](const Pipeline::Result& result) { done(result.status()); });
+    pipeline->submit(std::move(operation), [done = std::move(done)](const Pipeline::Result& result) {
+      if (!result.ok()) return done(result.status());
+      done(result->set().write().durability());
+    });
   };
   const ImportResult result = Importer(begin_set, std::move(options), progress).run(lines);
   progress.clear();
@@ -130,8 +168,17 @@ ExitCode Runner::import_file(Arguments arguments) {
     const bool of_a_line = result.line != 0;
     const ExitCode code =
         failed("Import", of_a_line ? named(result.status, result.line, source->offset) : result.status);
-    printer_.hint(fmt::format("{} entries are imported; go on with --offset {}", result.entries, result.place.offset));
+    std::string hint =
+        fmt::format("{} entries are imported; go on with --offset {}", result.entries, result.place.offset);
+    if (in_memory_only(result.level)) {
+      hint += ". They are in the server's memory only: if it is started anew before, begin at the first line";
+    }
+    printer_.hint(hint);
     return code;
+  }
+  if (in_memory_only(result.level)) {
+    const absl::Status there = check_memory(connection_, *server);
+    if (!there.ok()) return failed("Import", there);
   }
   if (!source->state_path.empty()) std::remove(source->state_path.c_str());
   Answer answer{.kind = Answer::Kind::kSuccess, .human = fmt::format("Imported {} entries", result.entries)};

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "client/cli/answer.h"
+#include "client/cli/connection.h"
 #include "client/cli/entry_json.h"
 
 namespace kv {
@@ -29,31 +30,59 @@ std::optional<std::string> file_in(const Json& state) {
   return bytes_of_base64(state["file_base64"].get_ref<const std::string&>());
 }
 
+// As save_import_state() wrote it.
+kvstore::v1::Durability level_in(const Json& state) {
+  const std::string word = state.value("level", "");
+  for (const auto level : {kvstore::v1::DURABILITY_OS, kvstore::v1::DURABILITY_DISK}) {
+    if (word == level_word(level)) return level;
+  }
+  return kvstore::v1::DURABILITY_MEMORY;
+}
+
 }  // namespace
 
-absl::StatusOr<ImportPlace> load_import_state(const std::string& state_path, const std::string& file) {
+bool started_anew(const ServerStart& then, const ServerStart& now) {
+  return then.time.empty() || then.instance != now.instance || then.time != now.time;
+}
+
+std::string why_lines_may_be_missing(const ImportState& state, const ServerStart& now) {
+  const bool both_seen = !state.server.instance.empty() && !now.instance.empty();
+  if (both_seen && state.server.instance != now.instance) return "this server has other data";
+  if (!in_memory_only(state.level) || !started_anew(state.server, now)) return "";
+  return "the server had confirmed lines in its memory only, and may have been started anew since";
+}
+
+absl::StatusOr<ImportState> load_import_state(const std::string& state_path, const std::string& file) {
   errno = 0;
   std::ifstream in(state_path);
-  if (!in && errno == ENOENT) return ImportPlace();
+  if (!in && errno == ENOENT) return ImportState();
   if (!in) return absl::InvalidArgumentError(fmt::format("cannot read {}: {}", state_path, words_of(errno)));
   std::stringstream text;
   text << in.rdbuf();
   const Json state = Json::parse(text.str(), nullptr, false);
   const auto number = [&](const char* name) { return state.contains(name) && state[name].is_number_unsigned(); };
   const std::optional<std::string> kept = state.is_object() ? file_in(state) : std::nullopt;
-  if (!kept || !number("offset") || !number("checksum"))
+  const auto text_or_none = [&](const char* name) { return !state.contains(name) || state[name].is_string(); };
+  const bool complete = kept && number("offset") && number("checksum");
+  if (!complete || !text_or_none("level") || !text_or_none("instance") || !text_or_none("start"))
     return absl::InvalidArgumentError(fmt::format("{} is no state of an import", state_path));
   if (*kept != file)
     return absl::InvalidArgumentError(fmt::format("{} is the state of importing another file: {}", state_path, *kept));
-  return ImportPlace{state["offset"].get<std::uint64_t>(), state["checksum"].get<std::uint64_t>()};
+  return ImportState{.place = {state["offset"].get<std::uint64_t>(), state["checksum"].get<std::uint64_t>()},
+                     .level = level_in(state),
+                     .server = {state.value("instance", ""), state.value("start", "")}};
 }
 
-absl::Status save_import_state(const std::string& state_path, const std::string& file, const ImportPlace& place) {
+absl::Status save_import_state(const std::string& state_path, const std::string& file, const ImportState& state) {
   const std::string temporary = state_path + ".new";
-  Json state{{"offset", place.offset}, {"checksum", place.checksum}};
-  put_bytes(state, "file", file);
+  Json kept{{"offset", state.place.offset},
+            {"checksum", state.place.checksum},
+            {"level", level_word(state.level)},
+            {"instance", state.server.instance},
+            {"start", state.server.time}};
+  put_bytes(kept, "file", file);
   std::ofstream out(temporary, std::ios::trunc);
-  out << state.dump() << "\n";
+  out << kept.dump() << "\n";
   out.close();
   if (!out || std::rename(temporary.c_str(), state_path.c_str()) != 0)
     return absl::InvalidArgumentError(fmt::format("cannot write {}: {}", state_path, words_of(errno)));

@@ -18,7 +18,8 @@ constexpr std::chrono::seconds kStateEvery{1};
 
 Importer::Importer(BeginSet begin_set, ImportOptions options, Progress& progress)
     : begin_set_(std::move(begin_set)), options_(std::move(options)), progress_(progress) {
-  result_.place = options_.begin;
+  result_.place = options_.begin.place;
+  result_.level = options_.begin.level;
 }
 
 ImportResult Importer::run(LineReader& lines) {
@@ -30,7 +31,7 @@ ImportResult Importer::run(LineReader& lines) {
       break;
     }
     if (!*line) break;
-    if (!submit_line(**line, {options_.begin.offset + lines.offset(), lines.checksum()})) break;
+    if (!submit_line(**line, {options_.begin.place.offset + lines.offset(), lines.checksum()})) break;
   }
   settle();
   const std::scoped_lock lock(mutex_);
@@ -55,7 +56,7 @@ bool Importer::submit_line(const std::string& text, const ImportPlace& end) {
     if (blank) advance();
   }
   if (sets) {
-    begin_set_(*std::move(request), [this, number](const absl::Status& status) { answered(number, status); });
+    begin_set_(*std::move(request), [this, number](const auto& confirmed) { answered(number, confirmed); });
   } else if (!blank) {
     const std::scoped_lock lock(mutex_);
     refuse_line(number, request.status());
@@ -63,13 +64,14 @@ bool Importer::submit_line(const std::string& text, const ImportPlace& end) {
   return true;
 }
 
-void Importer::answered(std::uint64_t number, const absl::Status& status) {
+void Importer::answered(std::uint64_t number, const absl::StatusOr<kvstore::v1::Durability>& confirmed) {
   const std::scoped_lock lock(mutex_);
   Line& line = in_flight_[number - first_number_];
   --unanswered_;
   unanswered_bytes_ -= line.bytes;
-  if (!status.ok()) return refuse_line(number, status);
+  if (!confirmed.ok()) return refuse_line(number, confirmed.status());
   line.ended = line.good = true;
+  line.level = *confirmed;
   advance();
 }
 
@@ -90,8 +92,12 @@ void Importer::refuse_line(std::uint64_t number, const absl::Status& error) {
 
 void Importer::advance() {
   while (!in_flight_.empty() && in_flight_.front().ended) {
-    result_.place = in_flight_.front().end;
-    if (in_flight_.front().good) ++result_.entries;
+    const Line& line = in_flight_.front();
+    result_.place = line.end;
+    if (line.good) {
+      ++result_.entries;
+      result_.level = std::min(result_.level, line.level);
+    }
     in_flight_.pop_front();
     ++first_number_;
   }
@@ -128,25 +134,26 @@ void Importer::settle() {
 
 void Importer::report(bool save_now) {
   std::vector<std::pair<std::uint64_t, absl::Status>> refusals;
-  ImportPlace place;
+  ImportState state{.server = options_.begin.server};
   std::uint64_t entries = 0;
   {
     const std::scoped_lock lock(mutex_);
     refusals.swap(refusals_);
-    place = result_.place;
+    state.place = result_.place;
+    state.level = result_.level;
     entries = result_.entries;
   }
   if (!refusals.empty()) progress_.clear();
   for (const auto& [number, error] : refusals) options_.refused(number, error);
-  progress_.reach(place.offset, entries);
+  progress_.reach(state.place.offset, entries);
   const auto now = std::chrono::steady_clock::now();
   if (options_.state_path.empty() || (!save_now && now - saved_ < kStateEvery)) return;
   saved_ = now;
-  save_state(place);
+  save_state(state);
 }
 
-void Importer::save_state(const ImportPlace& place) {
-  absl::Status saved = save_import_state(options_.state_path, options_.file, place);
+void Importer::save_state(const ImportState& state) {
+  absl::Status saved = save_import_state(options_.state_path, options_.file, state);
   if (saved.ok()) return;
   const std::scoped_lock lock(mutex_);
   if (result_.status.ok()) result_.status = std::move(saved);

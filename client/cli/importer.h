@@ -3,7 +3,9 @@
 // Hard part: where to go on. Answers come in any order; what may be skipped the next time is only what lies before the
 // first line that has no answer yet. So the lines in flight are kept in the order of the file, and the offset moves
 // over the answered ones at the front. A line may be set twice (because an import was resumed), never left out: what an
-// import writes is the same however often it is written.
+// import writes is the same however often it is written. What a confirmed line is worth when the server is started anew
+// is for the caller to judge: the result says the lowest level that lines were confirmed with
+// (client/cli/import_state.h).
 //
 // Threads:  run() on one; answers come on the client's.
 // Lifetime: everything passed in outlives the importer; it returns when every write that it began has ended.
@@ -29,16 +31,18 @@
 
 namespace kv {
 
-// Begins a write and calls back once, from another thread, with how it ended. It must not call back after the importer.
-// Writes of one key take effect in the order in which they were begun. It may block when kImportWritesMax of them, or
-// kImportBytesMax in keys and values, are under way already; a larger one is begun alone.
-using BeginSet = std::function<void(kvstore::v1::SetRequest request, std::function<void(const absl::Status&)> done)>;
+using SetDone = std::function<void(const absl::StatusOr<kvstore::v1::Durability>& confirmed)>;
+
+// Begins a write and calls back once, from another thread, with its level or how it failed. It must not call back after
+// the importer. Writes of one key take effect in the order in which they were begun. It may block when kImportWritesMax
+// of them, or kImportBytesMax in keys and values, are under way already; a larger one is begun alone.
+using BeginSet = std::function<void(kvstore::v1::SetRequest request, SetDone done)>;
 
 inline constexpr std::size_t kImportWritesMax = 4096;
 inline constexpr std::size_t kImportBytesMax = std::size_t{16} << 20;
 
 struct ImportOptions {
-  ImportPlace begin = {};  // Where the first line is.
+  ImportState begin = {};  // Where the first line is, and what is known of those before it.
   bool keep_going = false;
   std::string file = {};        // As the state file names it.
   std::string state_path = {};  // Where the place is kept while it runs; empty: nowhere.
@@ -52,6 +56,7 @@ struct ImportResult {
   std::uint64_t entries = 0;  // That are confirmed.
   std::uint64_t refused = 0;
   ImportPlace place = {};  // Every line before it is confirmed, or was refused and counted.
+  kvstore::v1::Durability level = kvstore::v1::DURABILITY_DISK;  // The lowest of them.
   std::uint64_t line = 0;  // That ended it, from 1 at `begin` of the options; 0: no line's fault.
 };
 
@@ -67,18 +72,19 @@ class Importer {
     ImportPlace end = {};  // Behind it.
     bool ended = false;
     bool good = false;
+    kvstore::v1::Durability level = kvstore::v1::DURABILITY_UNSPECIFIED;  // Of one that is good.
   };
 
   bool submit_line(const std::string& text, const ImportPlace& end);
   void refuse_line(std::uint64_t number, const absl::Status& error);  // mutex_ held
-  void answered(std::uint64_t number, const absl::Status& status);
+  void answered(std::uint64_t number, const absl::StatusOr<kvstore::v1::Durability>& confirmed);
   // Waits until done() of what is in flight. False: something ended the import.
   bool wait_until(const std::function<bool()>& done);
   // After a line that was refused: until everything before it is answered, so that the offset is that line's.
   void settle();
   // What came to pass since the last time: the bar, the state file, the refused lines.
   void report(bool save_now);
-  void save_state(const ImportPlace& place);
+  void save_state(const ImportState& state);
   void advance();  // mutex_ held
 
   const BeginSet begin_set_;

@@ -26,6 +26,7 @@
 using namespace kv;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
+using kvstore::v1::Durability;
 
 namespace {
 
@@ -40,7 +41,7 @@ std::string refusal_of(std::string_view line) {
 class SlowSink {
  public:
   BeginSet begin() {
-    return [this](kvstore::v1::SetRequest request, std::function<void(const absl::Status&)> done) {
+    return [this](kvstore::v1::SetRequest request, SetDone done) {
       const std::scoped_lock lock(mutex_);
       begun_.push_back(request.key());
       waiting_.push_back(std::move(done));
@@ -53,14 +54,14 @@ class SlowSink {
     changed_.wait(lock, [&] { return begun_.size() >= count; });
   }
   // The i-th write that was begun.
-  void answer(std::size_t i, const absl::Status& status = absl::OkStatus()) {
-    std::function<void(const absl::Status&)> done;
+  void answer(std::size_t i, const absl::StatusOr<Durability>& confirmed = kvstore::v1::DURABILITY_DISK) {
+    SetDone done;
     {
       const std::scoped_lock lock(mutex_);
       done = std::move(waiting_[i]);
       --under_way_;
     }
-    done(status);
+    done(confirmed);
   }
   int most_under_way() {
     const std::scoped_lock lock(mutex_);
@@ -73,7 +74,7 @@ class SlowSink {
   std::vector<std::string> begun_;
   int under_way_ = 0;
   int most_under_way_ = 0;
-  std::vector<std::function<void(const absl::Status&)>> waiting_;
+  std::vector<SetDone> waiting_;
 };
 
 // Runs an import of `text` on a thread of its own.
@@ -310,6 +311,19 @@ TEST_CASE("import: a state file that cannot be read is no beginning") {
   CHECK(desk.error == state + " is no state of an import\n");
 }
 
+TEST_CASE("import: the lowest level counts of the lines before the place, not of those behind it") {
+  SlowSink sink;
+  RunningImport running(sink, line_of("a") + line_of("b") + line_of("c") + line_of("d"));
+  sink.wait_begun(4);
+  sink.answer(0, kvstore::v1::DURABILITY_OS);
+  sink.answer(1);
+  sink.answer(3, kvstore::v1::DURABILITY_MEMORY);
+  sink.answer(2, absl::UnavailableError("gone"));
+  const ImportResult result = running.end();
+  CHECK(result.entries == 2);
+  CHECK(result.level == kvstore::v1::DURABILITY_OS);
+}
+
 TEST_CASE("import: 100,000 entries of any bytes, interrupted and gone on with, are exported as they were") {
   constexpr int kEntries = 100'000;
   const TempDirectory folder;
@@ -348,7 +362,7 @@ TEST_CASE("import: 100,000 entries of any bytes, interrupted and gone on with, a
   });
   CHECK(desk.type("import " + pipe + " --state " + state) == ExitCode::kInterrupted);
   person.join();
-  CHECK(load_import_state(state, pipe).value().offset > 0);
+  CHECK(load_import_state(state, pipe).value().place.offset > 0);
   desk.interrupted = false;
   std::filesystem::remove(pipe);
   std::filesystem::copy(file, pipe);
