@@ -9,8 +9,8 @@ namespace {
 namespace v1 = kvstore::v1;
 
 // Given, where the library would ask the server. `keys` takes what --legacy-keys-max-bytes lets the server send in one
-// message, up to this, and the library's bound is of entries and chunks, four times less; and a command that is one call
-// does not ask another question first. What it can cost is memory of a process that lives as long as its command.
+// message, up to this, and the library's bound is of entries and chunks, four times less; and a command that is one
+// call does not ask another question first. What it can cost is memory of a process that lives as long as its command.
 constexpr std::size_t kAnswerBytesMax = std::size_t{1} << 30;
 
 CallMetadata read_metadata() { return {{{"kvstore-want-trailers", "1"}}, {}}; }
