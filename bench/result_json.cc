@@ -83,6 +83,8 @@ Json server_delta_json(const Measurement& run) {
     delta["log_writes"] = run.log->writes;
     delta["mean_group"] = run.log->mean_group();
     delta["log_bytes"] = run.log->bytes;
+    delta["snapshots"] = run.log->snapshots;
+    delta["snapshot_seconds"] = run.log->snapshot_seconds;
   }
   return delta;
 }

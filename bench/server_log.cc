@@ -26,8 +26,13 @@ std::optional<LogFigures> between(const LogFigures& before, const LogFigures& af
   // Of one that was started again so long ago that it has counted further than the first one only the start tells.
   const bool back = after.fsyncs < before.fsyncs || after.writes < before.writes || after.records < before.records;
   if (back || after.started != before.started) return std::nullopt;
-  return LogFigures{after.fsyncs - before.fsyncs, after.writes - before.writes, after.records - before.records,
-                    after.bytes, after.started};
+  return LogFigures{after.fsyncs - before.fsyncs,
+                    after.writes - before.writes,
+                    after.records - before.records,
+                    after.bytes,
+                    after.started,
+                    after.snapshots - before.snapshots,
+                    after.snapshots == before.snapshots ? 0 : after.snapshot_seconds};
 }
 
 ServerLog::ServerLog(const CallerOptions& options) {
@@ -48,10 +53,17 @@ std::optional<LogFigures> ServerLog::ask() {
   if (!stats.ok() || !stats->counters().contains("kvstore_log_fsyncs_total")) return std::nullopt;
   const auto status = wait(client_->call(methods::kGetStatus, kvstore::v1::GetStatusRequest(), options));
   if (!status.ok()) return std::nullopt;
-  return LogFigures{figure(stats->counters(), "kvstore_log_fsyncs_total"),
-                    figure(stats->counters(), "kvstore_log_group_size_count"),
-                    figure(stats->gauges(), "kvstore_log_group_size_sum"), figure(stats->gauges(), "kvstore_log_bytes"),
-                    status->start_time().seconds() * 1'000'000'000 + status->start_time().nanos()};
+  LogFigures found;
+  found.fsyncs = figure(stats->counters(), "kvstore_log_fsyncs_total");
+  found.writes = figure(stats->counters(), "kvstore_log_group_size_count");
+  found.records = figure(stats->gauges(), "kvstore_log_group_size_sum");
+  found.bytes = figure(stats->gauges(), "kvstore_log_bytes");
+  found.started = status->start_time().seconds() * 1'000'000'000 + status->start_time().nanos();
+  found.snapshots = figure(stats->counters(), "kvstore_snapshots_total{result=\"taken\"}");
+  if (const auto last = stats->gauges().find("kvstore_snapshot_seconds"); last != stats->gauges().end()) {
+    found.snapshot_seconds = last->second;
+  }
+  return found;
 }
 
 }  // namespace kv

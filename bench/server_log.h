@@ -1,5 +1,5 @@
 // What the server has done to its log so far, as it says itself: how often it synced, and how many changes shared a
-// write.
+// write; and its snapshots.
 //
 // Threads:  ask() blocks for a call, from one thread at a time.
 // Errors:   a server that does not tell (another kind, one without a log, one that is gone) gives nothing.
@@ -21,6 +21,8 @@ struct LogFigures {
   std::uint64_t records = 0;  // in them: changes and transactions
   std::uint64_t bytes = 0;    // that a restart would read
   std::int64_t started = 0;   // since when it counts: its start in nanoseconds of Unix
+  std::uint64_t snapshots = 0;
+  double snapshot_seconds = 0;  // of the last one
 
   // Records of a write; 0 when there was none.
   double mean_group() const;

@@ -99,16 +99,20 @@ TEST_CASE("result: a run of which more than 1 % failed says so") {
 
 TEST_CASE("result: what the server did to its log stands beside what its process used, or alone") {
   Measurement run = run_of();
-  run.log =
-      between({.fsyncs = 10, .writes = 20, .records = 30}, {.fsyncs = 15, .writes = 30, .records = 110, .bytes = 7});
+  run.log = between({.fsyncs = 10, .writes = 20, .records = 30, .snapshots = 2, .snapshot_seconds = 9},
+                    {.fsyncs = 15, .writes = 30, .records = 110, .bytes = 7, .snapshots = 3, .snapshot_seconds = 1.5});
   const Json delta = to_json(result_of({run})).at("server_delta");
   CHECK(delta.at("fsyncs") == 5);
   CHECK(delta.at("log_writes") == 10);
   CHECK(delta.at("mean_group") == 8.0);
   CHECK(delta.at("log_bytes") == 7);
+  CHECK(delta.at("snapshots") == 1);
+  CHECK(delta.at("snapshot_seconds") == 1.5);
   CHECK_FALSE(delta.contains("cpu_seconds"));
   CHECK(table_of(result_of({run})).find("log: 5 syncs, 8.0 records a write") != std::string::npos);
   CHECK(to_json(result_of({run_of()})).at("server_delta").is_null());
+  run.log = between({.snapshots = 2, .snapshot_seconds = 9}, {.snapshots = 2, .snapshot_seconds = 9});
+  CHECK(to_json(result_of({run})).at("server_delta").at("snapshot_seconds") == 0);
 }
 
 TEST_CASE("result: CPU time that was counted in ticks says so") {
