@@ -190,7 +190,10 @@ TEST_CASE("switch: from HYBRID into AOF nothing goes while the log is not on dis
   for (const SettingsChange& change : {StorageFixture::to(Mode::kAof), StorageFixture::to(Mode::kSnapshot), setting}) {
     CHECK(has_reason(server.change(change), Reason::kWritesSuspended));
   }
-  CHECK(server.manifest() == failed);
+  // Not all of it: segments that were being prepared may be named just then.
+  CHECK(server.manifest().mode_switch == failed.mode_switch);
+  CHECK(server.manifest().settings == failed.settings);
+  CHECK(server.manifest().snapshots == failed.snapshots);
 }
 
 TEST_CASE("switch: a stop does not wait for one that waits for a full disk") {
