@@ -25,6 +25,7 @@ PipelineOptions within_bounds(PipelineOptions options) {
   options.message_bytes_max = std::min(options.message_bytes_max, kLargeBytes);
   options.messages_in_flight_max = std::clamp(options.messages_in_flight_max, std::size_t{1}, kServerMessagesMax);
   options.operations_in_flight_max = std::max(options.operations_in_flight_max, std::size_t{1});
+  options.resend_for = std::min(options.resend_for, options.call.timeout);  // Nothing is sent after that.
   return options;
 }
 
@@ -326,8 +327,10 @@ std::vector<PendingOperations::Ended> PendingOperations::take_ended(CompletionLi
   }
   find_next();
   delivering_ = !ended.empty();
-  // Not more than can be let in by their number; who finds no room for its bytes waits again.
-  for (std::size_t in_flight = entries_.size(); in_flight < options_.operations_in_flight_max; ++in_flight) {
+  // Only what ended makes room. Not more than can be let in by their number; who finds no room for its bytes waits
+  // again, and would be woken for ever by a call that ends nothing.
+  std::size_t in_flight = ended.empty() ? options_.operations_in_flight_max : entries_.size();
+  for (; in_flight < options_.operations_in_flight_max; ++in_flight) {
     Completion* waiter = room_waiters_.pop();
     if (waiter == nullptr) break;
     waiters.push(*waiter);

@@ -140,7 +140,7 @@ ExitCode Runner::import_file(Arguments arguments) {
   absl::Status first_refusal;
   // The present start is that of all lines that it matters to: of those before the place it is, or they outlive it.
   ImportOptions options{.begin = {.place = {source->offset, open->before.value()},
-                                  .level = why.empty() ? kept.level : kvstore::v1::DURABILITY_DISK,
+                                  .level = source->offset > 0 ? kept.level : kvstore::v1::DURABILITY_DISK,
                                   .server = *server},
                         .keep_going = source->keep_going,
                         .file = source->file,
@@ -168,9 +168,15 @@ ExitCode Runner::import_file(Arguments arguments) {
     const bool of_a_line = result.line != 0;
     const ExitCode code =
         failed("Import", of_a_line ? named(result.status, result.line, source->offset) : result.status);
+    const bool in_memory = in_memory_only(result.level);
+    if (in_memory && absl::IsAborted(check_memory(connection_, *server))) {
+      printer_.hint(
+          "the server was started anew meanwhile, and had confirmed lines in its memory only: begin at the first line");
+      return code;
+    }
     std::string hint =
         fmt::format("{} entries are imported; go on with --offset {}", result.entries, result.place.offset);
-    if (in_memory_only(result.level)) {
+    if (in_memory) {
       hint += ". They are in the server's memory only: if it is started anew before, begin at the first line";
     }
     printer_.hint(hint);

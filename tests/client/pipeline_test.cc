@@ -322,6 +322,23 @@ TEST_CASE("pipeline: where there is no room try_submit says so, submit and call 
   CHECK(server.data().count("full") == 0);
 }
 
+// A call that waits for bytes must not be woken by what ends nothing: it would keep the thread that sends and receives.
+TEST_CASE("pipeline: calls that find no room for their bytes wait until there is some") {
+  FakeServer server;
+  Client client(options_for(server));
+  Pipeline pipeline(client, {.call = patient(), .bytes_in_flight_max = 1000});
+  std::vector<std::promise<bool>> called(20);
+  for (auto& each : called) {
+    start(pipeline.call(set_of("k", std::string(600, 'v'))),
+          [&](const Pipeline::Result& result) { each.set_value(result.ok()); });
+  }
+  for (auto& each : called) {
+    auto answered = each.get_future();
+    REQUIRE(answered.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
+    CHECK(answered.get());
+  }
+}
+
 TEST_CASE("pipeline: coroutines and callbacks go on with the next operation") {
   const TempDirectory directory;
   RunningServer server({directory.file("data"), {"--mode", "NON_PERSISTENT"}, {}, {}});
