@@ -119,10 +119,11 @@ void MessageStream::flush() noexcept {
   carry_out(todo);
 }
 
-void MessageStream::drop() noexcept {
+void MessageStream::drop(std::size_t held_bytes) noexcept {
   Todo todo;
   {
     const std::lock_guard lock(mutex_);
+    unqueue_bytes(held_bytes);
     --promised_;
     todo = next_steps();
   }

@@ -75,7 +75,7 @@ class MessageStream final : public StreamCall {
   // It is there, and waits: so many bytes count as if they were queued.
   void hold(std::size_t bytes) noexcept;
   void send(grpc::ByteBuffer answer, std::size_t held_bytes = 0) noexcept;
-  void drop() noexcept;
+  void drop(std::size_t held_bytes = 0) noexcept;
 
   // Why read() gave false although the client has sent more: OVERLOADED. OK: it was for another reason.
   const absl::Status& refusal() const noexcept { return refused_; }

@@ -16,7 +16,7 @@ class Promised {
   Promised(Promised&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)), held_(other.held_) {}
   Promised& operator=(Promised&&) = delete;
   ~Promised() {
-    if (stream_ != nullptr) stream_->drop();
+    if (stream_ != nullptr) stream_->drop(held_);
   }
 
   MessageStream& stream() const noexcept { return *stream_; }
@@ -36,9 +36,10 @@ class Promised {
   std::size_t held_ = 0;
 };
 
-// Resumes on the stream's home. The stream lives until the promise is kept.
-Detached send_when_settled(Engine& engine, Promised promised, WaitingAnswer answer) {
-  const absl::Status settled = co_await engine.until_settled(answer.unsettled, promised.stream().home());
+// Resumes on the stream's home. The stream lives until the promise is kept. `settling` is made by the caller, who can
+// answer for a lack of memory.
+Detached send_when_settled(Engine& engine, Promised promised, WaitingAnswer answer, Task<absl::Status> settling) {
+  const absl::Status settled = co_await settling;
   if (settled.ok()) {
     promised.send(answer.message);
   } else {
@@ -65,7 +66,8 @@ Task<absl::Status> PipelineCall::serve(MessageStream& stream) {
     if (engine_.settled(answer.unsettled)) {
       promised.send(answer.message);
     } else {
-      send_when_settled(engine_, std::move(promised), std::move(answer));
+      Task<absl::Status> settling = engine_.until_settled(answer.unsettled, stream.home());
+      send_when_settled(engine_, std::move(promised), std::move(answer), std::move(settling));
     }
   }
 }
