@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -116,7 +117,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   void take_off_void_record();
   void drop_void_record(Manifest& manifest);
   bool has_void_record();
-  bool is_void(const Manifest& manifest) const;
+  bool is_void(const SettingTexts& change) const;
   bool runs_something() const;
   Settings changed(const SettingTexts& texts) const;
   void add_switch(StorageStatus& status) const;
@@ -144,7 +145,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   Mode switching_to_ = Mode::kHybrid;
   Revision switch_base_ = 0;
   std::string switch_failure_;
-  std::optional<SettingTexts> void_record_;  // a change that failed, and may still be on record
+  std::set<SettingTexts> void_changes_;      // that failed, and may still be on record
   std::optional<MonotonicTime> owed_since_;  // when snapshot_owed() was first seen, until it is not
 
   SharedJob<absl::StatusOr<StoredSnapshot>> asked_snapshot_;

@@ -11,6 +11,8 @@
 namespace kv {
 namespace {
 
+constexpr std::size_t kVoidChangesMax = 64;
+
 bool stands(const std::optional<SwitchRecord>& record) { return record && record->phase != SwitchPhase::kFailed; }
 
 }  // namespace
@@ -21,7 +23,8 @@ void StorageImpl::record_waiting() {
   std::optional<SwitchRecord> record;
   const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
     std::lock_guard lock(mutex_);
-    if (!running_ || !running_->is_switch || running_->recorded || stands(manifest.mode_switch)) return;
+    if (!running_ || !running_->is_switch || running_->recorded) return;
+    if (stands(manifest.mode_switch) && !is_void(manifest.mode_switch->change)) return;
     const std::uint64_t expected = running_->expected_version;
     if (expected != 0 && expected != config_version(manifest.settings)) return;  // It will be refused.
     forget_switch(manifest);
@@ -51,7 +54,7 @@ void StorageImpl::record_next() {
     std::lock_guard lock(mutex_);
     if (!next_) return;  // It runs now, and records itself.
     written = next_->texts;
-    if (stands(manifest.mode_switch)) {
+    if (stands(manifest.mode_switch) && !is_void(manifest.mode_switch->change)) {
       manifest.mode_switch->next = written;
     } else {
       forget_switch(manifest);
@@ -67,25 +70,27 @@ void StorageImpl::record_next() {
     Request* const request = next_ ? &*next_ : running_ ? &*running_ : nullptr;
     if (request == nullptr || request->recorded || request->texts != *written) return;
     request->recorded = true;
+    void_changes_.erase(*written);  // It counts again.
     told = std::exchange(request->when_recorded, {});
   }
   for (const Done& each : told) each(absl::OkStatus());
 }
 
-// The caller of the switch that has just ended is told that it failed. Where a disk without space lets nothing be
+// The caller of a change that has just ended is told that it failed. Where a disk without space lets nothing be
 // written, the record stands until it does.
 void StorageImpl::take_off_record(const SettingTexts& failed) {
   {
     std::lock_guard lock(mutex_);
-    void_record_ = failed;
+    if (void_changes_.size() < kVoidChangesMax) void_changes_.insert(failed);
   }
   if (!has_void_record()) return;
   core_.keeper->update([this](Manifest& manifest) { drop_void_record(manifest); }).IgnoreError();  // Tried again below.
 }
 
-// With each tick. What runs writes over the record, and may say the same.
+// With each tick. What runs writes over the record, and may say the same; a snapshot that is being taken would be
+// thrown away for a record that changes.
 void StorageImpl::take_off_void_record() {
-  if (runs_something() || !has_void_record()) return;
+  if (jobs_->busy() || runs_something() || !has_void_record()) return;
   const auto drop = [this](Manifest& manifest) {
     if (!runs_something()) drop_void_record(manifest);
   };
@@ -97,22 +102,25 @@ bool StorageImpl::has_void_record() {
   if (!core_.journal->failure().ok()) return false;
   const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
   std::lock_guard lock(mutex_);
-  if (!is_void(*manifest)) void_record_.reset();
-  return void_record_.has_value();
+  const std::optional<SwitchRecord>& record = manifest->mode_switch;
+  const bool found = stands(record) && (is_void(record->change) || (record->next && is_void(*record->next)));
+  if (!found) void_changes_.clear();
+  return found;
 }
 
 void StorageImpl::drop_void_record(Manifest& manifest) {
   std::lock_guard lock(mutex_);
-  if (!is_void(manifest)) return;
-  const std::optional<SettingTexts> next = manifest.mode_switch->next;
+  if (!stands(manifest.mode_switch)) return;
+  std::optional<SettingTexts>& next = manifest.mode_switch->next;
+  if (next && is_void(*next)) next.reset();
+  if (!is_void(manifest.mode_switch->change)) return;
+  const std::optional<SettingTexts> left = std::move(next);
   forget_switch(manifest);
-  if (next) manifest.mode_switch = record_of_next(manifest.mode, *next);
+  if (left) manifest.mode_switch = record_of_next(manifest.mode, *left);
 }
 
 // With mutex_ held.
-bool StorageImpl::is_void(const Manifest& manifest) const {
-  return void_record_ && stands(manifest.mode_switch) && manifest.mode_switch->change == *void_record_;
-}
+bool StorageImpl::is_void(const SettingTexts& change) const { return void_changes_.contains(change); }
 
 bool StorageImpl::runs_something() const {
   std::lock_guard lock(mutex_);

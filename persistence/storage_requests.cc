@@ -197,6 +197,7 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
       if (values_differ(before, next.settings)) raise_config_version(next.settings);
     });
     if (status.ok()) core_.adopt(target);
+    if (!status.ok() && !core_.stopping) take_off_record(texts);  // It may have been recorded as the next one.
   }
   finish_request(explained(status));
 }
@@ -231,6 +232,7 @@ void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_
       switching_to_ = target.mode;
     }
   }
+  if (!status.ok() && !begun) core_.warn(fmt::format("a switch could not begin: {}", message_of(status)));
   if (!status.ok() && !core_.stopping) take_off_record(texts);
   finish_request(explained(status));
 }
@@ -252,6 +254,7 @@ std::vector<StorageImpl::Done> StorageImpl::now_recorded(Mode from, Mode to) {
   switch_base_ = 0;
   switch_failure_.clear();
   running_->recorded = true;
+  void_changes_.erase(running_->texts);  // One that says the same may have failed before.
   return std::exchange(running_->when_recorded, {});
 }
 

@@ -21,7 +21,7 @@ using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
 // The old client gives Config one second, the way there and back included.
-constexpr std::chrono::milliseconds kConfigPatience{500};
+constexpr std::chrono::milliseconds kConfigPatience{500}, kConfigPatienceForRecord{900};
 
 Operation operation_of(OperationKind kind, std::string_view key, const CallOptions& options) {
   Operation operation;
@@ -237,7 +237,7 @@ Answer<kvstore::ConfigResponse> LegacyService::config(Call& call, const kvstore:
 Task<absl::StatusOr<kvstore::ConfigResponse>> LegacyService::change_settings(Call& call, SettingsChange change,
                                                                              CallOptions options) {
   const std::optional<absl::Status> done =
-      co_await SettingsChangeWait(*storage_, events_, change, kConfigPatience, call.home());
+      co_await SettingsChangeWait(*storage_, events_, change, kConfigPatience, kConfigPatienceForRecord, call.home());
   // ABORTED is what a later change does to one that was still waiting for its turn: recorded, and overtaken.
   const bool under_way = !done || done->code() == absl::StatusCode::kAborted;
   if (!under_way && !done->ok()) co_return *done;

@@ -3,6 +3,8 @@
 #include <mutex>
 #include <utility>
 
+#include "core/error.h"
+
 namespace kv {
 
 struct SettingsChangeWait::Shared {
@@ -47,6 +49,9 @@ void SettingsChangeWait::await_suspend(std::coroutine_handle<> waiter) {
   Storage& storage = storage_;
   const SettingsChange change = change_;
   events_.after(patience_, [shared] { shared->out_of_patience(); });
+  events_.after(patience_for_record_, [shared] {
+    shared->end(error(Reason::kOutcomeUnknown, "the change waits, and is not on record yet: a kill would forget it"));
+  });
   ChangeOptions options;
   options.on_record = [shared](const absl::Status& recorded) {
     if (recorded.ok()) shared->tell_recorded();

@@ -198,6 +198,59 @@ TEST_CASE("switch record: one that could not begin for space is off record when 
   CHECK(server.storage().status().settings.max_snapshots == 5);
 }
 
+// The first one fails and stays on record; so does another, behind it or after it. Neither may come back, and one that
+// is asked for again may not be taken for it.
+TEST_CASE("switch record: of several that failed for space none comes back, and one that is asked for again stays") {
+  BusyServer busy;
+  StorageFixture& server = busy.server;
+  std::promise<absl::Status> next;
+  busy.change(Mode::kSnapshot);
+  server.storage().change_settings(StorageFixture::to(Mode::kNonPersistent), {},
+                                   [&](const absl::Status& status) { next.set_value(status); });
+  REQUIRE(within_bound([&] { return server.manifest().mode_switch && server.manifest().mode_switch->next; }));
+  busy.disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC, .from_then_on = true});
+  busy.go_on();
+  CHECK_FALSE(busy.done.get_future().get().ok());
+  CHECK_FALSE(next.get_future().get().ok());
+  SettingsChange setting;
+  setting.max_snapshots = 9;
+  CHECK_FALSE(server.change(setting).ok());
+  CHECK(server.manifest().mode_switch.has_value());
+  busy.disk.heal();
+  CHECK(within_bound([&] { return !server.manifest().mode_switch.has_value(); }));
+  server.kill_and_start();
+  CHECK(server.storage().status().settings.mode == Mode::kHybrid);
+  CHECK(server.storage().status().settings.max_snapshots == 5);
+}
+
+TEST_CASE("switch record: one that failed before and is asked for again is on record at a stop") {
+  BusyServer busy;
+  StorageFixture& server = busy.server;
+  busy.change(Mode::kSnapshot);
+  busy.disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC, .from_then_on = true});
+  busy.go_on();
+  CHECK_FALSE(busy.done.get_future().get().ok());
+  // Its base is being written when the stop comes.
+  std::future<absl::Status> stopped;
+  busy.disk.on_call([&](DiskCall call, const std::string& path) {
+    if (call != DiskCall::kCreate || path.find(".snap") == path.npos) return;
+    stopped = std::async(std::launch::async, [&] { return server.stop(); });
+    SettingsChange setting;
+    setting.max_snapshots = 9;
+    within_bound([&] {
+      return has_reason(server.change(setting, {.queue_behind_switch = false}), Reason::kShuttingDown);
+    });
+  });
+  busy.disk.heal();
+  SettingsChange again = StorageFixture::to(Mode::kSnapshot);
+  again.max_snapshots = 7;
+  CHECK_FALSE(server.change(again).ok());
+  REQUIRE(stopped.valid());
+  CHECK(stopped.get().ok());
+  REQUIRE(server.manifest().mode_switch.has_value());
+  CHECK(server.manifest().mode_switch->to == Mode::kSnapshot);
+}
+
 TEST_CASE("switch record: one that could not begin for space is off record when the server stops") {
   BusyServer busy;
   StorageFixture& server = busy.server;
