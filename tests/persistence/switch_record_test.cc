@@ -237,9 +237,8 @@ TEST_CASE("switch record: one that failed before and is asked for again is on re
     stopped = std::async(std::launch::async, [&] { return server.stop(); });
     SettingsChange setting;
     setting.max_snapshots = 9;
-    within_bound([&] {
-      return has_reason(server.change(setting, {.queue_behind_switch = false}), Reason::kShuttingDown);
-    });
+    within_bound(
+        [&] { return has_reason(server.change(setting, {.queue_behind_switch = false}), Reason::kShuttingDown); });
   });
   busy.disk.heal();
   SettingsChange again = StorageFixture::to(Mode::kSnapshot);
