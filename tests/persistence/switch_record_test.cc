@@ -104,6 +104,7 @@ TEST_CASE("switch record: a start that only recovers carries out nothing, and fo
   leave_on_record(server, {{"mode", "non_persistent"}, {"max-snapshots", "10"}});
   server.only_recover_ = true;
   server.start();
+  CHECK(server.snapshot().ok());  // Behind whatever else would be carried out.
   CHECK(server.data() == Data{{"a", "1"}});
   REQUIRE(server.stop().ok());
   CHECK(server.manifest().mode == Mode::kHybrid);
@@ -227,24 +228,35 @@ TEST_CASE("switch record: one that failed before and is asked for again is on re
   BusyServer busy;
   StorageFixture& server = busy.server;
   busy.change(Mode::kSnapshot);
+  REQUIRE(busy.recorded.get_future().get().ok());
   busy.disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC, .from_then_on = true});
   busy.go_on();
   CHECK_FALSE(busy.done.get_future().get().ok());
-  // Its base is being written when the stop comes.
-  std::future<absl::Status> stopped;
-  busy.disk.on_call([&](DiskCall call, const std::string& path) {
-    if (call != DiskCall::kCreate || path.find(".snap") == path.npos) return;
-    stopped = std::async(std::launch::async, [&] { return server.stop(); });
-    SettingsChange setting;
-    setting.max_snapshots = 9;
-    within_bound(
-        [&] { return has_reason(server.change(setting, {.queue_behind_switch = false}), Reason::kShuttingDown); });
+  // Another job, so that nothing is taken off before the same is asked for again.
+  std::promise<void> held, release;
+  const auto may_go_on = release.get_future().share();
+  busy.disk.on_call([&, armed = true](DiskCall call, const std::string& path) mutable {
+    if (call != DiskCall::kRename || path.find(".snap") == path.npos || !std::exchange(armed, false)) return;
+    held.set_value();
+    may_go_on.wait_for(kBound);
   });
+  server.storage().snapshot_now([](const absl::StatusOr<StoredSnapshot>&) {});
+  REQUIRE(held.get_future().wait_for(kBound) == std::future_status::ready);
   busy.disk.heal();
+  std::promise<absl::Status> recorded, done;
+  ChangeOptions options;
+  options.on_record = [&](const absl::Status& status) { recorded.set_value(status); };
   SettingsChange again = StorageFixture::to(Mode::kSnapshot);
   again.max_snapshots = 7;
-  CHECK_FALSE(server.change(again).ok());
-  REQUIRE(stopped.valid());
+  server.storage().change_settings(again, options, [&](const absl::Status& status) { done.set_value(status); });
+  CHECK(recorded.get_future().get().ok());
+  std::future<absl::Status> stopped = std::async(std::launch::async, [&] { return server.stop(); });
+  SettingsChange setting;
+  setting.max_snapshots = 9;
+  CHECK(within_bound(
+      [&] { return has_reason(server.change(setting, {.queue_behind_switch = false}), Reason::kShuttingDown); }));
+  release.set_value();
+  CHECK_FALSE(done.get_future().get().ok());
   CHECK(stopped.get().ok());
   REQUIRE(server.manifest().mode_switch.has_value());
   CHECK(server.manifest().mode_switch->to == Mode::kSnapshot);
