@@ -183,7 +183,12 @@ TEST_CASE("switch: from HYBRID into AOF nothing goes while the log is not on dis
   CHECK(server.manifest().snapshots == before.snapshots);
   CHECK(server.files("aof") == segments);
   CHECK(server.files("snapshots") == snapshots);
-  // Nor is anything begun, or changed, after that.
+  // Nor is anything begun, or changed, when the journal has failed. Who waited for the sync was told a moment before.
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (server.storage().status().alarms.empty() && std::chrono::steady_clock::now() < bound) {
+    std::this_thread::yield();
+  }
+  CHECK(server.storage().status().alarms == std::vector<std::string>{"disk_failed"});
   const Manifest failed = server.manifest();
   SettingsChange setting;
   setting.max_snapshots = 7;

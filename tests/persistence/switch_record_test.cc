@@ -20,6 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kBound = 10s;  // for what comes within milliseconds when nothing is wrong
+constexpr auto kHeld = 60s;   // longer than all that is awaited meanwhile; it ends a test that went wrong
 
 bool within_bound(const std::function<bool()>& happened) {
   const auto end = std::chrono::steady_clock::now() + kBound;
@@ -123,7 +124,7 @@ struct BusyServer {
     disk.on_call([this](DiskCall call, const std::string& path) {
       if (call != DiskCall::kRename || path.find(".snap") == path.npos || !armed.exchange(false)) return;
       reached.set_value();
-      may_go_on.wait_for(kBound);
+      may_go_on.wait_for(kHeld);
     });
     server.use(disk);
     server.start();
@@ -238,7 +239,7 @@ TEST_CASE("switch record: one that failed before and is asked for again is on re
   busy.disk.on_call([&, armed = true](DiskCall call, const std::string& path) mutable {
     if (call != DiskCall::kRename || path.find(".snap") == path.npos || !std::exchange(armed, false)) return;
     held.set_value();
-    may_go_on.wait_for(kBound);
+    may_go_on.wait_for(kHeld);
   });
   server.storage().snapshot_now([](const absl::StatusOr<StoredSnapshot>&) {});
   REQUIRE(held.get_future().wait_for(kBound) == std::future_status::ready);
