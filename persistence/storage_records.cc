@@ -20,6 +20,7 @@ bool stands(const std::optional<SwitchRecord>& record) { return record && record
 // A switch that waits for other jobs: it would be on record only when it begins. Where one is there already it is its
 // own: it has begun meanwhile, or the switch before it has left it.
 void StorageImpl::record_waiting() {
+  if (!core_.journal->failure().ok()) return;  // It will be refused, and nothing is written any more.
   std::optional<SwitchRecord> record;
   const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
     std::lock_guard lock(mutex_);
@@ -46,6 +47,7 @@ void StorageImpl::record_waiting() {
 // The switch before it may be over, in MANIFEST, and not yet here.
 void StorageImpl::record_next() {
   std::optional<SettingTexts> written;
+  if (!core_.journal->failure().ok()) return;
   {
     std::lock_guard lock(mutex_);
     if (!next_) return;

@@ -181,6 +181,22 @@ TEST_CASE("switch record: a switch that waits for other jobs is on record, and t
   CHECK(next.data() == Data{{"a", "1"}});
 }
 
+TEST_CASE("switch record: one that waits while the disk fails is refused, and on no record") {
+  BusyServer busy;
+  StorageFixture& server = busy.server;
+  busy.disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
+  CHECK_FALSE(server.try_put("b", "2").ok());
+  busy.change(Mode::kSnapshot);
+  server.storage().change_settings(StorageFixture::to(Mode::kAof), {}, [](const absl::Status&) {});
+  // This answer comes from the thread that would have written both.
+  CHECK_FALSE(server.change(StorageFixture::to(Mode::kNonPersistent), {.queue_behind_switch = false}).ok());
+  CHECK_FALSE(server.manifest().mode_switch.has_value());
+  busy.go_on();
+  CHECK(has_reason(busy.done.get_future().get(), Reason::kWritesSuspended));
+  CHECK_FALSE(busy.recorded.get_future().get().ok());
+  CHECK_FALSE(server.manifest().mode_switch.has_value());
+}
+
 TEST_CASE("switch record: one that could not begin for space is off record when there is some") {
   BusyServer busy;
   StorageFixture& server = busy.server;
