@@ -239,10 +239,16 @@ absl::Status DataDirectory::move_to_past(const PastGeneration& past) {
     if (absl::Status moved = move_file(segment_path(number), to); !moved.ok()) return moved;
   }
   // The new names first: a crash in between then leaves two names, never none.
-  for (const std::string& path : {folder, snapshots_path(), log_path()}) {
+  for (const std::string& path : {folder, snapshots_path()}) {
     if (absl::Status synced = of_sync(fs_.sync_directory(path)); !synced.ok()) return synced;
   }
-  return absl::OkStatus();
+  return sync_log();
+}
+
+absl::Status DataDirectory::sync_log() {
+  const std::lock_guard lock(log_mutex_);
+  if (log_failure_.ok()) log_failure_ = of_sync(fs_.sync_directory(log_path()));
+  return log_failure_;
 }
 
 absl::Status DataDirectory::remove_past(std::uint64_t number, const StoreId& store_id) {

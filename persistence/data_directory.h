@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -60,6 +61,9 @@ class DataDirectory {
 
   // Moves the files of one past generation into its folder; those that are there already stay. Synced.
   absl::Status move_to_past(const PastGeneration& past);
+  // Makes the names in the log's directory durable. From any thread, one at a time; after one that failed all fail: the
+  // names that it lost are on no list, and whoever asks next would be told OK.
+  absl::Status sync_log();
   // Removes such a folder with what is ours in it.
   absl::Status remove_past(std::uint64_t number, const StoreId& store_id);
 
@@ -74,6 +78,8 @@ class DataDirectory {
   FileSystem& fs_;
   const std::string path_;
   std::unique_ptr<File> lock_;
+  std::mutex log_mutex_;
+  absl::Status log_failure_;  // guarded by log_mutex_
 };
 
 }  // namespace kv

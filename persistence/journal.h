@@ -163,12 +163,15 @@ struct JournalOptions {
   std::string directory;  // where the segments lie; exists
   StoreId store_id{};
   LogSettings settings;
-  std::uint32_t record_bytes_max = kRecordBytesMax;     // admit() refuses more; every segment is allocated to hold one
-  std::uint32_t queue_bytes = 64 << 20;                 // twice this is reserved, and touched only as far as it is used
-  std::uint32_t batch_bytes = 1 << 20;                  // one write carries no more, unless one record alone is larger
-  std::chrono::milliseconds idle_after{50};             // then a header-only batch carries the watermark forward
-  std::chrono::milliseconds retry_space_after{1000};    // when a disk was full
-  std::function<void(const absl::Status&)> on_failure;  // once, from an internal thread: the final failure
+  std::uint32_t record_bytes_max = kRecordBytesMax;   // admit() refuses more; every segment is allocated to hold one
+  std::uint32_t queue_bytes = 64 << 20;               // twice this is reserved, and touched only as far as it is used
+  std::uint32_t batch_bytes = 1 << 20;                // one write carries no more, unless one record alone is larger
+  std::chrono::milliseconds idle_after{50};           // then a header-only batch carries the watermark forward
+  std::chrono::milliseconds retry_space_after{1000};  // when a disk was full
+  // Makes the names of segments durable; whoever else syncs that directory goes through the same. Empty: the journal
+  // alone does it.
+  std::function<absl::Status()> sync_directory = {};
+  std::function<void(const absl::Status&)> on_failure;    // once, from an internal thread: the final failure
   std::function<void(std::chrono::nanoseconds)> on_sync;  // each fsync of log data, from internal threads
   std::function<void(std::uint32_t records)> on_batch;    // each batch written, from the strand
 };

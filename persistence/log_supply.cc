@@ -144,6 +144,11 @@ absl::Status LogSupply::raise_ceiling(std::unique_lock<std::mutex>& lock) {
   return absl::OkStatus();
 }
 
+absl::Status LogSupply::sync_directory() {
+  const JournalOptions& options = core_.options();
+  return of_sync(options.sync_directory ? options.sync_directory() : fs_.sync_directory(options.directory));
+}
+
 absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {
   const std::uint64_t segment_bytes = segment_bytes_;
   const std::size_t wanted = group_size();
@@ -155,7 +160,7 @@ absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {
   // A full disk leaves a smaller group, which is better than none.
   bool usable = !built_.empty() && (done.ok() || may_heal(done));
   if (usable) {
-    absl::Status named = of_sync(fs_.sync_directory(core_.options().directory));
+    absl::Status named = sync_directory();
     // Final, even where nothing was opened yet: no later sync makes up for it.
     if (!named.ok() && !may_heal(named)) core_.fail(named);
     if (named.ok()) named = keeper_.segments_prepared(built_.front()->number(), built_.back()->number());

@@ -53,6 +53,7 @@ class LogSupply {
   bool group_wanted() const noexcept;
   std::size_t group_size() const noexcept;
   absl::Status raise_ceiling(std::unique_lock<std::mutex>& lock);
+  absl::Status sync_directory();
   absl::Status prepare_group(std::unique_lock<std::mutex>& lock);
   absl::Status build(std::uint64_t segment_bytes);
 

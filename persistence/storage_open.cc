@@ -234,6 +234,7 @@ absl::Status StorageImpl::start_journal(const Recovered& recovered, Revision las
   const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
   JournalOptions options;
   options.directory = core_.directory->log_path();
+  options.sync_directory = [this] { return core_.directory->sync_log(); };
   options.store_id = manifest->store_id;
   options.settings = log_settings(core_.settings());
   options.record_bytes_max = core_.options.record_bytes_max;

@@ -64,6 +64,29 @@ TEST_CASE("data directory: what a start made and did not come to sync is made du
   CHECK(next.data() == Data{{"a", "1"}});
 }
 
+// The kernel tells a failed sync to one caller. Another one, of the same names, would be told OK, and MANIFEST would
+// name a segment that no power cut leaves.
+TEST_CASE("data directory: after a failed sync of the log's names no other says that they are durable") {
+  FaultyFileSystem disk;
+  const auto opened = DataDirectory::open(disk, "/data");
+  REQUIRE(opened.ok());
+  DataDirectory& directory = **opened;
+  REQUIRE(directory.sync_log().ok());
+  PastGeneration past;
+  past.number = 1;
+  SECTION("of a move to past/") {
+    disk.fail({.call = DiskCall::kSyncDirectory, .path_part = "aof", .error_number = EAGAIN});
+    CHECK_FALSE(directory.move_to_past(past).ok());
+  }
+  SECTION("of segments") {
+    disk.fail({.call = DiskCall::kSyncDirectory, .path_part = "aof", .error_number = EAGAIN});
+    CHECK_FALSE(directory.sync_log().ok());
+  }
+  CHECK(disk.faults_delivered() == 1);
+  CHECK_FALSE(directory.sync_log().ok());
+  CHECK_FALSE(directory.move_to_past(past).ok());
+}
+
 TEST_CASE("data directory: one that was made for us in a place that is not ours to open is used as it is") {
   FaultyFileSystem disk;
   const bool made_for_us = GENERATE(true, false);

@@ -1,8 +1,24 @@
+#include <atomic>
+
 #include <catch2/catch.hpp>
 
 #include "tests/persistence/journal_fixture.h"
 
 namespace kv {
+
+TEST_CASE("journal: segments are named when who syncs their directory says so, and not by a sync of its own") {
+  JournalFixture f;
+  std::atomic<int> asked{0};
+  f.options_.sync_directory = [&] {
+    ++asked;
+    return absl::UnavailableError("somebody's sync has failed");
+  };
+  Journal& journal = f.start_logging();
+  CHECK_FALSE(f.opened_.ok());
+  CHECK(asked == 1);
+  CHECK(f.keeper_.named().empty());
+  CHECK_FALSE(journal.failure().ok());
+}
 
 TEST_CASE("journal: what was answered under ALWAYS is in the log, whole and in order") {
   JournalFixture story;
