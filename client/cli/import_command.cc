@@ -114,6 +114,27 @@ absl::Status check_memory(Connection& connection, const ServerStart& then) {
       "the file again from its first line");
 }
 
+// For one that ended before its last line.
+std::string how_to_go_on(Connection& connection, const ImportResult& result, const ServerStart& then) {
+  const bool in_memory = in_memory_only(result.level);
+  if (in_memory && absl::IsAborted(check_memory(connection, then))) {
+    return "the server was started anew meanwhile, and had confirmed lines in its memory only: begin at the first line";
+  }
+  std::string hint =
+      fmt::format("{} entries are imported; go on with --offset {}", result.entries, result.place.offset);
+  if (in_memory) {
+    hint += ". They are in the server's memory only: if it is started anew before, begin at the first line";
+  }
+  return hint;
+}
+
+Answer answer_of(const ImportResult& result) {
+  Answer answer{.kind = Answer::Kind::kSuccess, .human = fmt::format("Imported {} entries", result.entries)};
+  if (result.refused > 0) answer.human += fmt::format(", {} lines refused", result.refused);
+  answer.json = Json{{"entries", result.entries}, {"refused", result.refused}, {"offset", result.place.offset}};
+  return answer;
+}
+
 }  // namespace
 
 ExitCode Runner::import_file(Arguments arguments) {
@@ -168,18 +189,7 @@ ExitCode Runner::import_file(Arguments arguments) {
     const bool of_a_line = result.line != 0;
     const ExitCode code =
         failed("Import", of_a_line ? named(result.status, result.line, source->offset) : result.status);
-    const bool in_memory = in_memory_only(result.level);
-    if (in_memory && absl::IsAborted(check_memory(connection_, *server))) {
-      printer_.hint(
-          "the server was started anew meanwhile, and had confirmed lines in its memory only: begin at the first line");
-      return code;
-    }
-    std::string hint =
-        fmt::format("{} entries are imported; go on with --offset {}", result.entries, result.place.offset);
-    if (in_memory) {
-      hint += ". They are in the server's memory only: if it is started anew before, begin at the first line";
-    }
-    printer_.hint(hint);
+    printer_.hint(how_to_go_on(connection_, result, *server));
     return code;
   }
   if (in_memory_only(result.level)) {
@@ -187,10 +197,7 @@ ExitCode Runner::import_file(Arguments arguments) {
     if (!there.ok()) return failed("Import", there);
   }
   if (!source->state_path.empty()) std::remove(source->state_path.c_str());
-  Answer answer{.kind = Answer::Kind::kSuccess, .human = fmt::format("Imported {} entries", result.entries)};
-  if (result.refused > 0) answer.human += fmt::format(", {} lines refused", result.refused);
-  answer.json = Json{{"entries", result.entries}, {"refused", result.refused}, {"offset", result.place.offset}};
-  printer_.answer(answer);
+  printer_.answer(answer_of(result));
   return exit_code_of(first_refusal);
 }
 
