@@ -247,8 +247,10 @@ absl::Status DataDirectory::move_to_past(const PastGeneration& past) {
 
 absl::Status DataDirectory::sync_log() {
   const std::lock_guard lock(log_mutex_);
-  if (log_failure_.ok()) log_failure_ = of_sync(fs_.sync_directory(log_path()));
-  return log_failure_;
+  if (!log_failure_.ok()) return log_failure_;
+  absl::Status synced = of_sync(fs_.sync_directory(log_path()));
+  if (!synced.ok() && !may_heal(synced)) log_failure_ = synced;  // One that was not begun has lost nothing.
+  return synced;
 }
 
 absl::Status DataDirectory::remove_past(std::uint64_t number, const StoreId& store_id) {

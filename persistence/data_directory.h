@@ -62,7 +62,7 @@ class DataDirectory {
   // Moves the files of one past generation into its folder; those that are there already stay. Synced.
   absl::Status move_to_past(const PastGeneration& past);
   // Makes the names in the log's directory durable. From any thread, one at a time; after one that failed all fail: the
-  // names that it lost are on no list, and whoever asks next would be told OK.
+  // names that it lost are on no list, and whoever asks next would be told OK. One that found no descriptor was none.
   absl::Status sync_log();
   // Removes such a folder with what is ours in it.
   absl::Status remove_past(std::uint64_t number, const StoreId& store_id);

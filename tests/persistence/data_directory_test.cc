@@ -87,6 +87,16 @@ TEST_CASE("data directory: after a failed sync of the log's names no other says 
   CHECK_FALSE(directory.move_to_past(past).ok());
 }
 
+TEST_CASE("data directory: a sync of the log's names that finds no descriptor is tried again") {
+  FaultyFileSystem disk;
+  const auto opened = DataDirectory::open(disk, "/data");
+  REQUIRE(opened.ok());
+  disk.fail({.call = DiskCall::kSyncDirectory, .path_part = "aof", .error_number = EMFILE});
+  CHECK_FALSE((*opened)->sync_log().ok());
+  CHECK(disk.faults_delivered() == 1);
+  CHECK((*opened)->sync_log().ok());
+}
+
 TEST_CASE("data directory: one that was made for us in a place that is not ours to open is used as it is") {
   FaultyFileSystem disk;
   const bool made_for_us = GENERATE(true, false);
