@@ -326,7 +326,7 @@ std::vector<PendingOperations::Ended> PendingOperations::take_ended(CompletionLi
     ++first_;
   }
   find_next();
-  delivering_ = !ended.empty();
+  const bool delivered = std::exchange(delivering_, !ended.empty());
   // Only what ended makes room. Not more than can be let in by their number; who finds no room for its bytes waits
   // again, and would be woken for ever by a call that ends nothing.
   std::size_t in_flight = ended.empty() ? options_.operations_in_flight_max : entries_.size();
@@ -336,7 +336,7 @@ std::vector<PendingOperations::Ended> PendingOperations::take_ended(CompletionLi
     waiters.push(*waiter);
     delivering_ = true;
   }
-  changed_.notify_all();
+  if (!ended.empty() || (delivered && !delivering_)) changed_.notify_all();
   return ended;
 }
 

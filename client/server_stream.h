@@ -7,7 +7,7 @@
 // Threads:  next() from one thread at a time, and not before the one before has ended; it resumes on a thread of the
 //           client.
 // Lifetime: goes before its client; between two next() at any time, which gives the rest up.
-// Errors:   client/attempts.h. DEADLINE_EXCEEDED: nothing came for the timeout of the options; sending the request,
+// Errors:   client/attempts.h. DEADLINE_EXCEEDED: nothing came for the timeout of the options. To send the request,
 // which
 //           a server that does not read holds up, counts as that.
 #pragma once

@@ -4,7 +4,7 @@
 // store id; a file whose header was never written (all zeros, or too short) is ours by its name. Everything else is a
 // stranger: reported, never touched.
 //
-// Threads:  one at a time.
+// Threads:  one at a time, but for sync_log().
 // Lifetime: the lock is held until this is destroyed; the file system outlives it.
 // Errors:   open() carries the fact "exit": 4 when another process holds the lock, 1 when it cannot be written.
 #pragma once

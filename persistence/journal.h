@@ -168,8 +168,8 @@ struct JournalOptions {
   std::uint32_t batch_bytes = 1 << 20;                // one write carries no more, unless one record alone is larger
   std::chrono::milliseconds idle_after{50};           // then a header-only batch carries the watermark forward
   std::chrono::milliseconds retry_space_after{1000};  // when a disk was full
-  // Makes the names of segments durable; whoever else syncs that directory goes through the same. Empty: the journal
-  // alone does it.
+  // Makes the names of segments durable, and says of what failed whether it is for good; whoever else syncs that
+  // directory goes through the same. Empty: the journal alone does it.
   std::function<absl::Status()> sync_directory = {};
   std::function<void(const absl::Status&)> on_failure;    // once, from an internal thread: the final failure
   std::function<void(std::chrono::nanoseconds)> on_sync;  // each fsync of log data, from internal threads

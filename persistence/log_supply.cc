@@ -146,7 +146,7 @@ absl::Status LogSupply::raise_ceiling(std::unique_lock<std::mutex>& lock) {
 
 absl::Status LogSupply::sync_directory() {
   const JournalOptions& options = core_.options();
-  return of_sync(options.sync_directory ? options.sync_directory() : fs_.sync_directory(options.directory));
+  return options.sync_directory ? options.sync_directory() : of_sync(fs_.sync_directory(options.directory));
 }
 
 absl::Status LogSupply::prepare_group(std::unique_lock<std::mutex>& lock) {

@@ -114,6 +114,7 @@ class StorageImpl final : public Storage, private LogKeeper {
   void record_waiting();
   void record_next();
   void take_off_record(const SettingTexts& failed);
+  absl::Status in_doubt_where_on_record(const absl::Status& refused) const;
   void take_off_void_record();
   void drop_void_record(Manifest& manifest);
   bool has_void_record();

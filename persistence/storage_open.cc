@@ -138,9 +138,10 @@ absl::Status StorageImpl::load(const DirectoryListing& listing, Manifest manifes
   });
   if (!named.ok()) return named;
   if (absl::Status tidied = tidy(); !tidied.ok()) return tidied;
-  if (absl::Status started = start_journal(*recovered, last_revision); !started.ok()) return started;
   report_.duration = std::chrono::duration_cast<std::chrono::milliseconds>(core_.clock.monotonic() - began);
+  // Before anybody else syncs the directory, and would be told OK where this sync has failed.
   if (absl::Status reported = report(manifest); !reported.ok()) return reported;
+  if (absl::Status started = start_journal(*recovered, last_revision); !started.ok()) return started;
   if (core_.options.on_report) {
     core_.options.on_report(to_text(report_, {core_.directory->path(), &manifest, core_.clock.now()}));
   }

@@ -1,10 +1,12 @@
 // What MANIFEST remembers of changes that are accepted and not carried out yet: so that a crash forgets none that
-// somebody was told of, and the next start carries out none that somebody was told has failed.
+// somebody was told of, and the next start carries out none that somebody was told has failed. Where a failed disk lets
+// nothing be taken off, that is said: OUTCOME_UNKNOWN.
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "core/absl_text.h"
+#include "core/error.h"
 #include "persistence/mode_switch.h"
 #include "persistence/storage_impl.h"
 
@@ -97,6 +99,16 @@ void StorageImpl::take_off_void_record() {
     if (!runs_something()) drop_void_record(manifest);
   };
   core_.keeper->update(drop).IgnoreError();
+}
+
+// What was recorded before the disk failed stays so, since nothing is written after that: the next start carries it
+// out.
+absl::Status StorageImpl::in_doubt_where_on_record(const absl::Status& refused) const {
+  if (refused.ok() || core_.journal->failure().ok()) return refused;
+  std::lock_guard lock(mutex_);
+  if (!running_->recorded) return refused;
+  return error(Reason::kOutcomeUnknown,
+               "the disk has failed; the change is on record, and the next start carries it out");
 }
 
 // After a failed disk nothing is written.

@@ -199,7 +199,7 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
     if (status.ok()) core_.adopt(target);
     if (!status.ok() && !core_.stopping) take_off_record(texts);  // It may have been recorded as the next one.
   }
-  finish_request(explained(status));
+  finish_request(explained(in_doubt_where_on_record(status)));
 }
 
 void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first) {
@@ -234,7 +234,7 @@ void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_
   }
   if (!status.ok() && !begun) core_.warn(fmt::format("a switch could not begin: {}", message_of(status)));
   if (!status.ok() && !core_.stopping) take_off_record(texts);
-  finish_request(explained(status));
+  finish_request(explained(begun ? status : in_doubt_where_on_record(status)));
 }
 
 void StorageImpl::switch_recorded(Mode from, Mode to) {

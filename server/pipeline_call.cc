@@ -19,7 +19,6 @@ class Promised {
     if (stream_ != nullptr) stream_->drop(held_);
   }
 
-  MessageStream& stream() const noexcept { return *stream_; }
   void hold(std::size_t bytes) noexcept {
     held_ = bytes;
     stream_->hold(bytes);

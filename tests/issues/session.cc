@@ -130,7 +130,7 @@ std::vector<std::string> Session::keys() {
   return sorted;
 }
 
-// Waits for ACTIVE, which the call itself may not: it answers after 500 ms at the latest.
+// Waits for ACTIVE, which the call itself may not: it answers after 900 ms at the latest.
 void Session::config(kvstore::StorageMode mode, int interval_seconds, int snapshots_max, std::int64_t log_bytes_max) {
   require_ok(client_->config(mode, interval_seconds, snapshots_max, log_bytes_max));
 }

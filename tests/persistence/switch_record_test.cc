@@ -197,6 +197,21 @@ TEST_CASE("switch record: one that waits while the disk fails is refused, and on
   CHECK_FALSE(server.manifest().mode_switch.has_value());
 }
 
+TEST_CASE("switch record: one that was on record when the disk failed is in doubt, and carried out by the next start") {
+  BusyServer busy;
+  StorageFixture& server = busy.server;
+  busy.change(Mode::kSnapshot);
+  REQUIRE(busy.recorded.get_future().get().ok());
+  busy.disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
+  CHECK_FALSE(server.try_put("b", "2").ok());
+  busy.go_on();
+  CHECK(has_reason(busy.done.get_future().get(), Reason::kOutcomeUnknown));
+  CHECK(server.storage().status().phase == SwitchPhase::kFailed);
+  server.kill_and_start();
+  REQUIRE(server.change(StorageFixture::to(Mode::kSnapshot)).ok());
+  CHECK(server.storage().status().settings.max_snapshots == 7);
+}
+
 TEST_CASE("switch record: one that could not begin for space is off record when there is some") {
   BusyServer busy;
   StorageFixture& server = busy.server;
