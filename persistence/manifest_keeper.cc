@@ -24,6 +24,11 @@ absl::Status ManifestKeeper::failure() const {
   return failure_;
 }
 
+bool ManifestKeeper::in_doubt() const {
+  std::lock_guard lock(mutex_);
+  return in_doubt_;
+}
+
 absl::Status ManifestKeeper::update(const std::function<void(Manifest&)>& change) {
   std::lock_guard turn(writing_);
   if (absl::Status failed = failure(); !failed.ok()) return failed;
@@ -38,19 +43,19 @@ absl::Status ManifestKeeper::update(const std::function<void(Manifest&)>& change
     return error(Reason::kInternal, fmt::format("not written: {}", message_of(parsed.status())));
   }
 
-  bool final = false;
-  const absl::Status replaced = replace(text, final);
+  Left left = Left::kOld;
+  const absl::Status replaced = replace(text, left);
   if (replaced.ok()) {
     std::lock_guard lock(mutex_);
     current_ = std::make_shared<const Manifest>(std::move(next));
     return replaced;
   }
-  if (!final) return replaced;
-  fail(replaced);
+  if (left == Left::kOld) return replaced;
+  fail(replaced, left);
   return for_good(replaced);
 }
 
-absl::Status ManifestKeeper::replace(const std::string& text, bool& final) {
+absl::Status ManifestKeeper::replace(const std::string& text, Left& left) {
   const std::string path = fmt::format("{}/{}", directory_, kManifestName);
   const std::string temporary = path + ".tmp";
   const auto left_over = fs_.exists(temporary);
@@ -61,15 +66,18 @@ absl::Status ManifestKeeper::replace(const std::string& text, bool& final) {
   auto file = fs_.create(temporary);
   if (!file.ok()) return file.status();
   if (absl::Status written = write_all_at(**file, as_bytes(text), 0); !written.ok()) return written;
-  final = true;
+  left = Left::kOldForGood;
   if (absl::Status synced = (*file)->sync(); !synced.ok()) return synced;
+  left = Left::kEither;
   if (absl::Status renamed = fs_.rename(temporary, path); !renamed.ok()) return renamed;
-  return fs_.sync_directory(directory_);
+  file->reset();  // A descriptor for what follows.
+  return sync_names(fs_, directory_);
 }
 
-void ManifestKeeper::fail(const absl::Status& why) {
+void ManifestKeeper::fail(const absl::Status& why, Left left) {
   {
     std::lock_guard lock(mutex_);
+    in_doubt_ = left == Left::kEither;
     failure_ =
         error(Reason::kWritesSuspended, fmt::format("MANIFEST is in doubt until a restart: {}", message_of(why)));
   }

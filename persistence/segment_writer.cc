@@ -2,8 +2,10 @@
 
 #include <cassert>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <random>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,8 @@ namespace {
 // Header-only batches may follow the capacity; they are 48 bytes each.
 constexpr std::uint64_t kSlackBytes = 4096;
 constexpr std::size_t kZeroChunkBytes = 1 << 20;
+constexpr auto kAskForDescriptorAfter = std::chrono::milliseconds(20);
+constexpr int kAskForDescriptorTimes = 50;
 constexpr absl::string_view kForGoodUrl = "kvstore/for-good";
 
 bool lacks_descriptors(const absl::Status& failed) {
@@ -55,6 +59,15 @@ absl::Status for_good(absl::Status failed) {
 }
 
 absl::Status of_sync(absl::Status synced) { return lacks_descriptors(synced) ? synced : for_good(std::move(synced)); }
+
+absl::Status sync_names(FileSystem& fs, const std::string& directory) {
+  absl::Status synced = fs.sync_directory(directory);
+  for (int asked = 1; lacks_descriptors(synced) && asked < kAskForDescriptorTimes; ++asked) {
+    std::this_thread::sleep_for(kAskForDescriptorAfter);
+    synced = fs.sync_directory(directory);
+  }
+  return for_good(std::move(synced));
+}
 
 std::uint64_t allocation_for(std::uint64_t segment_bytes, std::uint32_t record_bytes_max) noexcept {
   const std::uint64_t one_record = kSegmentHeaderBytes + kBatchHeaderBytes + record_bytes_max;

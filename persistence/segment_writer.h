@@ -26,6 +26,9 @@ absl::Status for_good(absl::Status failed);
 // What a sync on which something depends has said. One that failed is for good: asked again, the disk may call it a
 // success and have saved nothing. Only a directory that could not be opened, for want of descriptors, was never asked.
 absl::Status of_sync(absl::Status synced);
+// Syncs a directory where nobody can ask again: what was renamed in it is seen already. For want of descriptors it asks
+// for a second; what it says then is for good.
+absl::Status sync_names(FileSystem& fs, const std::string& directory);
 
 // Gives back the space of a prepared segment that was never begun. It stays what it is: named or not, it has no
 // records.

@@ -9,6 +9,7 @@
 #include "core/absl_text.h"
 #include "core/error.h"
 #include "persistence/format/snapshot_format.h"
+#include "persistence/segment_writer.h"
 
 namespace kv {
 
@@ -175,7 +176,7 @@ absl::Status SnapshotPublisher::publish(const SnapshotOutcome& outcome, const Pu
   if (absl::Status renamed = core_.fs.rename(outcome.temporary_path, path); !renamed.ok()) {
     return drop(outcome.temporary_path, renamed);
   }
-  if (absl::Status synced = core_.fs.sync_directory(core_.directory->snapshots_path()); !synced.ok()) {
+  if (absl::Status synced = sync_names(core_.fs, core_.directory->snapshots_path()); !synced.ok()) {
     core_.journal->fail(synced);
     return synced;
   }

@@ -52,14 +52,21 @@ class StorageImpl final : public Storage, private LogKeeper {
 
  private:
   using Done = std::function<void(absl::Status)>;
+  struct Displaced {
+    SettingTexts texts;
+    std::vector<Done> callers;
+  };
   struct Request {
     SettingTexts texts;
     bool snapshot_first = false;
     std::uint64_t expected_version = 0;
-    std::vector<Done> done;           // when it is in force
-    std::vector<Done> when_recorded;  // when MANIFEST holds it
-    bool is_switch = false;           // of modes; known once it runs
-    bool recorded = false;            // MANIFEST holds it
+    std::vector<Done> done;            // when it is in force
+    std::vector<Done> when_recorded;   // when MANIFEST holds it
+    std::vector<Displaced> displaced;  // on record, until this one takes their place there
+    bool is_switch = false;            // of modes; known once it runs
+    bool written = false;              // MANIFEST may hold it
+    bool recorded = false;             // MANIFEST holds it
+    bool over = false;                 // it is not written any more
 
     bool same_as(const Request& other) const { return texts == other.texts && snapshot_first == other.snapshot_first; }
   };
@@ -102,23 +109,30 @@ class StorageImpl final : public Storage, private LogKeeper {
 
   // Requests (storage_requests.cc; what MANIFEST remembers of them: storage_records.cc).
   absl::Status enqueue(Request& request, bool queue_behind_switch);
+  void displace_next(Request& by);
   void start(Request& request);
   absl::Status check_version(std::uint64_t expected) const;
   void change_in_place(const SettingTexts& texts, std::uint64_t expected_version);
   void switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first);
   void switch_recorded(Mode from, Mode to);
   std::vector<Done> now_recorded(Mode from, Mode to);
+  static absl::Status replaced_by_later();
+  std::vector<Done> told_when_recorded(Request& request);
   void tell_phase(SwitchPhase phase);
+  absl::Status outcome(const absl::Status& status);
   void finish_request(const absl::Status& status);
   void answer(std::vector<Done> done, const absl::Status& status);
   void record_waiting();
   void record_next();
   void take_off_record(const SettingTexts& failed);
   absl::Status in_doubt_where_on_record(const absl::Status& refused) const;
+  absl::Status in_doubt(const absl::Status& refused) const;
+  bool may_be_on_record(const SettingTexts& change) const;
   void take_off_void_record();
   void drop_void_record(Manifest& manifest);
-  bool has_void_record();
+  bool has_void_record() const;
   bool is_void(const SettingTexts& change) const;
+  void add_void(const SettingTexts& change);
   bool runs_something() const;
   Settings changed(const SettingTexts& texts) const;
   void add_switch(StorageStatus& status) const;

@@ -281,7 +281,7 @@ void StorageImpl::go_on_switching() {
   core_.info("going on with a change of mode or settings that was asked for before this start");
   Request request;
   request.texts = *unfinished_;
-  request.recorded = core_.keeper->get()->mode_switch.has_value();
+  request.written = request.recorded = core_.keeper->get()->mode_switch.has_value();
   enqueue(request, true).IgnoreError();  // Nothing else runs yet.
 }
 

@@ -150,11 +150,7 @@ absl::Status StorageImpl::enqueue(Request& request, bool queue_behind_switch) {
   if (!queue_behind_switch && (running_->is_switch || next_)) {
     return error(Reason::kTransitionInProgress, "another change is under way; ask again when it is in force");
   }
-  if (next_) {
-    const absl::Status replaced = error(Reason::kTransitionInProgress, "a later change replaced this one");
-    answer(std::move(next_->done), replaced);
-    answer(std::move(next_->when_recorded), replaced);
-  }
+  if (next_) displace_next(request);
   next_ = std::move(request);
   boost::asio::post(io_, [this] { record_next(); });
   return absl::OkStatus();
@@ -176,7 +172,7 @@ void StorageImpl::start(Request& request) {
       jobs_->post([this, texts = request.texts, expected = request.expected_version,
                    snapshot_first = request.snapshot_first] { switch_mode(texts, expected, snapshot_first); });
   if (!posted) {
-    boost::asio::post(io_, [this] { finish_request(stopping()); });
+    boost::asio::post(io_, [this] { finish_request(outcome(stopping())); });
   } else if (waits) {
     boost::asio::post(io_, [this] { record_waiting(); });
   }
@@ -189,6 +185,10 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
   if (status.ok()) status = check_version(expected_version);
   if (status.ok() && (target != core_.settings() || manifest->mode_switch)) {
     status = core_.keeper->update([&](Manifest& next) {
+      {
+        std::lock_guard lock(mutex_);
+        running_->written = true;
+      }
       forget_switch(next);
       const std::map<std::string, StoredSetting> before = next.settings;
       for (const auto& [name, text] : texts) {
@@ -197,15 +197,14 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
       if (values_differ(before, next.settings)) raise_config_version(next.settings);
     });
     if (status.ok()) core_.adopt(target);
-    if (!status.ok() && !core_.stopping) take_off_record(texts);  // It may have been recorded as the next one.
   }
-  finish_request(explained(in_doubt_where_on_record(status)));
+  finish_request(outcome(status));
 }
 
 void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first) {
   core_.switch_waits = false;
   absl::Status status = core_.stopping ? stopping() : check_version(expected_version);
-  if (!status.ok()) return finish_request(status);
+  if (!status.ok()) return finish_request(outcome(status));
   const Settings target = changed(texts);
   bool begun = false;
   const auto tell = [this, &begun, from = core_.settings().mode, to = target.mode](SwitchPhase phase) {
@@ -218,7 +217,9 @@ void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_
   };
   const auto next = [this]() -> std::optional<SettingTexts> {
     std::lock_guard lock(mutex_);
+    running_->written = true;
     if (!next_) return std::nullopt;
+    next_->written = true;
     return next_->texts;
   };
   status = ModeSwitch(core_, *snapshots_, target, texts, snapshot_first, tell, next).run();
@@ -233,8 +234,7 @@ void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_
     }
   }
   if (!status.ok() && !begun) core_.warn(fmt::format("a switch could not begin: {}", message_of(status)));
-  if (!status.ok() && !core_.stopping) take_off_record(texts);
-  finish_request(explained(begun ? status : in_doubt_where_on_record(status)));
+  finish_request(outcome(status));
 }
 
 void StorageImpl::switch_recorded(Mode from, Mode to) {
@@ -253,9 +253,7 @@ std::vector<StorageImpl::Done> StorageImpl::now_recorded(Mode from, Mode to) {
   switching_to_ = to;
   switch_base_ = 0;
   switch_failure_.clear();
-  running_->recorded = true;
-  void_changes_.erase(running_->texts);  // One that says the same may have failed before.
-  return std::exchange(running_->when_recorded, {});
+  return told_when_recorded(*running_);
 }
 
 void StorageImpl::tell_phase(SwitchPhase phase) {
@@ -265,12 +263,28 @@ void StorageImpl::tell_phase(SwitchPhase phase) {
   if (phase == SwitchPhase::kActive && !manifest->snapshots.empty()) switch_base_ = manifest->snapshots.back().cut;
 }
 
+// What the callers of the running change are told of its end: that it failed only where nothing brings it back.
+absl::Status StorageImpl::outcome(const absl::Status& status) {
+  if (status.ok()) return status;
+  SettingTexts texts;
+  {
+    std::lock_guard lock(mutex_);
+    running_->over = true;
+    texts = running_->texts;
+  }
+  core_.keeper->await_update();  // It may be the one that records it.
+  if (!core_.stopping) take_off_record(texts);
+  return in_doubt_where_on_record(explained(status));
+}
+
 void StorageImpl::finish_request(const absl::Status& status) {
   std::vector<Done> done;
+  std::vector<Displaced> displaced;
   {
     std::lock_guard lock(mutex_);
     done = std::move(running_->done);
     std::move(running_->when_recorded.begin(), running_->when_recorded.end(), std::back_inserter(done));
+    displaced = std::move(running_->displaced);
     running_.reset();
     if (next_) {
       running_ = std::move(next_);
@@ -279,6 +293,10 @@ void StorageImpl::finish_request(const absl::Status& status) {
     }
   }
   for (const Done& each : done) each(status);
+  for (const Displaced& change : displaced) {  // Where this one was not recorded, they still may be.
+    const absl::Status told = may_be_on_record(change.texts) ? in_doubt(replaced_by_later()) : replaced_by_later();
+    for (const Done& each : change.callers) each(told);
+  }
 }
 
 void StorageImpl::answer(std::vector<Done> done, const absl::Status& status) {
