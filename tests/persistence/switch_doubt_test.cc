@@ -2,7 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
-#include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -42,7 +42,9 @@ struct TwoOnRecord {
 TEST_CASE("switch doubt: a change whose place another one takes hears of it when that is on record") {
   TwoOnRecord two;
   two.change(Mode::kAof, two.later);
-  CHECK(has_reason(two.next.get_future().get(), Reason::kTransitionInProgress));
+  std::future<absl::Status> next_told = two.next.get_future();
+  REQUIRE(next_told.wait_for(kBound) == std::future_status::ready);
+  CHECK(has_reason(next_told.get(), Reason::kTransitionInProgress));
   const std::optional<SettingTexts> next = two.server.manifest().mode_switch->next;
   REQUIRE(next.has_value());
   CHECK(next->at("mode") == "AOF");
