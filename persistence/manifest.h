@@ -80,6 +80,9 @@ struct SwitchRecord {
   std::uint64_t first_segment = 0;
   Revision base = 0;
   std::optional<SettingTexts> next;
+  // Which change of this process each of the two is; in no file. Two that say the same are two.
+  std::uint64_t change_id = 0;
+  std::uint64_t next_id = 0;
   friend bool operator==(const SwitchRecord&, const SwitchRecord&) = default;
 };
 

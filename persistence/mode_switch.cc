@@ -16,17 +16,30 @@ constexpr std::chrono::seconds kAskForSpaceAfter{1};
 
 }  // namespace
 
-SwitchRecord record_of_next(Mode in_force, SettingTexts change) {
+SwitchRecord record_of_next(Mode in_force, AcceptedChange change) {
   SwitchRecord record;
   record.from = record.to = in_force;
-  if (const auto mode = change.find("mode"); mode != change.end()) {
+  if (const auto mode = change.texts.find("mode"); mode != change.texts.end()) {
     record.to = parse_mode(mode->second).value_or(record.to);
   }
-  record.change = std::move(change);
+  record.change = std::move(change.texts);
+  record.change_id = change.id;
   return record;
 }
 
-ModeSwitch::ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change,
+void set_next(SwitchRecord& record, std::optional<AcceptedChange> next) {
+  record.next_id = next ? next->id : 0;
+  record.next = next ? std::optional(std::move(next->texts)) : std::nullopt;
+}
+
+std::optional<AcceptedChange> take_next(SwitchRecord& record) {
+  std::optional<AcceptedChange> next;
+  if (record.next) next = AcceptedChange{*std::move(record.next), record.next_id};
+  set_next(record, std::nullopt);
+  return next;
+}
+
+ModeSwitch::ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, AcceptedChange change,
                        bool snapshot_first, TellPhase tell, Next next)
     : core_(core),
       snapshots_(snapshots),
@@ -45,9 +58,10 @@ absl::Status ModeSwitch::run() {
     SwitchRecord record;
     record.from = from_;
     record.to = target_.mode;
-    record.change = change_;
+    record.change = change_.texts;
+    record.change_id = change_.id;
     record.first_segment = first_segment_;
-    record.next = next_();  // It may be on record already, in the one that this takes the place of.
+    set_next(record, next_());  // It may be on record already, in the one that this takes the place of.
     manifest.mode_switch = record;
   });
   if (!accepted.ok()) return accepted;
@@ -92,8 +106,8 @@ absl::Status ModeSwitch::carry_out() {
 
 // What waited as the next change is the recorded one from here on, so that no crash forgets it.
 void ModeSwitch::end_switch(Manifest& manifest) const {
-  std::optional<SettingTexts> next;
-  if (manifest.mode_switch) next = std::move(manifest.mode_switch->next);
+  std::optional<AcceptedChange> next;
+  if (manifest.mode_switch) next = take_next(*manifest.mode_switch);
   manifest.mode_switch.reset();
   if (next) manifest.mode_switch = record_of_next(manifest.mode, *std::move(next));
 }
@@ -101,7 +115,7 @@ void ModeSwitch::end_switch(Manifest& manifest) const {
 void ModeSwitch::make_active(Manifest& manifest) const {
   manifest.mode = target_.mode;
   end_switch(manifest);
-  for (const auto& [name, text] : change_) {
+  for (const auto& [name, text] : change_.texts) {
     // A value that is there already came from this start's flags, and stays known as such.
     if (manifest.settings[name].value != text) set_at_run_time(manifest.settings, name, text);
   }

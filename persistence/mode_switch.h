@@ -27,20 +27,28 @@
 
 namespace kv {
 
+// A change as it was asked for; `id` tells it from others in this process.
+struct AcceptedChange {
+  SettingTexts texts;
+  std::uint64_t id = 0;
+};
+
 // What MANIFEST says of a change that is accepted and has not begun: a start goes on with it.
-SwitchRecord record_of_next(Mode in_force, SettingTexts change);
+SwitchRecord record_of_next(Mode in_force, AcceptedChange change);
+void set_next(SwitchRecord& record, std::optional<AcceptedChange> next);
+std::optional<AcceptedChange> take_next(SwitchRecord& record);
 
 class ModeSwitch {
  public:
   using TellPhase = std::function<void(SwitchPhase)>;
   // What has been accepted behind this one meanwhile.
-  using Next = std::function<std::optional<SettingTexts>()>;
+  using Next = std::function<std::optional<AcceptedChange>()>;
 
-  // `target` are all settings as they shall be; `change` is what was asked for, by name. `snapshot_first`: on the way
+  // `target` are all settings as they shall be; `change` is what was asked for. `snapshot_first`: on the way
   // to NON_PERSISTENT. It is not recorded: a start that goes on with the switch has just loaded all there is from
   // files, and these are what it leaves in the past. `next` is asked once, inside the update of MANIFEST.
-  ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, SettingTexts change, bool snapshot_first,
-             TellPhase tell, Next next);
+  ModeSwitch(StorageCore& core, SnapshotPublisher& snapshots, Settings target, AcceptedChange change,
+             bool snapshot_first, TellPhase tell, Next next);
 
   absl::Status run();
 
@@ -68,7 +76,7 @@ class ModeSwitch {
   StorageCore& core_;
   SnapshotPublisher& snapshots_;
   const Settings target_;
-  const SettingTexts change_;
+  const AcceptedChange change_;
   const bool snapshot_first_;
   const TellPhase tell_;
   const Next next_;

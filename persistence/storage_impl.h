@@ -20,6 +20,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "persistence/job_thread.h"
+#include "persistence/mode_switch.h"
 #include "persistence/shared_job.h"
 #include "persistence/snapshot_publisher.h"
 #include "persistence/storage.h"
@@ -52,11 +53,14 @@ class StorageImpl final : public Storage, private LogKeeper {
 
  private:
   using Done = std::function<void(absl::Status)>;
+  // Of the change that an earlier start had accepted.
+  static constexpr std::uint64_t kOfEarlierStart = 1;
   struct Displaced {
-    SettingTexts texts;
+    std::uint64_t id = 0;
     std::vector<Done> callers;
   };
   struct Request {
+    std::uint64_t id = 0;
     SettingTexts texts;
     bool snapshot_first = false;
     std::uint64_t expected_version = 0;
@@ -112,8 +116,9 @@ class StorageImpl final : public Storage, private LogKeeper {
   void displace_next(Request& by);
   void start(Request& request);
   absl::Status check_version(std::uint64_t expected) const;
-  void change_in_place(const SettingTexts& texts, std::uint64_t expected_version);
-  void switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first);
+  void change_in_place(const AcceptedChange& change, std::uint64_t expected_version);
+  void leave_others_on_record(Manifest& manifest, std::uint64_t own) const;
+  void switch_mode(const AcceptedChange& change, std::uint64_t expected_version, bool snapshot_first);
   void switch_recorded(Mode from, Mode to);
   std::vector<Done> now_recorded(Mode from, Mode to);
   static absl::Status replaced_by_later();
@@ -124,15 +129,15 @@ class StorageImpl final : public Storage, private LogKeeper {
   void answer(std::vector<Done> done, const absl::Status& status);
   void record_waiting();
   void record_next();
-  void take_off_record(const SettingTexts& failed);
+  void take_off_record(std::uint64_t failed);
   absl::Status in_doubt_where_on_record(const absl::Status& refused) const;
   absl::Status in_doubt(const absl::Status& refused) const;
-  bool may_be_on_record(const SettingTexts& change) const;
+  bool may_be_on_record(std::uint64_t change) const;
   void take_off_void_record();
   void drop_void_record(Manifest& manifest);
   bool has_void_record() const;
-  bool is_void(const SettingTexts& change) const;
-  void add_void(const SettingTexts& change);
+  bool is_void(std::uint64_t change) const;
+  void add_void(std::uint64_t change);
   bool runs_something() const;
   Settings changed(const SettingTexts& texts) const;
   void add_switch(StorageStatus& status) const;
@@ -160,7 +165,8 @@ class StorageImpl final : public Storage, private LogKeeper {
   Mode switching_to_ = Mode::kHybrid;
   Revision switch_base_ = 0;
   std::string switch_failure_;
-  std::set<SettingTexts> void_changes_;      // that failed, and may still be on record
+  std::uint64_t last_id_ = kOfEarlierStart;
+  std::set<std::uint64_t> void_changes_;     // that failed, or another has taken the place of: maybe still on record
   std::optional<MonotonicTime> owed_since_;  // when snapshot_owed() was first seen, until it is not
 
   SharedJob<absl::StatusOr<StoredSnapshot>> asked_snapshot_;

@@ -93,7 +93,7 @@ std::optional<SettingTexts> StorageImpl::still_to_do(Manifest& manifest, const R
     texts["mode"] = std::string(word(resolved.settings.mode));
   }
   manifest.mode_switch.reset();
-  if (on_record) manifest.mode_switch = record_of_next(manifest.mode, texts);
+  if (on_record) manifest.mode_switch = record_of_next(manifest.mode, {texts, kOfEarlierStart});
   return texts.empty() ? std::nullopt : std::optional(std::move(texts));
 }
 
@@ -280,6 +280,7 @@ void StorageImpl::go_on_switching() {
   if (!unfinished_ || core_.options.only_recover) return;
   core_.info("going on with a change of mode or settings that was asked for before this start");
   Request request;
+  request.id = kOfEarlierStart;
   request.texts = *unfinished_;
   request.written = request.recorded = core_.keeper->get()->mode_switch.has_value();
   enqueue(request, true).IgnoreError();  // Nothing else runs yet.

@@ -13,25 +13,31 @@
 namespace kv {
 namespace {
 
-constexpr std::size_t kVoidChangesMax = 64;
-
 bool stands(const std::optional<SwitchRecord>& record) { return record && record->phase != SwitchPhase::kFailed; }
+
+bool names(const Manifest& manifest, std::uint64_t change) {
+  const std::optional<SwitchRecord>& record = manifest.mode_switch;
+  return stands(record) && (record->change_id == change || record->next_id == change);
+}
 
 }  // namespace
 
-// A switch that waits for other jobs: it would be on record only when it begins. Where one is there already it is its
-// own: it has begun meanwhile, or the switch before it has left it.
+// A switch that waits for other jobs: it would be on record only when it begins. Where a change is there already it is
+// its own, since the switch before it has left it or it has begun meanwhile, or one that was accepted behind it.
 void StorageImpl::record_waiting() {
   if (!core_.journal->failure().ok()) return;  // It will be refused, and nothing is written any more.
   std::optional<SwitchRecord> record;
   const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
     std::lock_guard lock(mutex_);
     if (!running_ || !running_->is_switch || running_->recorded || running_->over) return;
-    if (stands(manifest.mode_switch) && !is_void(manifest.mode_switch->change)) return;
+    if (stands(manifest.mode_switch) && !is_void(manifest.mode_switch->change_id)) {
+      if (manifest.mode_switch->change_id == running_->id) record = manifest.mode_switch;
+      return;
+    }
     const std::uint64_t expected = running_->expected_version;
     if (expected != 0 && expected != config_version(manifest.settings)) return;  // It will be refused.
     forget_switch(manifest);
-    record = record_of_next(manifest.mode, running_->texts);
+    record = record_of_next(manifest.mode, {running_->texts, running_->id});
     manifest.mode_switch = record;
     running_->written = true;
   });
@@ -41,7 +47,7 @@ void StorageImpl::record_waiting() {
   {
     std::lock_guard lock(mutex_);
     // It may have begun, or ended, since.
-    if (!running_ || running_->over || running_->recorded || running_->texts != record->change) return;
+    if (!running_ || running_->over || running_->recorded || running_->id != record->change_id) return;
     told = now_recorded(record->from, record->to);
   }
   for (const Done& each : told) each(absl::OkStatus());
@@ -49,7 +55,7 @@ void StorageImpl::record_waiting() {
 
 // The switch before it may be over, in MANIFEST, and not yet here.
 void StorageImpl::record_next() {
-  std::optional<SettingTexts> written;
+  std::optional<std::uint64_t> written;
   if (!core_.journal->failure().ok()) return;
   {
     std::lock_guard lock(mutex_);
@@ -58,13 +64,14 @@ void StorageImpl::record_next() {
   const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
     std::lock_guard lock(mutex_);
     if (!next_) return;  // It runs now, and records itself.
-    written = next_->texts;
+    written = next_->id;
     next_->written = true;
-    if (stands(manifest.mode_switch) && !is_void(manifest.mode_switch->change)) {
-      manifest.mode_switch->next = written;
-    } else {
+    const AcceptedChange next{next_->texts, next_->id};
+    if (!stands(manifest.mode_switch) || is_void(manifest.mode_switch->change_id)) {
       forget_switch(manifest);
-      manifest.mode_switch = record_of_next(manifest.mode, *written);
+      manifest.mode_switch = record_of_next(manifest.mode, next);
+    } else if (manifest.mode_switch->change_id != next.id) {  // Else the switch that is just ending has left it.
+      set_next(*manifest.mode_switch, next);
     }
   });
   if (!recorded.ok()) return core_.warn(fmt::format("the next change is not recorded: {}", message_of(recorded)));
@@ -74,7 +81,7 @@ void StorageImpl::record_next() {
     std::lock_guard lock(mutex_);
     // It may run by now, or another one may have taken its place.
     Request* const request = next_ ? &*next_ : running_ ? &*running_ : nullptr;
-    if (request == nullptr || request->over || request->recorded || request->texts != *written) return;
+    if (request == nullptr || request->over || request->recorded || request->id != *written) return;
     told = told_when_recorded(*request);
   }
   for (const Done& each : told) each(absl::OkStatus());
@@ -90,21 +97,20 @@ void StorageImpl::displace_next(Request& by) {
   std::vector<Done> callers = std::move(next_->done);
   std::move(next_->when_recorded.begin(), next_->when_recorded.end(), std::back_inserter(callers));
   if (!next_->written) return answer(std::move(callers), replaced_by_later());
-  add_void(next_->texts);
-  by.displaced.push_back({next_->texts, std::move(callers)});
+  add_void(next_->id);
+  by.displaced.push_back({next_->id, std::move(callers)});
 }
 
 // With mutex_ held. For OK: those who wait for this, and the callers of what it took the place of, who hear that.
 std::vector<StorageImpl::Done> StorageImpl::told_when_recorded(Request& request) {
   request.recorded = true;
-  void_changes_.erase(request.texts);  // One that says the same may have failed before.
   for (Displaced& change : std::exchange(request.displaced, {})) answer(std::move(change.callers), replaced_by_later());
   return std::exchange(request.when_recorded, {});
 }
 
 // Of a change that has just failed. Where a disk without space lets nothing be written, the record stands until it
 // does.
-void StorageImpl::take_off_record(const SettingTexts& failed) {
+void StorageImpl::take_off_record(std::uint64_t failed) {
   {
     std::lock_guard lock(mutex_);
     add_void(failed);
@@ -116,12 +122,7 @@ void StorageImpl::take_off_record(const SettingTexts& failed) {
 // With each tick. What runs writes over the record, and may say the same; a snapshot that is being taken would be
 // thrown away for a record that changes.
 void StorageImpl::take_off_void_record() {
-  if (jobs_->busy() || runs_something()) return;
-  if (!has_void_record()) {
-    std::lock_guard lock(mutex_);
-    if (!running_) void_changes_.clear();  // Nothing was being written above, so none of them comes any more.
-    return;
-  }
+  if (jobs_->busy() || runs_something() || !has_void_record()) return;
   const auto drop = [this](Manifest& manifest) {
     if (!runs_something()) drop_void_record(manifest);
   };
@@ -134,7 +135,7 @@ absl::Status StorageImpl::in_doubt_where_on_record(const absl::Status& refused) 
     std::lock_guard lock(mutex_);
     if (!running_->written) return refused;
     const bool in_force = running_->is_switch && core_.keeper->get()->mode == changed(running_->texts).mode;
-    if (!in_force && !may_be_on_record(running_->texts)) return refused;
+    if (!in_force && !may_be_on_record(running_->id)) return refused;
   }
   return in_doubt(refused);
 }
@@ -154,11 +155,8 @@ absl::Status StorageImpl::in_doubt(const absl::Status& refused) const {
                            message_of(refused)));
 }
 
-bool StorageImpl::may_be_on_record(const SettingTexts& change) const {
-  if (core_.keeper->in_doubt()) return true;
-  const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
-  const std::optional<SwitchRecord>& record = manifest->mode_switch;
-  return stands(record) && (record->change == change || record->next == change);
+bool StorageImpl::may_be_on_record(std::uint64_t change) const {
+  return core_.keeper->in_doubt() || names(*core_.keeper->get(), change);
 }
 
 // After a failed disk nothing is written.
@@ -167,29 +165,42 @@ bool StorageImpl::has_void_record() const {
   const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
   std::lock_guard lock(mutex_);
   const std::optional<SwitchRecord>& record = manifest->mode_switch;
-  return stands(record) && (is_void(record->change) || (record->next && is_void(*record->next)));
+  return stands(record) && (is_void(record->change_id) || is_void(record->next_id));
 }
 
 void StorageImpl::drop_void_record(Manifest& manifest) {
   std::lock_guard lock(mutex_);
   if (!stands(manifest.mode_switch)) return;
-  std::optional<SettingTexts>& next = manifest.mode_switch->next;
-  if (next && is_void(*next)) next.reset();
-  if (!is_void(manifest.mode_switch->change)) return;
-  const std::optional<SettingTexts> left = std::move(next);
+  if (is_void(manifest.mode_switch->next_id)) set_next(*manifest.mode_switch, std::nullopt);
+  if (!is_void(manifest.mode_switch->change_id)) return;
+  const std::optional<AcceptedChange> left = take_next(*manifest.mode_switch);
   forget_switch(manifest);
   if (left) manifest.mode_switch = record_of_next(manifest.mode, *left);
 }
 
 // With mutex_ held.
-bool StorageImpl::is_void(const SettingTexts& change) const { return void_changes_.contains(change); }
+bool StorageImpl::is_void(std::uint64_t change) const { return void_changes_.contains(change); }
 
-// With mutex_ held. Those of long ago have been written over.
-void StorageImpl::add_void(const SettingTexts& change) {
-  if (void_changes_.size() >= kVoidChangesMax) {
-    std::erase_if(void_changes_, [this](const SettingTexts& one) { return !may_be_on_record(one); });
-  }
+// With mutex_ held. Those before it were written, if at all, before it was: they are on record by now, or never will
+// be.
+void StorageImpl::add_void(std::uint64_t change) {
+  const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
+  std::erase_if(void_changes_, [&](std::uint64_t one) { return !names(*manifest, one); });
   void_changes_.insert(change);
+}
+
+// A change that takes effect beside others: its own record goes, and what is void.
+void StorageImpl::leave_others_on_record(Manifest& manifest, std::uint64_t own) const {
+  std::lock_guard lock(mutex_);
+  std::optional<SwitchRecord> record = manifest.mode_switch;
+  const auto goes = [&](std::uint64_t change) { return change == own || is_void(change); };
+  if (stands(record) && !goes(record->change_id)) {
+    if (goes(record->next_id)) set_next(*manifest.mode_switch, std::nullopt);
+    return;
+  }
+  forget_switch(manifest);
+  if (!stands(record) || !record->next || goes(record->next_id)) return;
+  manifest.mode_switch = record_of_next(manifest.mode, *take_next(*record));
 }
 
 bool StorageImpl::runs_something() const {

@@ -139,8 +139,9 @@ absl::Status StorageImpl::enqueue(Request& request, bool queue_behind_switch) {
     }
     return absl::OkStatus();
   };
-  if (running_ && !next_ && running_->same_as(request)) return join(*running_);
+  if (running_ && !running_->over && !next_ && running_->same_as(request)) return join(*running_);
   if (next_ && next_->same_as(request)) return join(*next_);
+  if (request.id == 0) request.id = ++last_id_;
   if (!running_) {
     if (absl::Status checked = check_version(request.expected_version); !checked.ok()) return checked;
     running_ = std::move(request);
@@ -158,19 +159,20 @@ absl::Status StorageImpl::enqueue(Request& request, bool queue_behind_switch) {
 
 // With mutex_ held.
 void StorageImpl::start(Request& request) {
+  const AcceptedChange change{request.texts, request.id};
   const Mode wanted = changed(request.texts).mode;
   request.is_switch = wanted != core_.settings().mode;
   if (!request.is_switch) {
-    boost::asio::post(
-        io_, [this, texts = request.texts, expected = request.expected_version] { change_in_place(texts, expected); });
+    boost::asio::post(io_, [this, change, expected = request.expected_version] { change_in_place(change, expected); });
     return;
   }
   const bool waits = jobs_->busy();
   core_.switch_waits = true;  // It does not wait for snapshots that it makes superfluous, those in the queue neither.
   snapshots_->cancel();
   const bool posted =
-      jobs_->post([this, texts = request.texts, expected = request.expected_version,
-                   snapshot_first = request.snapshot_first] { switch_mode(texts, expected, snapshot_first); });
+      jobs_->post([this, change, expected = request.expected_version, snapshot_first = request.snapshot_first] {
+        switch_mode(change, expected, snapshot_first);
+      });
   if (!posted) {
     boost::asio::post(io_, [this] { finish_request(outcome(stopping())); });
   } else if (waits) {
@@ -178,10 +180,12 @@ void StorageImpl::start(Request& request) {
   }
 }
 
-void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expected_version) {
-  const Settings target = changed(texts);
+void StorageImpl::change_in_place(const AcceptedChange& change, std::uint64_t expected_version) {
+  const Settings target = changed(change.texts);
   const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
   absl::Status status = core_.journal->failure();  // After which nothing is written.
+  if (status.ok() && core_.stopping)
+    status = stopping();  // It may be behind a switch that the next start goes on with.
   if (status.ok()) status = check_version(expected_version);
   if (status.ok() && (target != core_.settings() || manifest->mode_switch)) {
     status = core_.keeper->update([&](Manifest& next) {
@@ -189,9 +193,9 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
         std::lock_guard lock(mutex_);
         running_->written = true;
       }
-      forget_switch(next);
+      leave_others_on_record(next, change.id);
       const std::map<std::string, StoredSetting> before = next.settings;
-      for (const auto& [name, text] : texts) {
+      for (const auto& [name, text] : change.texts) {
         if (next.settings[name].value != text) set_at_run_time(next.settings, name, text);
       }
       if (values_differ(before, next.settings)) raise_config_version(next.settings);
@@ -201,11 +205,11 @@ void StorageImpl::change_in_place(const SettingTexts& texts, std::uint64_t expec
   finish_request(outcome(status));
 }
 
-void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_version, bool snapshot_first) {
+void StorageImpl::switch_mode(const AcceptedChange& change, std::uint64_t expected_version, bool snapshot_first) {
   core_.switch_waits = false;
   absl::Status status = core_.stopping ? stopping() : check_version(expected_version);
   if (!status.ok()) return finish_request(outcome(status));
-  const Settings target = changed(texts);
+  const Settings target = changed(change.texts);
   bool begun = false;
   const auto tell = [this, &begun, from = core_.settings().mode, to = target.mode](SwitchPhase phase) {
     begun = true;
@@ -215,14 +219,14 @@ void StorageImpl::switch_mode(const SettingTexts& texts, std::uint64_t expected_
       tell_phase(phase);
     }
   };
-  const auto next = [this]() -> std::optional<SettingTexts> {
+  const auto next = [this]() -> std::optional<AcceptedChange> {
     std::lock_guard lock(mutex_);
     running_->written = true;
     if (!next_) return std::nullopt;
     next_->written = true;
-    return next_->texts;
+    return AcceptedChange{next_->texts, next_->id};
   };
-  status = ModeSwitch(core_, *snapshots_, target, texts, snapshot_first, tell, next).run();
+  status = ModeSwitch(core_, *snapshots_, target, change, snapshot_first, tell, next).run();
   if (!status.ok()) {
     std::lock_guard lock(mutex_);
     // Before it was recorded, what there is to know is of an earlier switch.
@@ -266,14 +270,14 @@ void StorageImpl::tell_phase(SwitchPhase phase) {
 // What the callers of the running change are told of its end: that it failed only where nothing brings it back.
 absl::Status StorageImpl::outcome(const absl::Status& status) {
   if (status.ok()) return status;
-  SettingTexts texts;
+  std::uint64_t id = 0;
   {
     std::lock_guard lock(mutex_);
     running_->over = true;
-    texts = running_->texts;
+    id = running_->id;
   }
   core_.keeper->await_update();  // It may be the one that records it.
-  if (!core_.stopping) take_off_record(texts);
+  if (!core_.stopping) take_off_record(id);
   return in_doubt_where_on_record(explained(status));
 }
 
@@ -294,7 +298,7 @@ void StorageImpl::finish_request(const absl::Status& status) {
   }
   for (const Done& each : done) each(status);
   for (const Displaced& change : displaced) {  // Where this one was not recorded, they still may be.
-    const absl::Status told = may_be_on_record(change.texts) ? in_doubt(replaced_by_later()) : replaced_by_later();
+    const absl::Status told = may_be_on_record(change.id) ? in_doubt(replaced_by_later()) : replaced_by_later();
     for (const Done& each : change.callers) each(told);
   }
 }

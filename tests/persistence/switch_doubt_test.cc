@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -167,6 +168,152 @@ TEST_CASE("switch doubt: one that had begun when the log failed is in doubt, and
   server.kill_and_start();
   REQUIRE(server.change(StorageFixture::to(Mode::kAof)).ok());
   CHECK(server.storage().status().settings.max_snapshots == 7);
+}
+
+// Behind the running switch another one, and then the first again: the record of what runs is its own all the same.
+TEST_CASE("switch doubt: a change in the place of one that says what the running one says leaves that on record") {
+  FaultyFileSystem disk;
+  StorageFixture server(Mode::kNonPersistent);
+  std::vector<absl::Status> recorded;
+  std::atomic<bool> armed{true};
+  const auto ask = [&](Mode mode, std::uint32_t snapshots) {
+    std::promise<absl::Status> told;
+    ChangeOptions options;
+    options.on_record = [&](const absl::Status& status) { told.set_value(status); };
+    SettingsChange change = StorageFixture::to(mode);
+    change.max_snapshots = snapshots;
+    server.storage().change_settings(change, options, [](const absl::Status&) {});
+    recorded.push_back(told.get_future().get());
+  };
+  disk.on_call([&](DiskCall call, const std::string& path) {
+    if (call != DiskCall::kRename || path.find(".snap") == path.npos || !armed.exchange(false)) return;
+    ask(Mode::kHybrid, 7);
+    ask(Mode::kAof, 7);
+    ask(Mode::kAof, 9);
+  });
+  server.use(disk);
+  server.start();
+  server.put("a", "1");
+  SettingsChange change = StorageFixture::to(Mode::kAof);
+  change.max_snapshots = 7;
+  REQUIRE(server.change(change).ok());
+  CHECK(recorded == std::vector<absl::Status>(3));
+  CHECK(server.put_with_level("b", "2") == Level::kDisk);
+  server.no_longer_give("mode");
+  server.kill_and_start();
+  CHECK(server.data() == Data{{"a", "1"}, {"b", "2"}});
+  REQUIRE(server.change(StorageFixture::to(Mode::kAof)).ok());
+  CHECK(server.storage().status().settings.max_snapshots == 9);
+}
+
+// MANIFEST of `server` names a change at each of its replacements, but for those at which the mode is `but`.
+struct AlwaysOnRecord {
+  void look(StorageFixture& server, DiskCall call, const std::string& path, Mode but) {
+    if (!armed || call != DiskCall::kRename || path.find("MANIFEST") == path.npos) return;
+    const Manifest manifest = server.manifest();
+    ++looked;
+    if (manifest.mode == but) return;
+    if (!manifest.mode_switch || manifest.mode_switch->phase == SwitchPhase::kFailed) ++missing;
+  }
+  std::atomic<bool> armed{false};
+  std::atomic<int> looked{0};
+  std::atomic<int> missing{0};
+};
+
+TEST_CASE("switch doubt: one that is asked for again stays on record when the first one fails") {
+  AlwaysOnRecord record;
+  std::atomic<StorageFixture*> looked_at{nullptr};
+  BusyServer busy([&](DiskCall call, const std::string& path) {
+    if (StorageFixture* const server = looked_at) record.look(*server, call, path, Mode::kSnapshot);
+  });
+  std::promise<absl::Status> again;
+  StorageFixture& server = busy.server;
+  busy.change(Mode::kSnapshot);
+  REQUIRE(busy.recorded.get_future().get().ok());
+  server.storage().change_settings(StorageFixture::to(Mode::kAof), {}, [](const absl::Status&) {});
+  ChangeOptions options;
+  std::promise<absl::Status> recorded;
+  options.on_record = [&](const absl::Status& status) { recorded.set_value(status); };
+  SettingsChange wanted = StorageFixture::to(Mode::kSnapshot);
+  wanted.max_snapshots = 7;
+  server.storage().change_settings(wanted, options, [&](const absl::Status& status) { again.set_value(status); });
+  REQUIRE(recorded.get_future().get().ok());
+  looked_at = &server;
+  record.armed = true;
+  busy.disk.fail({.call = DiskCall::kRename, .path_part = ".snap", .after = 1});  // The first one's own snapshot.
+  busy.go_on();
+  CHECK_FALSE(busy.done.get_future().get().ok());
+  CHECK(again.get_future().get().ok());
+  record.armed = false;
+  CHECK(record.looked > 2);
+  CHECK(record.missing == 0);
+}
+
+TEST_CASE("switch doubt: a setting behind a switch that a stop ends forgets neither") {
+  BusyServer busy;
+  StorageFixture& server = busy.server;
+  busy.change(Mode::kSnapshot);
+  REQUIRE(busy.recorded.get_future().get().ok());
+  std::promise<absl::Status> recorded, done;
+  ChangeOptions options;
+  options.on_record = [&](const absl::Status& status) { recorded.set_value(status); };
+  SettingsChange setting;
+  setting.max_snapshots = 9;
+  server.storage().change_settings(setting, options, [&](const absl::Status& status) { done.set_value(status); });
+  REQUIRE(recorded.get_future().get().ok());
+  std::future<absl::Status> stopped = std::async(std::launch::async, [&] { return server.stop(); });
+  CHECK(within_bound(
+      [&] { return has_reason(server.change(setting, {.queue_behind_switch = false}), Reason::kShuttingDown); }));
+  busy.go_on();
+  CHECK(has_reason(busy.done.get_future().get(), Reason::kOutcomeUnknown));
+  CHECK(has_reason(done.get_future().get(), Reason::kOutcomeUnknown));
+  CHECK(stopped.get().ok());
+  server.no_longer_give("mode");
+  server.start();
+  REQUIRE(server.change(StorageFixture::to(Mode::kSnapshot)).ok());
+  CHECK(server.storage().status().settings.max_snapshots == 9);
+}
+
+// The thread that records stands still while a switch ends, a setting is to take effect and a change comes behind it.
+TEST_CASE("switch doubt: a setting that takes effect leaves what was recorded behind it") {
+  AlwaysOnRecord record;
+  std::atomic<StorageFixture*> looked_at{nullptr};
+  BusyServer busy([&](DiskCall call, const std::string& path) {
+    if (StorageFixture* const server = looked_at) record.look(*server, call, path, Mode::kSnapshot);
+  });
+  StorageFixture& server = busy.server;
+  std::promise<void> held, release;
+  const std::shared_future<void> may_go_on = release.get_future().share();
+  std::promise<absl::Status> first, in_place, recorded, last;
+  ChangeOptions holds;
+  holds.on_record = [&](const absl::Status&) {
+    held.set_value();
+    may_go_on.wait_for(kHeld);
+  };
+  server.storage().change_settings(StorageFixture::to(Mode::kNonPersistent), holds,
+                                   [&](const absl::Status& status) { first.set_value(status); });
+  REQUIRE(held.get_future().wait_for(kBound) == std::future_status::ready);
+  SettingsChange setting;
+  setting.max_snapshots = 9;
+  server.storage().change_settings(setting, {}, [&](const absl::Status& status) { in_place.set_value(status); });
+  busy.go_on();
+  REQUIRE(first.get_future().get().ok());
+  ChangeOptions tells;
+  tells.on_record = [&](const absl::Status& status) {
+    looked_at = &server;
+    record.armed = status.ok();
+    recorded.set_value(status);
+  };
+  server.storage().change_settings(StorageFixture::to(Mode::kSnapshot), tells,
+                                   [&](const absl::Status& status) { last.set_value(status); });
+  release.set_value();
+  CHECK(recorded.get_future().get().ok());
+  CHECK(in_place.get_future().get().ok());
+  CHECK(last.get_future().get().ok());
+  record.armed = false;
+  CHECK(record.looked > 1);
+  CHECK(record.missing == 0);
+  CHECK(server.storage().status().settings.max_snapshots == 9);
 }
 
 // Until a directory is opened nothing is synced, and nothing has failed.
