@@ -184,8 +184,8 @@ void StorageImpl::change_in_place(const AcceptedChange& change, std::uint64_t ex
   const Settings target = changed(change.texts);
   const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
   absl::Status status = core_.journal->failure();  // After which nothing is written.
-  if (status.ok() && core_.stopping)
-    status = stopping();  // It may be behind a switch that the next start goes on with.
+  // It may be behind a switch that the next start goes on with.
+  if (status.ok() && core_.stopping) status = stopping();
   if (status.ok()) status = check_version(expected_version);
   if (status.ok() && (target != core_.settings() || manifest->mode_switch)) {
     status = core_.keeper->update([&](Manifest& next) {
