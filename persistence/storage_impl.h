@@ -135,9 +135,10 @@ class StorageImpl final : public Storage, private LogKeeper {
   bool may_be_on_record(std::uint64_t change) const;
   void take_off_void_record();
   void drop_void_record(Manifest& manifest);
+  void drop_void(Manifest& manifest);
   bool has_void_record() const;
   bool is_void(std::uint64_t change) const;
-  void add_void(std::uint64_t change);
+  std::optional<AcceptedChange> written_next();
   bool runs_something() const;
   Settings changed(const SettingTexts& texts) const;
   void add_switch(StorageStatus& status) const;

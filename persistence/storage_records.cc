@@ -22,22 +22,23 @@ bool names(const Manifest& manifest, std::uint64_t change) {
 
 }  // namespace
 
-// A switch that waits for other jobs: it would be on record only when it begins. Where a change is there already it is
-// its own, since the switch before it has left it or it has begun meanwhile, or one that was accepted behind it.
+// A switch that waits for other jobs: it would be on record only when it begins. It may be there already: the switch
+// before it has left it, or it has begun meanwhile.
 void StorageImpl::record_waiting() {
   if (!core_.journal->failure().ok()) return;  // It will be refused, and nothing is written any more.
   std::optional<SwitchRecord> record;
   const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
     std::lock_guard lock(mutex_);
     if (!running_ || !running_->is_switch || running_->recorded || running_->over) return;
-    if (stands(manifest.mode_switch) && !is_void(manifest.mode_switch->change_id)) {
-      if (manifest.mode_switch->change_id == running_->id) record = manifest.mode_switch;
+    if (stands(manifest.mode_switch) && manifest.mode_switch->change_id == running_->id) {
+      record = manifest.mode_switch;
       return;
     }
     const std::uint64_t expected = running_->expected_version;
     if (expected != 0 && expected != config_version(manifest.settings)) return;  // It will be refused.
     forget_switch(manifest);
     record = record_of_next(manifest.mode, {running_->texts, running_->id});
+    set_next(*record, written_next());
     manifest.mode_switch = record;
     running_->written = true;
   });
@@ -65,13 +66,12 @@ void StorageImpl::record_next() {
     std::lock_guard lock(mutex_);
     if (!next_) return;  // It runs now, and records itself.
     written = next_->id;
-    next_->written = true;
-    const AcceptedChange next{next_->texts, next_->id};
-    if (!stands(manifest.mode_switch) || is_void(manifest.mode_switch->change_id)) {
+    drop_void(manifest);
+    if (!stands(manifest.mode_switch)) {
       forget_switch(manifest);
-      manifest.mode_switch = record_of_next(manifest.mode, next);
-    } else if (manifest.mode_switch->change_id != next.id) {  // Else the switch that is just ending has left it.
-      set_next(*manifest.mode_switch, next);
+      manifest.mode_switch = record_of_next(manifest.mode, *written_next());
+    } else if (manifest.mode_switch->change_id != *written) {  // Else the switch that is just ending has left it.
+      set_next(*manifest.mode_switch, written_next());
     }
   });
   if (!recorded.ok()) return core_.warn(fmt::format("the next change is not recorded: {}", message_of(recorded)));
@@ -91,13 +91,19 @@ absl::Status StorageImpl::replaced_by_later() {
   return error(Reason::kTransitionInProgress, "a later change replaced this one");
 }
 
-// With mutex_ held. One that may be on record is off it only when `by` has taken its place there.
+// With mutex_ held, for the update of MANIFEST that asks.
+std::optional<AcceptedChange> StorageImpl::written_next() {
+  if (!next_) return std::nullopt;
+  next_->written = true;
+  return AcceptedChange{next_->texts, next_->id};
+}
+
+// With mutex_ held. What is accepted stays so until `by` has taken its place on record.
 void StorageImpl::displace_next(Request& by) {
   by.displaced = std::move(next_->displaced);
   std::vector<Done> callers = std::move(next_->done);
   std::move(next_->when_recorded.begin(), next_->when_recorded.end(), std::back_inserter(callers));
-  if (!next_->written) return answer(std::move(callers), replaced_by_later());
-  add_void(next_->id);
+  if (next_->written) void_changes_.insert(next_->id);
   by.displaced.push_back({next_->id, std::move(callers)});
 }
 
@@ -113,7 +119,8 @@ std::vector<StorageImpl::Done> StorageImpl::told_when_recorded(Request& request)
 void StorageImpl::take_off_record(std::uint64_t failed) {
   {
     std::lock_guard lock(mutex_);
-    add_void(failed);
+    // If it is not there by now it never will be: it is over, and no update is under way that began before.
+    if (names(*core_.keeper->get(), failed)) void_changes_.insert(failed);
   }
   if (!has_void_record()) return;
   core_.keeper->update([this](Manifest& manifest) { drop_void_record(manifest); }).IgnoreError();  // Tried again below.
@@ -170,6 +177,12 @@ bool StorageImpl::has_void_record() const {
 
 void StorageImpl::drop_void_record(Manifest& manifest) {
   std::lock_guard lock(mutex_);
+  drop_void(manifest);
+}
+
+// With mutex_ held, in an update of MANIFEST: no other is under way, so what it does not name nothing brings back.
+void StorageImpl::drop_void(Manifest& manifest) {
+  std::erase_if(void_changes_, [&](std::uint64_t change) { return !names(manifest, change); });
   if (!stands(manifest.mode_switch)) return;
   if (is_void(manifest.mode_switch->next_id)) set_next(*manifest.mode_switch, std::nullopt);
   if (!is_void(manifest.mode_switch->change_id)) return;
@@ -180,14 +193,6 @@ void StorageImpl::drop_void_record(Manifest& manifest) {
 
 // With mutex_ held.
 bool StorageImpl::is_void(std::uint64_t change) const { return void_changes_.contains(change); }
-
-// With mutex_ held. Those before it were written, if at all, before it was: they are on record by now, or never will
-// be.
-void StorageImpl::add_void(std::uint64_t change) {
-  const std::shared_ptr<const Manifest> manifest = core_.keeper->get();
-  std::erase_if(void_changes_, [&](std::uint64_t one) { return !names(*manifest, one); });
-  void_changes_.insert(change);
-}
 
 // A change that takes effect beside others: its own record goes, and what is void.
 void StorageImpl::leave_others_on_record(Manifest& manifest, std::uint64_t own) const {

@@ -222,9 +222,7 @@ void StorageImpl::switch_mode(const AcceptedChange& change, std::uint64_t expect
   const auto next = [this]() -> std::optional<AcceptedChange> {
     std::lock_guard lock(mutex_);
     running_->written = true;
-    if (!next_) return std::nullopt;
-    next_->written = true;
-    return AcceptedChange{next_->texts, next_->id};
+    return written_next();
   };
   status = ModeSwitch(core_, *snapshots_, target, change, snapshot_first, tell, next).run();
   if (!status.ok()) {
@@ -276,6 +274,9 @@ absl::Status StorageImpl::outcome(const absl::Status& status) {
     running_->over = true;
     id = running_->id;
   }
+  if (id == kOfEarlierStart) {  // Nobody else hears of it.
+    core_.warn(fmt::format("what was asked for before this start failed: {}", message_of(status)));
+  }
   core_.keeper->await_update();  // It may be the one that records it.
   if (!core_.stopping) take_off_record(id);
   return in_doubt_where_on_record(explained(status));
@@ -297,8 +298,11 @@ void StorageImpl::finish_request(const absl::Status& status) {
     }
   }
   for (const Done& each : done) each(status);
-  for (const Displaced& change : displaced) {  // Where this one was not recorded, they still may be.
-    const absl::Status told = may_be_on_record(change.id) ? in_doubt(replaced_by_later()) : replaced_by_later();
+  // Where this one was not recorded they still may be; or they failed with it, which took their place.
+  for (const Displaced& change : displaced) {
+    const absl::Status told = status.ok()                   ? replaced_by_later()
+                              : may_be_on_record(change.id) ? in_doubt(replaced_by_later())
+                                                            : status;
     for (const Done& each : change.callers) each(told);
   }
 }

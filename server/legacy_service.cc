@@ -238,8 +238,8 @@ Task<absl::StatusOr<kvstore::ConfigResponse>> LegacyService::change_settings(Cal
                                                                              CallOptions options) {
   const std::optional<absl::Status> done =
       co_await SettingsChangeWait(*storage_, events_, change, kConfigPatience, kConfigPatienceForRecord, call.home());
-  // ABORTED is what a later change does to one that was still waiting for its turn: recorded, and overtaken.
-  const bool under_way = !done || done->code() == absl::StatusCode::kAborted;
+  // What a later change, which is on record, does to one that was still waiting for its turn.
+  const bool under_way = !done || has_reason(*done, Reason::kTransitionInProgress);
   if (!under_way && !done->ok()) co_return *done;
   if (under_way) call.add_trailer("kvstore-transition", "dual");
   add_revision(call, options, engine_.applied());

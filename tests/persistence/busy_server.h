@@ -61,12 +61,18 @@ struct BusyServer {
   bool going_on = false;
   StorageFixture server;
 
-  void change(Mode mode) {
+  // `when_it_ends` is called before its callers are served any further.
+  void change(
+      Mode mode, std::function<void()> when_it_ends = [] {}) {
     ChangeOptions options;
     options.on_record = [this](const absl::Status& status) { recorded.set_value(status); };
     SettingsChange wanted = StorageFixture::to(mode);
     wanted.max_snapshots = 7;
-    server.storage().change_settings(wanted, options, [this](const absl::Status& status) { done.set_value(status); });
+    server.storage().change_settings(wanted, options,
+                                     [this, when_it_ends = std::move(when_it_ends)](const absl::Status& status) {
+                                       when_it_ends();
+                                       done.set_value(status);
+                                     });
   }
 };
 

@@ -1,6 +1,7 @@
 // Changes that end while MANIFEST may name them: nobody is told of one that failed which the next start carries out.
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <optional>
 #include <string>
@@ -21,8 +22,8 @@ using namespace std::chrono_literals;
 
 // Behind a held job: a switch to SNAPSHOT that waits, and behind it one to NON_PERSISTENT, both on record.
 struct TwoOnRecord {
-  TwoOnRecord() {
-    busy.change(Mode::kSnapshot);
+  explicit TwoOnRecord(std::function<void()> when_first_ends = [] {}) {
+    busy.change(Mode::kSnapshot, std::move(when_first_ends));
     change(Mode::kNonPersistent, next);
     REQUIRE(within_bound([&] { return server.manifest().mode_switch && server.manifest().mode_switch->next; }));
   }
@@ -314,6 +315,49 @@ TEST_CASE("switch doubt: a setting that takes effect leaves what was recorded be
   CHECK(record.looked > 1);
   CHECK(record.missing == 0);
   CHECK(server.storage().status().settings.max_snapshots == 9);
+}
+
+// The first of the two fails for space; before the second has begun there is some again, and a third one comes.
+TEST_CASE("switch doubt: one that is on record behind one that failed stays there when a third one comes") {
+  std::optional<SwitchRecord> record;
+  std::atomic<TwoOnRecord*> at{nullptr};
+  TwoOnRecord two([&] {
+    if (at == nullptr) return;
+    at.load()->busy.disk.heal();
+    std::promise<absl::Status> recorded;
+    ChangeOptions options;
+    options.on_record = [&](const absl::Status& status) { recorded.set_value(status); };
+    SettingsChange third;
+    third.max_snapshots = 3;
+    at.load()->server.storage().change_settings(third, options, [](const absl::Status&) {});
+    CHECK(recorded.get_future().get().ok());
+    record = at.load()->server.manifest().mode_switch;
+  });
+  at = &two;
+  two.busy.disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC, .from_then_on = true});
+  two.busy.go_on();
+  CHECK_FALSE(two.busy.done.get_future().get().ok());
+  CHECK(two.next.get_future().get().ok());
+  REQUIRE(record.has_value());
+  CHECK(record->change.at("mode") == "NON_PERSISTENT");
+  REQUIRE(record->next.has_value());
+  CHECK(record->next->at("max-snapshots") == "3");
+}
+
+TEST_CASE("switch doubt: one that was never recorded fails with the one that has taken its place") {
+  BusyServer busy;
+  StorageFixture& server = busy.server;
+  busy.disk.fail({.call = DiskCall::kWrite, .path_part = "MANIFEST", .error_number = ENOSPC, .from_then_on = true});
+  busy.change(Mode::kSnapshot);
+  std::promise<absl::Status> next, later;
+  server.storage().change_settings(StorageFixture::to(Mode::kNonPersistent), {},
+                                   [&](const absl::Status& status) { next.set_value(status); });
+  server.storage().change_settings(StorageFixture::to(Mode::kAof), {},
+                                   [&](const absl::Status& status) { later.set_value(status); });
+  busy.go_on();
+  CHECK(has_reason(busy.done.get_future().get(), Reason::kDiskLimit));
+  CHECK(has_reason(next.get_future().get(), Reason::kDiskLimit));
+  CHECK(has_reason(later.get_future().get(), Reason::kDiskLimit));
 }
 
 // Until a directory is opened nothing is synced, and nothing has failed.
