@@ -9,13 +9,19 @@
 namespace kv {
 namespace {
 
-// A sync that decides what is on disk, by docs/durability.md, whatever its errno: of a segment that is written to, of
-// the names in the log's directory, or of MANIFEST. That of a file on which nothing depends yet, the first segment of a
-// switch into a log too, fails only what it was made for.
-bool is_final(const Strike& strike, WorkEnd::In in) {
+// Names that MANIFEST counts on, and MANIFEST's own, which is in the data directory itself.
+bool holds_names(const std::string& directory, const StorageFixture& server) {
+  return directory == server.path("aof") || directory == server.path("snapshots") || directory == server.path();
+}
+
+// A sync that decides what is on disk, by docs/durability.md, whatever its errno: of a segment that is written to or is
+// closed, of names that count, or of MANIFEST. That of a file on which nothing depends yet, a segment that is being
+// prepared or the first one of a switch into a log, fails only what it was made for.
+bool is_final(const Strike& strike, WorkEnd::In in, const StorageFixture& server) {
   if (strike.way.error_number == 0) return false;
   if (strike.call == DiskCall::kSyncData) return in != WorkEnd::In::kSwitch && strike.path.ends_with(".aof");
-  if (strike.call == DiskCall::kSyncDirectory && strike.path.ends_with("/aof")) return true;
+  if (strike.call == DiskCall::kSyncDirectory) return holds_names(strike.path, server);
+  if (strike.call == DiskCall::kSync && strike.closing) return true;
   const bool manifest = strike.path.find("MANIFEST") != strike.path.npos;
   return manifest && (strike.call == DiskCall::kSync || strike.call == DiskCall::kRename);
 }
@@ -58,9 +64,10 @@ void check_back(StorageFixture& server, FaultyFileSystem& disk, WriteHistory& hi
   TortureRun::get().count("came_back");
 }
 
-// Of a snapshot or a switch, which say why in a word for whoever asked.
-void check_job(const Strike& strike, const absl::Status& status) {
+// Of a snapshot or a switch, which say why in a word for whoever asked. A switch may be on record already.
+void check_job(const Strike& strike, WorkEnd::In in, const absl::Status& status) {
   const bool known = (is_full(strike.way) && has_reason(status, Reason::kDiskLimit)) ||
+                     (in == WorkEnd::In::kSwitch && has_reason(status, Reason::kOutcomeUnknown)) ||
                      has_reason(status, Reason::kInternal) || has_reason(status, Reason::kWritesSuspended);
   CHECK(known);
 }
@@ -107,7 +114,7 @@ void check_error(const Strike& strike, const WorkEnd& end) {
       return;
     case WorkEnd::In::kSnapshot:
     case WorkEnd::In::kSwitch:
-      return check_job(strike, end.status);
+      return check_job(strike, end.in, end.status);
     case WorkEnd::In::kStop:
       return;  // Whatever it was: the stop said that not everything is saved.
   }
@@ -116,8 +123,9 @@ void check_error(const Strike& strike, const WorkEnd& end) {
 void check_afterwards(const Strike& strike, WorkEnd::In in, StorageFixture& server, FaultyFileSystem& disk,
                       WriteHistory& history) {
   const bool final = !server.storage().journal().failure().ok();
-  if (is_final(strike, in)) CHECK(final);
-  if (is_full_disk(strike)) CHECK(is_final(strike, in) == final);
+  const bool must_be_final = is_final(strike, in, server);
+  if (must_be_final) CHECK(final);
+  if (is_full_disk(strike)) CHECK(must_be_final == final);
   if (final) return check_final(server, disk);
   check_back(server, disk, history);
 }

@@ -18,6 +18,7 @@ struct Strike {
   DiskCall call;
   const Way& way;
   std::string path;
+  bool closing = false;  // the sync of a segment that is full, not of one that is being prepared
 };
 
 // Writes are taken, at once or within 5 s of the disk's healing.

@@ -2,6 +2,8 @@
 
 #include <cerrno>
 #include <chrono>
+#include <mutex>
+#include <set>
 #include <thread>
 
 namespace kv {
@@ -16,6 +18,13 @@ constexpr std::size_t kShortBytesAlways = 997;  // Large values would take for e
 bool is_transfer(DiskCall call) { return call == DiskCall::kWrite || call == DiskCall::kRead; }
 
 }  // namespace
+
+// Paths, by the last call that was made on them before the fault struck.
+struct SetFault::Closings {
+  std::mutex mutex;
+  std::set<std::string> cut;
+  std::set<std::string> synced_when_cut;
+};
 
 std::span<const Way> all_ways() {
   static const Way ways[] = {
@@ -75,6 +84,7 @@ SetFault::SetFault(FaultyFileSystem& disk, DiskCall call, const Way& way, std::u
   }
   const bool always = way.lasts == Lasts::kFromThenOn;
   if (always && is_full(way) && call == DiskCall::kWrite) make_room_later();
+  if (call == DiskCall::kSync) watch_closings();
   disk.fail({.call = call,
              .path_part = {},
              .after = after,
@@ -104,6 +114,23 @@ void SetFault::make_room_later() {
     if (made != DiskCall::kWrite || !path.ends_with(".aof") || disk.faults_delivered() == 0) return;
     if (++*refused > 1) disk.heal();
   });
+}
+
+void SetFault::watch_closings() {
+  closings_ = std::make_shared<Closings>();
+  disk_.on_call([&disk = disk_, seen = closings_](DiskCall made, const std::string& path) {
+    if (!path.ends_with(".aof") || disk.faults_delivered() != 0) return;
+    std::lock_guard lock(seen->mutex);
+    if (made == DiskCall::kCreate) seen->cut.erase(path);
+    if (made == DiskCall::kTruncate) seen->cut.insert(path);
+    if (made == DiskCall::kSync && seen->cut.contains(path)) seen->synced_when_cut.insert(path);
+  });
+}
+
+bool SetFault::struck_closing() const {
+  if (closings_ == nullptr) return false;
+  std::lock_guard lock(closings_->mutex);
+  return closings_->synced_when_cut.contains(disk_.struck_path());
 }
 
 }  // namespace kv

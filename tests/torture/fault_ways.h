@@ -43,13 +43,18 @@ class SetFault {
   // Strikes the call that comes after `after` others of its kind.
   SetFault(FaultyFileSystem& disk, DiskCall call, const Way& way, std::uint64_t after);
   bool struck() const { return disk_.faults_delivered() != 0 || *delays_ != 0; }
+  // The call was the sync of a segment of the log that has been cut to what it holds: a prepared one has its full size.
+  bool struck_closing() const;
 
  private:
+  struct Closings;
   void set_delay(DiskCall call, const Way& way, std::uint64_t after);
   void make_room_later();
+  void watch_closings();
 
   FaultyFileSystem& disk_;
   std::shared_ptr<std::atomic<std::uint64_t>> delays_ = std::make_shared<std::atomic<std::uint64_t>>(0);
+  std::shared_ptr<Closings> closings_;  // null where it is not asked: the disk has room for one hook
 };
 
 }  // namespace kv

@@ -52,7 +52,7 @@ bool strike(DiskCall call, const Way& way, std::uint64_t after) {
     if (is_full(way)) server.on_refusal([&disk] { disk.heal(); });
     const WorkEnd end = work(server, history);
     if (!fault.struck()) return false;
-    struck.emplace(Strike{call, way, disk.struck_path()});
+    struck.emplace(Strike{call, way, disk.struck_path(), fault.struck_closing()});
     INFO("on " << struck->path);
     TortureRun::get().count(end.completed() ? "not_noticed" : "noticed");
     if (must_not_show(call, way)) CHECK(end.completed());
