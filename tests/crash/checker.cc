@@ -110,6 +110,9 @@ class Reader {
       unread_.insert(key);
       return note(fmt::format("{} shows {} bytes that are no whole value", key, entry.value().size()));
     }
+    const std::int64_t asked = expiry_in(entry.value());
+    const UnixMillis due = asked == 0 ? kNoExpiry : asked;
+    if (expiry_of(entry) != due) note(fmt::format("{} is due at {}, it was to be {}", key, expiry_of(entry), due));
     shown_[key] = {*id, entry.version()};
   }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/descriptor.h"
+#include "kvstore/kvstore.grpc.pb.h"
 #include "tests/crash/checker.h"
 #include "tests/crash/history.h"
 #include "tests/crash/value.h"

@@ -13,31 +13,53 @@ std::string describe(const std::optional<WriteId>& set) {
 
 }  // namespace
 
-History::Intent History::begin(std::string_view key, std::optional<WriteId> set) {
-  std::lock_guard lock(mutex_);
+History::Intent History::note_begin(std::string_view key, const Attempt& attempt) {
   auto found = attempts_.find(key);
   if (found == attempts_.end()) {
     found = attempts_.emplace(key, std::vector<Attempt>{{.set = std::nullopt, .begin = 0, .end = 0}}).first;
   }
-  found->second.push_back({.set = set, .begin = ++now_});
+  found->second.push_back(attempt);
   return {std::string(key), found->second.size() - 1};
+}
+
+History::Intent History::begin(std::string_view key, std::optional<WriteId> set) {
+  std::lock_guard lock(mutex_);
+  return note_begin(key, {.set = set, .begin = ++now_});
+}
+
+std::pair<History::Intent, History::Intent> History::begin_pair(std::string_view first, std::string_view second,
+                                                                WriteId id) {
+  std::lock_guard lock(mutex_);
+  const std::uint64_t record = ++records_, now = ++now_;
+  return {note_begin(first, {.set = id, .begin = now, .record = record}),
+          note_begin(second, {.set = id, .begin = now, .record = record, .counts = false})};
 }
 
 std::string History::acknowledge(const Intent& intent, std::uint64_t revision) {
   std::lock_guard lock(mutex_);
+  return note_answer(intent, revision);
+}
+
+std::string History::acknowledge(const std::pair<Intent, Intent>& both, std::uint64_t revision) {
+  std::lock_guard lock(mutex_);
+  const std::string wrong = note_answer(both.first, revision);
+  return wrong.empty() ? note_answer(both.second, revision) : wrong;
+}
+
+std::string History::note_answer(const Intent& intent, std::uint64_t revision) {
   Attempt& attempt = attempts_.at(intent.key).at(intent.index);
   if (revision > 0) answered_highest_ = std::max(answered_highest_, revision);
   if (disk_dies_) {
     if (revision == 0) return {};
     attempt.revision = revision;  // It stays open, but if it is there, then with this number.
-    answered_dying_.push_back(revision);
+    if (attempt.counts) answered_dying_.push_back(revision);
     if (attempt.begin < disk_dead_since_) return {};
     return fmt::format("{} was acknowledged from a dead disk, with revision {}", intent.key, revision);
   }
   attempt.end = ++now_;
   attempt.revision = revision;
   attempt.answered = std::chrono::steady_clock::now();
-  if (revision == 0) return {};
+  if (revision == 0 || !attempt.counts) return {};
   if (revision <= floor_) {
     return fmt::format("{} was given revision {}, although {} was seen before the crash", intent.key, revision, floor_);
   }
@@ -115,7 +137,7 @@ std::string History::check_prefix(const ShownState& now, Numbers numbers) {
       question.before[key] = {*settled, version == versions_.end() ? 0 : version->second};
     }
     for (auto attempt = attempts.begin() + 1; attempt != attempts.end(); ++attempt) {
-      question.changes.push_back({key, attempt->set, attempt->begin, attempt->end, attempt->revision});
+      question.changes.push_back({key, attempt->set, attempt->begin, attempt->end, attempt->revision, attempt->record});
     }
   }
   versions_.clear();
@@ -173,7 +195,7 @@ std::uint64_t History::acknowledged_above(std::uint64_t cut) const {
   std::uint64_t count = 0;
   for (const auto& [key, attempts] : attempts_) {
     count += static_cast<std::uint64_t>(std::count_if(attempts.begin(), attempts.end(), [&](const Attempt& attempt) {
-      return attempt.end != kOpen && attempt.revision > cut;
+      return attempt.counts && attempt.end != kOpen && attempt.revision > cut;
     }));
   }
   return count;
@@ -196,7 +218,7 @@ std::uint64_t History::answered_before(std::chrono::steady_clock::time_point mom
   std::uint64_t count = 0;
   for (const auto& [key, attempts] : attempts_) {
     count += static_cast<std::uint64_t>(std::count_if(attempts.begin(), attempts.end(), [&](const Attempt& attempt) {
-      return attempt.end != kOpen && attempt.revision > 0 && attempt.answered < moment;
+      return attempt.counts && attempt.end != kOpen && attempt.revision > 0 && attempt.answered < moment;
     }));
   }
   return count;

@@ -26,6 +26,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/crash/prefix.h"
@@ -43,9 +44,12 @@ class History {
 
   Intent begin_set(std::string_view key, WriteId id) { return begin(key, id); }
   Intent begin_delete(std::string_view key) { return begin(key, std::nullopt); }
+  // Of two different keys, as one record: after a crash both are as it left them or neither is.
+  std::pair<Intent, Intent> begin_pair(std::string_view first, std::string_view second, WriteId id);
   // `revision`: the one that the change was given; 0 where nothing changed or none is known. Answers what is wrong with
   // it, or an empty text.
   std::string acknowledge(const Intent& intent, std::uint64_t revision = 0);
+  std::string acknowledge(const std::pair<Intent, Intent>& both, std::uint64_t revision);
 
   // `found`: the write whose value the key shows, nothing when the key is not there. Each answers what is wrong, or an
   // empty text; from then on what was found is the state that later ones are judged from.
@@ -93,8 +97,13 @@ class History {
     std::uint64_t end = kOpen;
     std::uint64_t revision = 0;
     std::chrono::steady_clock::time_point answered{};
+    std::uint64_t record = 0;  // of a transaction, the same in both of its keys
+    bool counts = true;        // not the second of a record
   };
 
+  // Under the lock.
+  Intent note_begin(std::string_view key, const Attempt& attempt);
+  std::string note_answer(const Intent& intent, std::uint64_t revision);
   Intent begin(std::string_view key, std::optional<WriteId> set);
   std::vector<Attempt>& attempts_of(const std::string& key);
   std::string conclude(const std::string& key, std::vector<Attempt>& attempts, std::optional<WriteId> found,
@@ -103,6 +112,7 @@ class History {
 
   mutable std::mutex mutex_;
   std::uint64_t now_ = 0;
+  std::uint64_t records_ = 0;  // of two keys
   bool disk_dies_ = false;
   std::uint64_t disk_dead_since_ = kOpen;
   std::vector<std::uint64_t> answered_dying_;  // revisions

@@ -165,4 +165,26 @@ TEST_CASE("history: a write that begins on a dead disk must not be acknowledged 
   CHECK(right(history.acknowledge(history.begin_set("after", kSecond), 2)) == !promised);
 }
 
+TEST_CASE("history: the two keys of a transaction have one revision, which nobody else has") {
+  History history;
+  CHECK(right(history.acknowledge(history.begin_pair("a", "b", kFirst), 3)));
+  CHECK(history.acknowledged_above(2) == 1);
+  CHECK_FALSE(right(history.acknowledge(history.begin_set("c", kSecond), 3)));
+  CHECK_FALSE(right(history.acknowledge(history.begin_pair("a", "c", kOther), 3)));
+}
+
+TEST_CASE("history: what check_prefix is told of a transaction is one record") {
+  const bool both = GENERATE(true, false);
+  History history;
+  history.begin_pair("a", "b", kFirst);
+  ShownState shown{{"a", {kFirst, 1}}};
+  if (both) shown["b"] = {kFirst, 1};
+  CHECK(right(history.check_prefix(shown, {1, 1})) == both);
+}
+
+TEST_CASE("value: it tells the expiry that it was written with") {
+  CHECK(expiry_in(make_value("k", kFirst, 300, 4'102'444'800'001)) == 4'102'444'800'001);
+  CHECK(expiry_in(make_value("k", kFirst, 300)) == 0);
+}
+
 }  // namespace kv::crash

@@ -42,17 +42,28 @@ class Judge {
   using Missing = std::set<std::uint64_t>;
   static bool by_revision(const Numbered& a, const Numbered& b) { return a.revision < b.revision; }
 
-  // Those that are numbered above `last` have no part in the state.
+  // Those that are numbered above `last` have no part in the state. Of a transaction the first change that comes stands
+  // for both where numbers are counted and tried.
   void sort_in(const Change& change) {
+    const Change*& first = first_of_[change.record];
+    const bool second = change.record != 0 && first != nullptr;
+    if (second) other_[first] = &change;
+    if (change.record != 0 && !second) first = &change;
     if (change.revision == 0) {
-      if (change.end == kNeverEnded) open_.push_back(&change);
+      if (change.end == kNeverEnded && !second) open_.push_back(&change);
       return;
     }
     if (change.end != kNeverEnded) ended_.push_back(&change);
     if (change.revision > question_.numbers.last) return;
     known_[change.key].push_back({change.revision, &change});
     taken_.insert(change.revision);
-    ++known_count_;
+    if (!second) ++known_count_;
+  }
+
+  // All changes of an open write's record.
+  std::vector<const Change*> changes_of(const Change* open) const {
+    const auto other = other_.find(open);
+    return other == other_.end() ? std::vector{open} : std::vector{open, other->second};
   }
 
   std::string count() {
@@ -94,7 +105,9 @@ class Judge {
   std::string place_shown() {
     for (const auto& [key, shown] : question_.now) {
       const auto found = std::find_if(open_.begin(), open_.end(), [&, &key = key, &shown = shown](const Change* open) {
-        return open->key == key && open->set == shown.write;
+        const std::vector<const Change*> changes = changes_of(open);
+        return std::any_of(changes.begin(), changes.end(),
+                           [&](const Change* one) { return one->key == key && one->set == shown.write; });
       });
       if (found == open_.end()) continue;
       const Change* open = *found;
@@ -106,8 +119,11 @@ class Judge {
       if (shown.version <= floor_.at(open)) {
         return fmt::format("{}, and which began after revision {} had been acknowledged", what, floor_.at(open));
       }
-      known_[key].push_back({shown.version, open});
-      std::sort(known_[key].begin(), known_[key].end(), by_revision);
+      // With one of two the other is there too, unless something newer is: compare_settled() sees to that.
+      for (const Change* one : changes_of(open)) {
+        known_[one->key].push_back({shown.version, one});
+        std::sort(known_[one->key].begin(), known_[one->key].end(), by_revision);
+      }
       open_.erase(found);
     }
     return {};
@@ -119,7 +135,9 @@ class Judge {
     for (const auto& [key, numbered] : known_) keys.insert(key);
     for (const auto& [key, shown] : question_.before) keys.insert(key);
     for (const auto& [key, shown] : question_.now) keys.insert(key);
-    for (const Change* open : open_) keys.erase(open->key);
+    for (const Change* open : open_) {
+      for (const Change* one : changes_of(open)) keys.erase(one->key);
+    }
     for (const std::string& key : keys) {
       if (std::string problem = compare(key); !problem.empty()) return problem;
     }
@@ -151,14 +169,21 @@ class Judge {
   bool fits(Missing::const_iterator next) {
     if (++choices_ > kChoicesMax) return false;
     if (next == missing_.end()) {
-      return std::all_of(open_.begin(), open_.end(), [&](const Change* open) { return compare(open->key).empty(); });
+      return std::all_of(open_.begin(), open_.end(), [&](const Change* open) {
+        const std::vector<const Change*> changes = changes_of(open);
+        return std::all_of(changes.begin(), changes.end(),
+                           [&](const Change* one) { return compare(one->key).empty(); });
+      });
     }
     for (const Change* open : open_) {
+      const std::vector<const Change*> changes = changes_of(open);
       const bool used = std::any_of(tried_.begin(), tried_.end(), [&](const Numbered& n) { return n.change == open; });
-      if (used || *next <= floor_.at(open) || shows_below(open->key, *next)) continue;
-      tried_.push_back({*next, open});
+      const bool older =
+          std::any_of(changes.begin(), changes.end(), [&](const Change* one) { return shows_below(one->key, *next); });
+      if (used || *next <= floor_.at(open) || older) continue;
+      for (const Change* one : changes) tried_.push_back({*next, one});
       const bool fit = fits(std::next(next));
-      tried_.pop_back();
+      tried_.resize(tried_.size() - changes.size());
       if (fit) return true;
     }
     return false;
@@ -192,7 +217,9 @@ class Judge {
   std::uint64_t known_count_ = 0;
   std::set<std::uint64_t> taken_;
   std::vector<const Change*> ended_;
-  std::vector<const Change*> open_;  // without a number of their own
+  std::vector<const Change*> open_;  // without a number of their own; of a transaction, its first change
+  std::map<std::uint64_t, const Change*> first_of_;  // by record
+  std::map<const Change*, const Change*> other_;     // of a transaction: the second change, by the first
   std::map<const Change*, std::uint64_t> floor_;
   Missing missing_;
   std::vector<Numbered> tried_;

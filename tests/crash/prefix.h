@@ -1,9 +1,10 @@
 // Is what a server shows after a crash the exact state at one revision?
 //
-// Every change has a revision of its own and none between them is left out, so a state that claims to be that of
-// revision `last` has all of them: each number from the first one that the dead server gave to `last` is that of a
-// write which was acknowledged with it, or of one that was left open. Nothing above `last` shows, nothing below is
-// missing: a write that was lost in the middle leaves a number that nobody can have been given.
+// Every record (a change, or the two of a transaction) has a revision of its own and none between them is left out, so
+// a state that claims to be that of revision `last` has all of them: each number from the first one that the dead
+// server gave to `last` is that of a write which was acknowledged with it, or of one that was left open. Nothing above
+// `last` shows, nothing below is missing: a write that was lost in the middle leaves a number that nobody can have been
+// given. Of a transaction both keys are as it left them, or neither is.
 //
 // Hard part: an open write may have got any number that no other write has, above those of all writes that had ended
 // before it began, or none. What shows names its own number (its version); for what does not show (it was overwritten,
@@ -34,6 +35,7 @@ struct Change {
   std::uint64_t begin = 0;     // in the order of events, and so is `end`
   std::uint64_t end = kNeverEnded;
   std::uint64_t revision = 0;  // 0: not known, or it changed nothing
+  std::uint64_t record = 0;    // not 0: of a transaction of two keys, which has this number in both of its changes
 };
 
 struct Shown {

@@ -15,6 +15,15 @@ class Life {
   void set(std::string key, WriteId id, std::uint64_t revision) { answered(key, id, revision); }
   void erase(std::string key, std::uint64_t revision) { answered(key, std::nullopt, revision); }
   void set_open(std::string key, WriteId id) { begun(key, id); }
+  // Two keys, one record.
+  void set_both(std::string first, std::string second, WriteId id, std::uint64_t revision) {
+    answered(first, id, revision, ++records_);
+    answered(second, id, revision, records_);
+  }
+  void set_both_open(std::string first, std::string second, WriteId id) {
+    begun(first, id, ++records_);
+    begun(second, id, records_);
+  }
   void erase_open(std::string key) { begun(key, std::nullopt); }
   void shows(std::string key, WriteId id, std::uint64_t version) { question_.now[key] = {id, version}; }
   void had(std::string key, WriteId id, std::uint64_t version) { question_.before[key] = {id, version}; }
@@ -24,14 +33,17 @@ class Life {
   }
 
  private:
-  void answered(std::string key, std::optional<WriteId> set, std::uint64_t revision) {
-    question_.changes.push_back({key, set, ++now_, 0, revision});
+  void answered(std::string key, std::optional<WriteId> set, std::uint64_t revision, std::uint64_t record = 0) {
+    question_.changes.push_back({key, set, ++now_, 0, revision, record});
     question_.changes.back().end = ++now_;
   }
-  void begun(std::string key, std::optional<WriteId> set) { question_.changes.push_back({key, set, ++now_}); }
+  void begun(std::string key, std::optional<WriteId> set, std::uint64_t record = 0) {
+    question_.changes.push_back({key, set, ++now_, kNeverEnded, 0, record});
+  }
 
   PrefixQuestion question_;
   std::uint64_t now_ = 0;
+  std::uint64_t records_ = 0;
 };
 
 }  // namespace
@@ -148,6 +160,55 @@ TEST_CASE("prefix: a value with the version of another write is wrong") {
   life.shows("a", kA, 2);
   life.shows("b", kB, 2);
   CHECK_FALSE(life.is_right(1, 2));
+}
+
+TEST_CASE("prefix: of a transaction both keys show, with one number, whether or not it was answered") {
+  const bool open = GENERATE(true, false);
+  const bool first = GENERATE(true, false);
+  const bool second = GENERATE(true, false);
+  Life life;
+  life.set("c", kC, 1);
+  if (open) {
+    life.set_both_open("a", "b", kA);
+  } else {
+    life.set_both("a", "b", kA, 2);
+  }
+  life.shows("c", kC, 1);
+  if (first) life.shows("a", kA, 2);
+  if (second) life.shows("b", kA, 2);
+  CHECK(life.is_right(1, 2) == (first && second));
+  CHECK(life.is_right(1, 1) == (!first && !second));
+}
+
+TEST_CASE("prefix: two keys of a transaction with numbers of their own are two records, which it was not") {
+  const std::uint64_t version = GENERATE(1, 2);
+  Life life;
+  life.set_both_open("a", "b", kA);
+  life.set_open("c", kC);
+  life.shows("a", kA, 1);
+  life.shows("b", kA, version);
+  if (version == 1) life.shows("c", kC, 2);
+  CHECK(life.is_right(1, 2) == (version == 1));
+}
+
+TEST_CASE("prefix: one key of an open transaction may have been written again, the other shows what it left") {
+  const bool other_shows = GENERATE(true, false);
+  Life life;
+  life.set_both_open("a", "b", kA);
+  life.set("a", kB, 2);
+  life.shows("a", kB, 2);
+  if (other_shows) life.shows("b", kA, 1);
+  CHECK(life.is_right(1, 2) == other_shows);
+}
+
+TEST_CASE("prefix: an open transaction that nothing shows of any more has a number that is nobody else's") {
+  Life life;
+  life.set_both_open("a", "b", kA);
+  life.set("a", kB, 2);
+  life.set("b", kC, 3);
+  life.shows("a", kB, 2);
+  life.shows("b", kC, 3);
+  CHECK(life.is_right(1, 3));
 }
 
 }  // namespace kv::crash

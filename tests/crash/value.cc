@@ -15,6 +15,7 @@ struct Header {
   std::uint64_t checksum = 0;  // over everything that follows it
   std::uint64_t counter = 0;
   std::uint64_t size = 0;
+  std::int64_t expire_at = 0;
   std::uint32_t writer = 0;
   std::uint32_t key_size = 0;
 };
@@ -24,10 +25,13 @@ std::uint64_t checksum_of(std::string_view value) { return checksum64(as_bytes(v
 
 }  // namespace
 
-std::string make_value(std::string_view key, WriteId id, std::size_t size) {
+std::string make_value(std::string_view key, WriteId id, std::size_t size, std::int64_t expire_at) {
   const std::size_t total = std::max(size, sizeof(Header) + key.size());
-  Header header{
-      .counter = id.counter, .size = total, .writer = id.writer, .key_size = static_cast<std::uint32_t>(key.size())};
+  Header header{.counter = id.counter,
+                .size = total,
+                .expire_at = expire_at,
+                .writer = id.writer,
+                .key_size = static_cast<std::uint32_t>(key.size())};
   std::string value(total, '\0');
   std::memcpy(value.data() + sizeof header, key.data(), key.size());
   // Filler that no compression removes and that differs from write to write.
@@ -50,6 +54,12 @@ std::optional<WriteId> read_value(std::string_view key, std::string_view value) 
   if (value.substr(sizeof header, key.size()) != key) return std::nullopt;
   if (header.checksum != checksum_of(value)) return std::nullopt;
   return WriteId{header.writer, header.counter};
+}
+
+std::int64_t expiry_in(std::string_view value) {
+  Header header;
+  std::memcpy(&header, value.data(), sizeof header);
+  return header.expire_at;
 }
 
 }  // namespace kv::crash

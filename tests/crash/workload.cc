@@ -5,7 +5,13 @@
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
 
+#include "kvstore/kvstore.grpc.pb.h"
+#include "kvstore/v1/key_value_service.grpc.pb.h"
+
 namespace kv::crash {
+
+namespace v1 = kvstore::v1;
+
 namespace {
 
 constexpr std::uint64_t kKeysOfAWriter = 40;
@@ -48,7 +54,29 @@ bool is_promised(const grpc::ClientContext& context) {
   return level == "os" || level == "disk";
 }
 
+bool is_promised(const v1::WriteResult& write) {
+  return write.durability() == v1::DURABILITY_OS || write.durability() == v1::DURABILITY_DISK;
+}
+
+// In the years 2100 to 2131: nothing falls due, and each has milliseconds of its own.
+std::int64_t pick_expiry(std::mt19937_64& random) {
+  return 4'102'444'800'000 + static_cast<std::int64_t>(below(random, 1'000'000'000'000));
+}
+
+void fill(v1::SetRequest& request, const std::string& key, std::string value, std::int64_t expire_at) {
+  request.set_key(key);
+  request.set_value(std::move(value));
+  if (expire_at == 0) return;
+  request.mutable_expiry()->mutable_at()->set_seconds(expire_at / 1000);
+  request.mutable_expiry()->mutable_at()->set_nanos(static_cast<int>(expire_at % 1000 * 1'000'000));
+}
+
 }  // namespace
+
+struct Workload::Stubs {
+  std::unique_ptr<kvstore::KeyValueStore::Stub> old;
+  std::unique_ptr<v1::KeyValueService::Stub> keys;
+};
 
 std::shared_ptr<grpc::Channel> connect(const std::string& target) {
   grpc::ChannelArguments arguments;
@@ -73,12 +101,13 @@ Workload::Workload(History& history, const Options& options) : history_(history)
 }
 
 void Workload::run(const Options& options, unsigned lane) {
-  const auto stub = kvstore::KeyValueStore::NewStub(connect(options.target));
+  const auto channel = connect(options.target);
+  Stubs stubs{kvstore::KeyValueStore::NewStub(channel), v1::KeyValueService::NewStub(channel)};
   const std::uint32_t writer = options.first_writer + lane;
   std::mt19937_64 random(options.seed * 1000 + writer);
   for (std::uint64_t counter = 1; !stopping_; ++counter) {
     const std::string key = pick_key(lane, random);
-    const grpc::Status status = call(*stub, key, {writer, counter}, options.large_values, random);
+    const grpc::Status status = call(stubs, key, {writer, counter}, options, lane, random);
     if (status.ok()) {
       ++acknowledged_;
       progress_.notify_one();
@@ -94,27 +123,74 @@ void Workload::run(const Options& options, unsigned lane) {
 
 Workload::~Workload() { stop(); }
 
-grpc::Status Workload::call(kvstore::KeyValueStore::Stub& stub, const std::string& key, WriteId id, bool large_values,
+grpc::Status Workload::call(Stubs& stubs, const std::string& key, WriteId id, const Options& options, unsigned lane,
                             std::mt19937_64& random) {
+  const std::uint64_t dice = below(random, 14);
+  if (dice < 2) return erase(stubs, key);
+  const std::size_t size = pick_size(options.large_values, random);
+  if (dice < 4) return set_until(stubs, key, id, size, pick_expiry(random));
+  if (dice >= 6) return set(stubs, key, id, size);
+  std::string other = key;
+  while (other == key) other = pick_key(lane, random);
+  // Half as large, so that both fit where one of them would have.
+  return set_both(stubs, key, other, id, size / 2, dice < 5 ? pick_expiry(random) : 0);
+}
+
+grpc::Status Workload::erase(Stubs& stubs, const std::string& key) {
   grpc::ClientContext context;
   set_deadline(context);
   context.AddMetadata("kvstore-want-trailers", "1");
-  if (below(random, 7) == 0) {
-    kvstore::DelRequest request;
-    request.set_key(key);
-    kvstore::DelResponse response;
-    const History::Intent intent = history_.begin_delete(key);
-    grpc::Status status = stub.Del(&context, request, &response);
-    if (status.ok()) acknowledge(intent, context, response.success());
-    return status;
-  }
+  kvstore::DelRequest request;
+  request.set_key(key);
+  kvstore::DelResponse response;
+  const History::Intent intent = history_.begin_delete(key);
+  grpc::Status status = stubs.old->Del(&context, request, &response);
+  if (status.ok()) acknowledge(intent, context, response.success());
+  return status;
+}
+
+grpc::Status Workload::set(Stubs& stubs, const std::string& key, WriteId id, std::size_t size) {
+  grpc::ClientContext context;
+  set_deadline(context);
+  context.AddMetadata("kvstore-want-trailers", "1");
   kvstore::SetRequest request;
   request.set_key(key);
-  request.set_value(make_value(key, id, pick_size(large_values, random)));
+  request.set_value(make_value(key, id, size));
   google::protobuf::Empty response;
   const History::Intent intent = history_.begin_set(key, id);
-  grpc::Status status = stub.Set(&context, request, &response);
+  grpc::Status status = stubs.old->Set(&context, request, &response);
   if (status.ok()) acknowledge(intent, context, true);
+  return status;
+}
+
+grpc::Status Workload::set_until(Stubs& stubs, const std::string& key, WriteId id, std::size_t size,
+                                 std::int64_t expire_at) {
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::SetRequest request;
+  fill(request, key, make_value(key, id, size, expire_at), expire_at);
+  v1::SetResponse response;
+  const History::Intent intent = history_.begin_set(key, id);
+  grpc::Status status = stubs.keys->Set(&context, request, &response);
+  if (!status.ok()) return status;
+  note(history_.acknowledge(intent, response.write().revision()));
+  if (is_promised(response.write())) history_.promise(response.write().revision());
+  return status;
+}
+
+grpc::Status Workload::set_both(Stubs& stubs, const std::string& first, const std::string& second, WriteId id,
+                                std::size_t size, std::int64_t expire_at) {
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::TransactRequest request;
+  fill(*request.add_then()->mutable_set(), first, make_value(first, id, size, expire_at), expire_at);
+  fill(*request.add_then()->mutable_set(), second, make_value(second, id, size), 0);
+  v1::TransactResponse response;
+  const auto both = history_.begin_pair(first, second, id);
+  grpc::Status status = stubs.keys->Transact(&context, request, &response);
+  if (!status.ok()) return status;
+  note(history_.acknowledge(both, response.write().revision()));
+  if (is_promised(response.write())) history_.promise(response.write().revision());
   return status;
 }
 

@@ -1,7 +1,8 @@
 // Eight writers (or as many as asked for) that keep a server busy until it dies, and tell the History what they do.
 //
 // Most keys belong to one writer, a few are fought over by all. Values are mostly small; some are 64 KiB to 1 MiB, so
-// that a kill finds the server in the middle of a write. One write in seven is a delete.
+// that a kill finds the server in the middle of a write. One write in seven is a delete, one in seven a transaction
+// that sets two keys, and one in seven, like one in two of the transactions, gives its key an expiry that is far away.
 //
 // Threads:  one a writer; the calls below from the thread that made it.
 // Lifetime: stop() joins; the destructor stops. The History outlives it.
@@ -23,7 +24,6 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
-#include "kvstore/kvstore.grpc.pb.h"
 #include "tests/crash/history.h"
 
 namespace kv::crash {
@@ -56,8 +56,14 @@ class Workload {
 
  private:
   void run(const Options& options, unsigned lane);
-  grpc::Status call(kvstore::KeyValueStore::Stub& stub, const std::string& key, WriteId id, bool large_values,
+  struct Stubs;
+  grpc::Status call(Stubs& stubs, const std::string& key, WriteId id, const Options& options, unsigned lane,
                     std::mt19937_64& random);
+  grpc::Status erase(Stubs& stubs, const std::string& key);
+  grpc::Status set(Stubs& stubs, const std::string& key, WriteId id, std::size_t size);
+  grpc::Status set_until(Stubs& stubs, const std::string& key, WriteId id, std::size_t size, std::int64_t expire_at);
+  grpc::Status set_both(Stubs& stubs, const std::string& first, const std::string& second, WriteId id, std::size_t size,
+                        std::int64_t expire_at);
   void acknowledge(const History::Intent& intent, const grpc::ClientContext& context, bool changed);
   void note(std::string finding);
 
