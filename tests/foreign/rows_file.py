@@ -10,8 +10,8 @@ KINDS_ANEW = ("state", "inner")
 @dataclasses.dataclass
 class Step:
     line: int
-    kind: str  # call, soon, begin, raw, fault or heal
-    method: str  # or the fault's name
+    kind: str  # call, soon, brief, begin, raw, fault, heal or restart
+    method: str  # or the fault's name, or how the server ends
     request: str = ""
     answer: str = ""
 
@@ -57,10 +57,10 @@ def lines_of(name):
 
 def step_of(line, text):
     first, _, rest = text.partition(" ")
-    if first in ("fault", "heal"):
+    if first in ("fault", "heal", "restart"):
         return Step(line, first, rest)
     kind = "call"
-    if first in ("soon", "begin", "raw"):
+    if first in ("soon", "brief", "begin", "raw"):
         kind, (first, _, rest) = first, rest.partition(" ")
     request, arrow, answer = rest.partition(" -> ")
     if bool(arrow) == (kind == "begin"):

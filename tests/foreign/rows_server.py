@@ -42,19 +42,34 @@ class Server:
 
     def stop(self):
         """True when it ended in order."""
+        in_order = self.terminate()
+        self.end()
+        return in_order
+
+    def restart(self, killed):
+        """Again, at another address, on what it has left; True unless it was to end in order and did not."""
+        if killed:
+            self.process.kill()
+        in_order = killed or self.terminate()
+        self.leave()
+        self.start()
+        return in_order
+
+    def terminate(self):
         self.process.terminate()
         try:
-            code = self.process.wait(with_server.STOP_SECONDS)
+            return self.process.wait(with_server.STOP_SECONDS) == 0
         except subprocess.TimeoutExpired:
             self.process.kill()
-            code = None
-        self.end()
-        return code == 0
+            return False
 
-    def end(self):
+    def leave(self):
         self.process.wait()
         self.channel.close()
         self.reader.join()
+
+    def end(self):
+        self.leave()
         shutil.rmtree(self.folder)
 
     def log(self):

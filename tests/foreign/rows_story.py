@@ -8,10 +8,11 @@ import grpc
 from google.protobuf import text_format
 
 from rows_server import admin_service, key_value_service, old_service
-from rows_wire import error_info
+from rows_wire import reason_and_facts
 
 SECONDS = 60.0
 SOON_SECONDS = 30.0
+BRIEF_SECONDS = 2.0
 ANY_NUMBER = 2**64 - 1
 ANY_BYTES = (b"$any", "$any")
 SERVICES = {"": "kvstore.v1.KeyValueService", "admin": "kvstore.v1.AdminService", "old": "kvstore.KeyValueStore"}
@@ -40,7 +41,8 @@ class Refused(Exception):
 
     def __init__(self, error):
         self.code, self.message = error.code().name, error.details()
-        self.reason, self.facts = error_info(dict(error.trailing_metadata()).get("grpc-status-details-bin", b""))
+        details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin", b"")
+        self.reason, self.facts = reason_and_facts(details)
         super().__init__(f"{self.code} {self.reason} '{self.message}' {self.facts}")
 
 
@@ -59,6 +61,19 @@ def whole(method, chunks):
     if method == "MultiGet":
         answer.first_index = first
     return answer
+
+
+def newest_in(message):
+    """The newest of all that a message calls a revision; 0: none."""
+    newest = 0
+    for field, value in message.ListFields():
+        if field.label == field.LABEL_REPEATED:
+            continue
+        if field.message_type is not None:
+            newest = max(newest, newest_in(value))
+        if field.name == "revision":
+            newest = max(newest, value)
+    return newest
 
 
 def settle(expected, shown):
@@ -85,7 +100,8 @@ class Story:
     def __init__(self, server, kind, row, fresh):
         self.server, self.kind, self.row, self.fresh = server, kind, row, fresh
         self.ids = {"id": os.urandom(16), "other_id": os.urandom(16)}
-        self.token, self.nought, self.begun = b"", 0, []
+        self.token, self.nought, self.newest, self.begun = b"", 0, 0, []
+        self.shown = None  # by the last call; of a scan that was refused, what came before
 
     def tell(self, test):
         if not self.fresh:
@@ -94,6 +110,7 @@ class Story:
             self.nought = self.ask("Get", '{ key: "any" }').revision
         except Refused:
             test.assertTrue(self.fresh)
+        self.newest = self.nought
         try:
             for step in self.row.steps:
                 self.take(test, step)
@@ -107,6 +124,8 @@ class Story:
     def take(self, test, step):
         if step.kind in ("fault", "heal"):
             self.server.fault(step.method, step.kind == "fault")
+        elif step.kind == "restart":
+            test.assertTrue(self.server.restart(step.method == "killed"), "the server did not end in order")
         elif step.kind == "begin":
             before, method = service_of(step.method)
             request = self.parsed(descriptor_of(step.method).input_type, step.request)
@@ -118,19 +137,30 @@ class Story:
                 wrong = self.difference(step)
             where = f"{self.kind.name}: {self.row.file}:{step.line}: {step.method} {step.request[:200]}"
             test.assertEqual(wrong, "", where + "\nexpected: " + step.answer)
+            self.remember(step)
+
+    def remember(self, step):
+        if self.shown is not None:
+            self.newest = max(self.newest, newest_in(self.shown))
+        if self.shown is not None and step.method == "Scan":
+            self.token = self.shown.resume_token
 
     def difference(self, step):
         """'' when the answer is the row's."""
+        self.shown = None
         words = step.answer.split()
         refusal = words if len(words) > 1 and not words[0].startswith("{") else None
         try:
-            shown = self.raw(step) if step.kind == "raw" else self.ask(step.method, step.request)
+            seconds = BRIEF_SECONDS if step.kind == "brief" else SECONDS
+            shown = self.raw(step) if step.kind == "raw" else self.ask(step.method, step.request, seconds)
         except Refused as refused:
             return self.refusal_difference(refusal, refused)
         if refusal:
             return f"not refused: {text_format.MessageToString(shown, as_one_line=True)[:2000]}"
-        if step.method == "Scan":
-            self.token = shown.resume_token
+        self.shown = shown if step.kind != "raw" else None
+        return self.answer_difference(step, shown)
+
+    def answer_difference(self, step, shown):
         if step.answer == "OK":
             return ""
         expected = self.parsed(descriptor_of(step.method).output_type, step.answer)
@@ -140,6 +170,8 @@ class Story:
                 if result.HasField("error") and result.error.message.startswith(result.error.reason + ": "):
                     result.error.ClearField("message")
         settle(expected, shown)
+        if "$newer" in step.answer and newest_in(shown) <= self.newest:
+            return f"not newer than revision {self.newest}: {came}"
         return "" if expected == shown else "came: " + came
 
     @staticmethod
@@ -157,20 +189,31 @@ class Story:
                 return f"no fact {fact}; {came}"
         return ""
 
-    def ask(self, name, text):
+    def ask(self, name, text, seconds=SECONDS):
         before, method = service_of(name)
         descriptor = descriptor_of(name)
         request = self.parsed(descriptor.input_type, text)
         call = getattr(self.server.stubs[before], method)
         try:
             if name == "Pipeline":
-                answers = list(call(iter([request]), timeout=SECONDS))
+                answers = list(call(iter([request]), timeout=seconds))
                 return answers[0] if len(answers) == 1 else None
             if name in ("Scan", "MultiGet"):
-                return whole(name, list(call(request, timeout=SECONDS)))
-            return call(request, timeout=SECONDS)
+                return self.chunks(name, call(request, timeout=seconds))
+            return call(request, timeout=seconds)
         except grpc.RpcError as error:
             raise Refused(error) from error
+
+    def chunks(self, name, stream):
+        """As one answer. What a scan has shown before it was refused is known too."""
+        chunks = []
+        try:
+            for chunk in stream:
+                chunks.append(chunk)
+        except grpc.RpcError:
+            self.shown = whole(name, chunks) if chunks else None
+            raise
+        return whole(name, chunks)
 
     def raw(self, step):
         before, method = service_of(step.method)
@@ -188,7 +231,9 @@ class Story:
         text = re.sub(r"\$many\((\d+):([^)]*)\)", lambda found: found[2] * int(found[1]), text)
         text = re.sub(r"\$x\((\d+)\)", lambda found: "x" * int(found[1]), text)
         text = re.sub(r"\$(id|other_id)\b", lambda found: escaped(self.ids[found[1]]), text)
+        if "$token" in text and not self.token:
+            raise AssertionError("no scan has left a token")
         text = re.sub(r"\$token\b", lambda found: escaped(self.token), text)
         text = text.replace("$level", "DURABILITY_" + self.kind.level)
-        text = re.sub(r'(?<!")\$any\b', str(ANY_NUMBER), text)
+        text = re.sub(r'(?<!")\$(any|newer)\b', str(ANY_NUMBER), text)
         return re.sub(r"\$(\d+)", lambda found: str(self.nought + int(found[1])), text)

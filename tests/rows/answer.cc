@@ -45,10 +45,31 @@ std::string one(const UnknownFieldSet& fields, int number) {
   return found.empty() ? std::string() : found.front();
 }
 
+std::uint64_t number(const UnknownFieldSet& fields, int wanted) {
+  for (int i = 0; i < fields.field_count(); ++i) {
+    if (fields.field(i).number() == wanted) return fields.field(i).varint();
+  }
+  return 0;
+}
+
+// google.rpc.RetryInfo.retry_delay, a google.protobuf.Duration.
+std::string millis_in(const std::string& retry_info) {
+  const Fields delay(one(Fields(retry_info), 1));
+  return std::to_string(number(delay, 1) * 1000 + number(delay, 2) / 1'000'000);
+}
+
+// When to come again is said twice, for clients that know only one of the two.
+void compare_retry(const std::string& retry_info_millis, Answer& answer) {
+  const std::string said = answer.facts.contains("retry_after_ms") ? answer.facts["retry_after_ms"] : "";
+  if (said != retry_info_millis) answer.facts["retry_after_ms"] = said + ", as RetryInfo " + retry_info_millis;
+}
+
 // google.rpc.Status.details, Any.type_url and value, ErrorInfo.reason, domain and metadata.
 void read_details(const std::string& details, Answer& answer) {
+  std::string retry;
   for (const std::string& detail : all(Fields(details), 3)) {
     const Fields any(detail);
+    if (one(any, 1) == "type.googleapis.com/google.rpc.RetryInfo") retry = millis_in(one(any, 2));
     if (one(any, 1) != "type.googleapis.com/google.rpc.ErrorInfo") continue;
     const Fields info(one(any, 2));
     if (one(info, 2) != "kvstore") continue;
@@ -58,6 +79,7 @@ void read_details(const std::string& details, Answer& answer) {
       answer.facts[one(entry, 1)] = one(entry, 2);
     }
   }
+  compare_retry(retry, answer);
 }
 
 void settle(Message& expected, Message& shown);

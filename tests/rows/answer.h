@@ -18,7 +18,7 @@ struct Answer {
   std::string reason;
   std::string message;
   std::map<std::string, std::string> facts;
-  std::unique_ptr<google::protobuf::Message> response;  // when OK
+  std::unique_ptr<google::protobuf::Message> response;  // when OK; of a stream also what came before its refusal
   bool partial = false;                                 // the way it was made hides `id` and `write` of the response
 };
 

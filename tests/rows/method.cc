@@ -17,12 +17,12 @@ using kvstore::v1::AdminService;
 using kvstore::v1::KeyValueService;
 namespace v1 = kvstore::v1;
 
-constexpr std::chrono::seconds kPatience{60};
-
-void set_deadline(grpc::ClientContext& context) { context.set_deadline(std::chrono::system_clock::now() + kPatience); }
+void set_deadline(grpc::ClientContext& context, std::chrono::seconds patience) {
+  context.set_deadline(std::chrono::system_clock::now() + patience);
+}
 
 // One attempt: a row says what the first one is told.
-CallOptions once() { return {.timeout = kPatience, .retry = {.attempts = 1}}; }
+CallOptions once(std::chrono::seconds patience) { return {.timeout = patience, .retry = {.attempts = 1}}; }
 
 template <class Request>
 std::unique_ptr<Message> make() {
@@ -35,9 +35,9 @@ kvstore::KeyValueStore::Stub& stub_of(Stubs& stubs, kvstore::KeyValueStore::Stub
 
 template <class Stub, class Request, class Response>
 Answer ask(Stubs& stubs, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-           const Message& request) {
+           const Message& request, std::chrono::seconds patience) {
   grpc::ClientContext context;
-  set_deadline(context);
+  set_deadline(context, patience);
   auto response = std::make_unique<Response>();
   Stub& stub = stub_of(stubs, static_cast<Stub*>(nullptr));
   const grpc::Status status = (stub.*method)(&context, static_cast<const Request&>(request), response.get());
@@ -45,8 +45,9 @@ Answer ask(Stubs& stubs, grpc::Status (Stub::*method)(grpc::ClientContext*, cons
 }
 
 template <class Request, class Response>
-Answer ask(Client& client, const UnaryMethod<Request, Response>& method, const Message& request) {
-  absl::StatusOr<Response> got = wait(client.call(method, static_cast<const Request&>(request), once()));
+Answer ask(Client& client, const UnaryMethod<Request, Response>& method, const Message& request,
+           std::chrono::seconds patience) {
+  absl::StatusOr<Response> got = wait(client.call(method, static_cast<const Request&>(request), once(patience)));
   auto response = std::make_unique<Response>();
   if (got.ok()) *response = *std::move(got);
   return answer_of(got.status(), std::move(response));
@@ -55,8 +56,11 @@ Answer ask(Client& client, const UnaryMethod<Request, Response>& method, const M
 template <const auto& kMethod, auto kStub>
 Method unary(std::string name) {
   using Request = typename std::remove_cvref_t<decltype(kMethod)>::Request;
-  return {std::move(name), &make<Request>, [](Stubs& stubs, const Message& m) { return ask(stubs, kStub, m); },
-          [](Client& client, const Message& m) { return ask(client, kMethod, m); }};
+  return {std::move(name), &make<Request>,
+          [](Stubs& stubs, const Message& m, std::chrono::seconds patience) { return ask(stubs, kStub, m, patience); },
+          [](Client& client, const Message& m, std::chrono::seconds patience) {
+            return ask(client, kMethod, m, patience);
+          }};
 }
 
 void add_chunk(v1::ScanResponse& whole, const v1::ScanResponse& chunk) {
@@ -80,9 +84,9 @@ template <class Request, class Response>
 Answer ask_stream(Stubs& stubs,
                   std::unique_ptr<grpc::ClientReader<Response>> (KeyValueService::Stub::*method)(grpc::ClientContext*,
                                                                                                  const Request&),
-                  const Message& request) {
+                  const Message& request, std::chrono::seconds patience) {
   grpc::ClientContext context;
-  set_deadline(context);
+  set_deadline(context, patience);
   const auto reader = ((*stubs.keys).*method)(&context, static_cast<const Request&>(request));
   auto whole = std::make_unique<Response>();
   for (Response chunk; reader->Read(&chunk);) add_chunk(*whole, chunk);
@@ -91,12 +95,13 @@ Answer ask_stream(Stubs& stubs,
 }
 
 template <class Request, class Response>
-Answer ask_stream(Client& client, const StreamMethod<Request, Response>& method, const Message& request) {
-  auto stream = client.stream(method, static_cast<const Request&>(request), once());
+Answer ask_stream(Client& client, const StreamMethod<Request, Response>& method, const Message& request,
+                  std::chrono::seconds patience) {
+  auto stream = client.stream(method, static_cast<const Request&>(request), once(patience));
   auto whole = std::make_unique<Response>();
   for (;;) {
     absl::StatusOr<std::optional<Response>> chunk = wait(stream.next());
-    if (!chunk.ok()) return answer_of(chunk.status(), nullptr);
+    if (!chunk.ok()) return answer_of(chunk.status(), std::move(whole));
     if (!*chunk) break;
     add_chunk(*whole, **chunk);
   }
@@ -106,13 +111,18 @@ Answer ask_stream(Client& client, const StreamMethod<Request, Response>& method,
 
 template <class Request, const auto& kMethod, auto kStub>
 Method stream(std::string name) {
-  return {std::move(name), &make<Request>, [](Stubs& stubs, const Message& m) { return ask_stream(stubs, kStub, m); },
-          [](Client& client, const Message& m) { return ask_stream(client, kMethod, m); }};
+  return {std::move(name), &make<Request>,
+          [](Stubs& stubs, const Message& m, std::chrono::seconds patience) {
+            return ask_stream(stubs, kStub, m, patience);
+          },
+          [](Client& client, const Message& m, std::chrono::seconds patience) {
+            return ask_stream(client, kMethod, m, patience);
+          }};
 }
 
-Answer pipeline_through_stubs(Stubs& stubs, const Message& message) {
+Answer pipeline_through_stubs(Stubs& stubs, const Message& message, std::chrono::seconds patience) {
   grpc::ClientContext context;
-  set_deadline(context);
+  set_deadline(context, patience);
   const auto stream = stubs.keys->Pipeline(&context);
   stream->Write(static_cast<const v1::PipelineRequest&>(message));
   stream->WritesDone();
@@ -124,11 +134,11 @@ Answer pipeline_through_stubs(Stubs& stubs, const Message& message) {
 }
 
 // kv::Pipeline has operations, and makes the messages itself.
-Answer pipeline_through_client(Client& client, const Message& message) {
+Answer pipeline_through_client(Client& client, const Message& message, std::chrono::seconds patience) {
   const auto& request = static_cast<const v1::PipelineRequest&>(message);
   if (request.atomic() || request.has_options()) throw std::runtime_error("kv::Pipeline has no such message");
   PipelineOptions options;
-  options.call = once();
+  options.call = once(patience);
   Pipeline pipeline(client, options);
   auto response = std::make_unique<v1::PipelineResponse>();
   for (const v1::Operation& operation : request.operations()) {
@@ -211,7 +221,7 @@ Answer raw_through_stubs(Stubs& stubs, const std::string& path, const std::strin
   grpc::GenericStub generic(stubs.channel);
   grpc::CompletionQueue queue;
   grpc::ClientContext context;
-  set_deadline(context);
+  set_deadline(context, kPatience);
   const grpc::Slice slice(bytes);
   const grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer response;
@@ -229,7 +239,7 @@ Answer raw_through_client(Client& client, const std::string& path, const std::st
   Empty request;
   if (!request.ParseFromString(bytes)) throw std::runtime_error("kv::Client cannot send bytes that are no fields");
   const UnaryMethod<Empty, Empty> method{path.c_str(), Effect::kWrite};
-  const absl::StatusOr<Empty> got = wait(client.call(method, request, once()));
+  const absl::StatusOr<Empty> got = wait(client.call(method, request, once(kPatience)));
   return answer_of(got.status(), std::make_unique<Empty>());
 }
 

@@ -5,6 +5,7 @@
 // Threads: constant data; calls from any thread, one at a time through one Stubs.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@
 #include "tests/rows/answer.h"
 
 namespace kv::rows {
+
+// How long a caller waits whom a row does not call brief.
+inline constexpr std::chrono::seconds kPatience{60};
 
 // The generated stubs of one connection.
 struct Stubs {
@@ -35,8 +39,8 @@ struct Method {
 
   std::string name;  // as rows have it
   std::unique_ptr<Message> (*request)();
-  Answer (*through_stubs)(Stubs&, const Message&);
-  Answer (*through_client)(Client&, const Message&);
+  Answer (*through_stubs)(Stubs&, const Message&, std::chrono::seconds patience);
+  Answer (*through_client)(Client&, const Message&, std::chrono::seconds patience);
 };
 
 const std::vector<Method>& all_methods();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 
@@ -32,19 +33,27 @@ std::string take_word(std::string& text) {
   return word;
 }
 
+// A step begins with one of these, or with its method.
+const std::map<std::string, Step::Kind>& kinds() {
+  static const std::map<std::string, Step::Kind> kinds = {
+      {"soon", Step::Kind::kSoon},      {"brief", Step::Kind::kBrief}, {"begin", Step::Kind::kBegin},
+      {"raw", Step::Kind::kRaw},        {"fault", Step::Kind::kFault}, {"heal", Step::Kind::kHeal},
+      {"restart", Step::Kind::kRestart}};
+  return kinds;
+}
+
 Step step_of(const std::string& file, int line, std::string text) {
   Step step{.line = line};
   std::string first = take_word(text);
-  if (first == "fault" || first == "heal") {
-    step.kind = first == "fault" ? Step::Kind::kFault : Step::Kind::kHeal;
-    step.method = text;
-    return step;
-  }
-  const bool begins = first == "begin";
-  if (begins || first == "soon" || first == "raw") {
-    step.kind = begins ? Step::Kind::kBegin : first == "soon" ? Step::Kind::kSoon : Step::Kind::kRaw;
+  if (const auto found = kinds().find(first); found != kinds().end()) {
+    step.kind = found->second;
+    if (!step.is_call()) {
+      step.method = text;
+      return step;
+    }
     first = take_word(text);
   }
+  const bool begins = step.kind == Step::Kind::kBegin;
   step.method = first;
   const std::size_t arrow = text.find(" -> ");
   if (begins != (arrow == text.npos)) fail(file, line, begins ? "nobody waits for this answer" : "no answer");

@@ -8,9 +8,11 @@
 //   client only: <why>        kv::Client does what a stub does not
 //   <Method> <request> -> <answer>
 //   soon <Method> ...         asked again until the answer comes
+//   brief <Method> ...        by a caller who waits two seconds and no longer
 //   begin <Method> <request>  sent, and its answer not waited for
 //   raw <Method> "<bytes>" -> <answer>
 //   fault <name>, heal <name> of tests/support/faults/disk_faults.cc
+//   restart, restart killed   the server ends, in order or by SIGKILL, and is started on what it has left
 //
 // A step begins two blanks deep, deeper lines continue it. A method without a service is of kvstore.v1.KeyValueService;
 // `admin.` and `old.` stand before those of the two others. Requests are protobuf's text format. An answer is OK, the
@@ -18,9 +20,11 @@
 // `name` alone for any value.
 //
 // In both: $1 is the first revision given in the row, $2 the second; $level what the server gives unasked, $x(N) N
-// letters, $many(N: text) the text so often, $id and $other_id request ids, $token the last resume token. In answers
-// $any is any number but 0, "$any" any bytes but none, `expire_time {}` any time, and size_bytes is not looked at where
-// it is not named.
+// letters, $many(N: text) the text so often, $id and $other_id request ids, $token the last resume token, also of a
+// scan that was refused on its way. In answers $any is any number but 0, $newer a revision above all that the row was
+// shown,
+// "$any" any bytes but none, `expire_time {}` any time, and size_bytes is not looked at where it is not named. The fact
+// retry_after_ms must come twice, the second time as google.rpc.RetryInfo.
 //
 // Threads: free functions. Errors: std::runtime_error with file and line.
 #pragma once
@@ -31,13 +35,15 @@
 namespace kv::rows {
 
 struct Step {
-  enum class Kind { kCall, kSoon, kBegin, kRaw, kFault, kHeal };
+  enum class Kind { kCall, kSoon, kBrief, kBegin, kRaw, kFault, kHeal, kRestart };
 
   int line = 0;
   Kind kind = Kind::kCall;
-  std::string method = {};   // or the fault's name
+  std::string method = {};   // or the fault's name, or how the server ends
   std::string request = {};  // in text format; of kRaw the escaped bytes
   std::string answer = {};
+
+  bool is_call() const { return kind != Kind::kFault && kind != Kind::kHeal && kind != Kind::kRestart; }
 };
 
 struct Row {

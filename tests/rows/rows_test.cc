@@ -26,10 +26,11 @@ bool is_told_on(const Row& row, const ServerKind& server) {
   return std::count(row.servers.begin(), row.servers.end(), server.name) != 0;
 }
 
-std::string run(const Row& row, Target& target, const ServerKind& server, DiskFaults* faults) {
-  if (!(target.is_client() ? row.stubs_only : row.client_only).empty()) return {};
+std::string run(const Row& row, std::unique_ptr<Target>& target, RunningServer& running, const ServerKind& server,
+                DiskFaults* faults) {
+  if (!(target->is_client() ? row.stubs_only : row.client_only).empty()) return {};
   const bool fresh = server.kind != ServerKind::Kind::kMode;
-  return Runner(target, server, faults).run(row, fresh);
+  return Runner(target, running, server, faults).run(row, fresh);
 }
 
 std::vector<ServerKind> servers_of(bool modes) {
@@ -49,10 +50,10 @@ TEST_CASE("rows: in every mode each row is true, through the generated stubs and
   RunningServer server({directory.file("data"), kind.flags, {}, {}});
   int told = 0;
   for (const MakeTarget make : kTargets) {
-    const auto target = make(server.address());
+    auto target = make(server.address());
     for (const Row& row : all_rows()) {
       if (!is_told_on(row, kind)) continue;
-      const std::string wrong = run(row, *target, kind, nullptr);
+      const std::string wrong = run(row, target, server, kind, nullptr);
       INFO((target->is_client() ? "kv::Client" : "generated stubs"));
       CHECK(wrong == "");
       ++told;
@@ -72,8 +73,8 @@ TEST_CASE("rows: in every state each of its rows is true, through the generated 
       TempDirectory directory;
       DiskFaults faults;
       RunningServer server(options_of(kind, directory.file("data"), faults));
-      const auto target = make(server.address());
-      const std::string wrong = run(row, *target, kind, &faults);
+      auto target = make(server.address());
+      const std::string wrong = run(row, target, server, kind, &faults);
       INFO((target->is_client() ? "kv::Client" : "generated stubs"));
       CHECK(wrong == "");
       ++told;

@@ -2,6 +2,7 @@
 //
 // $KV_FAULTS names a folder. While it holds a file of one of these names, calls on regular files behave so:
 //   no_space     fallocate, and writes that would grow a file, fail with ENOSPC
+//   writes_hang   pwrite does not return
 //   sync_hangs   fsync and fdatasync do not return
 //   sync_fails   fsync and fdatasync fail with EIO
 //   child_sync_hangs   as sync_hangs, in forked children only: a snapshot stays unfinished for as long as wanted
@@ -75,6 +76,7 @@ int allocate_or_fail(int descriptor, int mode, off64_t offset, off64_t length) {
 }
 
 ssize_t write_or_fail(int descriptor, const void* data, size_t size, off64_t offset) {
+  hang_while_wanted("writes_hang");
   if (wanted("no_space") && grows_regular_file(descriptor, offset + static_cast<off64_t>(size))) {
     note_delivery();
     errno = ENOSPC;
