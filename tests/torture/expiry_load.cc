@@ -268,7 +268,9 @@ class Load {
 int run(const LoadOptions& options) {
   TortureResult result;
   result.suite = "expiry";
-  result.variant = fmt::format("{} {}", options.mode, options.spread_ms == 0 ? "at once" : "spread");
+  // A run that was not judged by the bound is no run of the bounded ones.
+  const std::string bound = options.late_max == 0 ? "" : fmt::format(", at most {} ms late", options.late_max);
+  result.variant = fmt::format("{} {}{}", options.mode, options.spread_ms == 0 ? "at once" : "spread", bound);
   result.seed = options.seed;
   try {
     Load load(options);

@@ -127,6 +127,15 @@ class Recording(unittest.TestCase):
         self.assertEqual(self.run_script("torture_table", "--write").returncode, 0)
         self.assertEqual(self.row("kill")["since the last change"], "0, rerun owed")
 
+    # Of the tree itself: what runs and is asked for nowhere is owed to nobody.
+    def test_of_every_name_something_is_asked(self):
+        listed = subprocess.run([ROOT / "scripts/torture", "list"], capture_output=True, text=True, check=True).stdout
+        rows = [line.split("\t") for line in (ROOT / "docs/results/asked.tsv").read_text().splitlines()
+                if line and not line.startswith("#")]
+        self.assertEqual({line.split()[0] for line in listed.splitlines()}, {row[0] for row in rows})
+        for suite, _, _, _, arguments in rows:
+            self.assertIn(arguments.split()[:2], [["torture", suite], [suite, "--record"]])
+
     def test_a_page_without_a_recorded_run_is_not_right(self):
         self.assertEqual(self.run_script("torture_table", "--write").returncode, 0)
         self.assertEqual(self.run_script("torture_table").returncode, 0)

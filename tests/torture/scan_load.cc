@@ -362,7 +362,9 @@ thread_local bool Load::removed = false;
 int run(const Options& options) {
   TortureResult result;
   result.suite = "scan";
-  result.variant = fmt::format("{} keys", options.keys);
+  // A run that was not judged by the bound is no run of the bounded ones.
+  const std::string bound = options.ratio_max == 0 ? "" : fmt::format(", at most {} times slower", options.ratio_max);
+  result.variant = fmt::format("{} keys{}", options.keys, bound);
   result.seed = options.seed;
   try {
     Load load(options);
