@@ -54,7 +54,10 @@ constexpr CommandInfo kCommands[] = {
      "whether\n"
      "it could be done; --wait waits until a new mode's promise holds; --snapshot-first takes a last snapshot on the\n"
      "way to NON_PERSISTENT; --if-version does it only while the settings are at the version that config get shows.\n",
-     1, kAnyNumber, KeyPlace::kNone, kConfigOptions},
+     1, kAnyNumber, KeyPlace::kNone, kConfigOptions,
+     "config get fsync snapshot-interval\n"
+     "config set slow-threshold=50ms\n"
+     "config HYBRID 5m 5 10MiB\n"},
     {Verb::kExit, "exit", "exit", "leave the interactive client (also Ctrl-D)", "", 0, kAnyNumber},
     {Verb::kCas, "cas", "cas <key> <expected> <value>", "set a value only if the key holds another",
      "  cas <key> <expected> <value>\n"
@@ -137,39 +140,49 @@ constexpr CommandInfo kCommands[] = {
      "delrange session: --dry-run\n"
      "delrange user: --yes\n"},
     {Verb::kStatus, "status", "status", "show what the server and its storage are doing",
-     "Revisions: of the last write, handed to the kernel (os), on disk, in the newest snapshot.\n", 0, 0},
+     "Revisions: of the last write, handed to the kernel (os), on disk, in the newest snapshot.\n", 0, 0,
+     KeyPlace::kNone, kNoOptions, "status\n"},
     {Verb::kStats, "stats", "stats [part of a name]", "show the figures of the server",
      "  stats [part of a name] [--watch [--every <duration>] [--rounds <number>]]\n"
      "Names and meanings are those of /metrics. --watch shows what has changed, every 2s unless told otherwise, and "
      "of\n"
      "what is counted how much that is in a second.\n",
-     0, kAnyNumber, KeyPlace::kNone, kStatsOptions},
+     0, kAnyNumber, KeyPlace::kNone, kStatsOptions,
+     "stats\n"
+     "stats requests_total --watch --every 1s --rounds 2\n"},
     {Verb::kSlow, "slow", "slow", "list the calls that took long, the newest first",
      "  slow [--limit <number>] [--watch [--every <duration>] [--rounds <number>]]\n"
      "The server keeps the last 128 that took as long as its slow-threshold (config set slow-threshold=50ms). --watch\n"
      "shows new ones as they come.\n",
-     0, kAnyNumber, KeyPlace::kNone, kListOptions},
+     0, kAnyNumber, KeyPlace::kNone, kListOptions, "slow --limit 5\n"},
     {Verb::kBig, "big", "big", "list the keys that take the most memory",
      "  big [--limit <number>] [--watch [--every <duration>] [--rounds <number>]]\n"
      "10 of them unless told otherwise. The server looks at every key for that: with many, give --timeout.\n",
-     0, kAnyNumber, KeyPlace::kNone, kListOptions},
+     0, kAnyNumber, KeyPlace::kNone, kListOptions, "big --limit 3\n"},
     {Verb::kSnapshot, "snapshot", "snapshot [--no-wait]", "take a snapshot and wait until it counts",
      "What is larger than the timeout allows goes on after it: give --timeout, or --no-wait.\n", 0, 1, KeyPlace::kNone,
-     kNoWait},
-    {Verb::kSnapshots, "snapshots", "snapshots", "list the snapshots, oldest first", "", 0, 0},
+     kNoWait,
+     "snapshot\n"
+     "snapshot --no-wait\n"},
+    {Verb::kSnapshots, "snapshots", "snapshots", "list the snapshots, oldest first", "", 0, 0, KeyPlace::kNone,
+     kNoOptions, "snapshots\n"},
     {Verb::kRewriteLog, "rewrite-log", "rewrite-log [--no-wait]", "compact the log behind a new snapshot",
      "Whole files of the log that the snapshot covers go; the one that is being written stays.\n", 0, 1,
-     KeyPlace::kNone, kNoWait},
+     KeyPlace::kNone, kNoWait, "rewrite-log\n"},
     {Verb::kHealth, "health", "health [service]", "ask the server whether it serves",
      "Services: kvstore.KeyValueStore, kvstore.v1.KeyValueService, kvstore.writes, kvstore.persistence. None means\n"
      "the server as a whole.\n",
-     0, 1},
-    {Verb::kHelp, "help", "help [command]", "show the commands, or one of them", "", 0, 1},
+     0, 1, KeyPlace::kNone, kNoOptions,
+     "health\n"
+     "health kvstore.writes\n"},
+    {Verb::kHelp, "help", "help [command]", "show the commands, or one of them", "", 0, 1, KeyPlace::kNone, kNoOptions,
+     "help scan\n"},
     {Verb::kCompletion, "completion", "completion bash|zsh|fish", "print a script that completes words in your shell",
      "  source <(kvstore_client completion bash)     in ~/.bashrc; the same with zsh in ~/.zshrc\n"
      "  kvstore_client completion fish | source      in config.fish\n",
-     1, 1},
-    {Verb::kVersion, "version", "version", "show the version of this client", "", 0, 0},
+     1, 1, KeyPlace::kNone, kNoOptions, "completion bash\n"},
+    {Verb::kVersion, "version", "version", "show the version of this client", "", 0, 0, KeyPlace::kNone, kNoOptions,
+     "version\n"},
 };
 
 }  // namespace
