@@ -17,13 +17,10 @@ constexpr int kPingAnswerMillis = 10'000;
 
 }  // namespace
 
-Endpoint::Endpoint(std::string target, ClientQueue& queue, std::size_t answer_bytes_max)
-    : target_(std::move(target)), queue_(queue), answer_bytes_max_(answer_bytes_max), channel_(open()) {}
-
-std::shared_ptr<grpc::Channel> Endpoint::open() const {
+grpc::ChannelArguments channel_arguments(std::size_t answer_bytes_max) {
   grpc::ChannelArguments arguments;
   constexpr std::size_t kMost = std::numeric_limits<int>::max();
-  arguments.SetMaxReceiveMessageSize(static_cast<int>(std::min(answer_bytes_max_, kMost)));
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(std::min(answer_bytes_max, kMost)));
   arguments.SetMaxSendMessageSize(-1);
   // A store is reached directly, whatever web proxy the environment names.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -35,7 +32,14 @@ std::shared_ptr<grpc::Channel> Endpoint::open() const {
   // What is made again, and when, is decided here and not in the library (client/retry.h).
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetUserAgentPrefix("kvstore_client/" KV_VERSION);
-  return grpc::CreateCustomChannel(target_, grpc::InsecureChannelCredentials(), arguments);
+  return arguments;
+}
+
+Endpoint::Endpoint(std::string target, ClientQueue& queue, std::size_t answer_bytes_max)
+    : target_(std::move(target)), queue_(queue), answer_bytes_max_(answer_bytes_max), channel_(open()) {}
+
+std::shared_ptr<grpc::Channel> Endpoint::open() const {
+  return grpc::CreateCustomChannel(target_, grpc::InsecureChannelCredentials(), channel_arguments(answer_bytes_max_));
 }
 
 std::shared_ptr<grpc::Channel> Endpoint::channel() {

@@ -14,10 +14,14 @@
 #include <string>
 
 #include <grpcpp/channel.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include "client/client_queue.h"
 
 namespace kv {
+
+// Of every channel to a server.
+grpc::ChannelArguments channel_arguments(std::size_t answer_bytes_max);
 
 class Endpoint {
  public:

@@ -14,7 +14,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-enum FrameType : int { kData = 0, kHeaders = 1, kSettings = 4 };
+enum FrameType : int { kData = 0, kHeaders = 1, kSettings = 4, kPing = 6 };
 enum FrameFlag : int { kAcknowledge = 1, kEndStream = 1, kEndHeaders = 4 };
 
 std::string literal(const std::string& name, const std::string& value) {
@@ -55,16 +55,23 @@ void Http2Client::add(const std::string& path, const Fields& fields, const std::
 void Http2Client::run() {
   flush();
   while (open_streams_ != 0) {
-    const std::string head = read_exactly(9);
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(head[i]); };
-    read_exactly(byte(0) << 16 | byte(1) << 8 | byte(2));
-    const int type = byte(3), flags = byte(4);
+    const auto [type, flags] = read_frame();
     if (type == kSettings && (flags & kAcknowledge) == 0) {
       add_frame(kSettings, kAcknowledge, 0, "");
       flush();
     }
     if (type == kHeaders && (flags & kEndStream) != 0) --open_streams_;
   }
+}
+
+void Http2Client::ping(int count) {
+  for (int i = 0; i < count; ++i) add_frame(kPing, 0, 0, "8 bytes.");
+  flush();
+}
+
+void Http2Client::wait_for_pong() {
+  Frame frame = read_frame();
+  while (frame.type != kPing || (frame.flags & kAcknowledge) == 0) frame = read_frame();
 }
 
 bool Http2Client::cut_off_within(std::chrono::milliseconds patience) {
@@ -80,6 +87,13 @@ bool Http2Client::cut_off_within(std::chrono::milliseconds patience) {
 
 void Http2Client::add_frame(int type, int flags, int stream, const std::string& payload) {
   out_ += big_endian(payload.size(), 3) + big_endian(type, 1) + big_endian(flags, 1) + big_endian(stream, 4) + payload;
+}
+
+Http2Client::Frame Http2Client::read_frame() {
+  const std::string head = read_exactly(9);
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(head[i]); };
+  read_exactly(byte(0) << 16 | byte(1) << 8 | byte(2));
+  return {byte(3), byte(4)};
 }
 
 void Http2Client::flush() {

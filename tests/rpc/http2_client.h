@@ -22,13 +22,23 @@ class Http2Client {
   void add(const std::string& path, const Fields& fields, const std::string& body, bool send_body = true);
   // Sends all that was added in one write, so that it is read at once; returns when every stream has ended.
   void run();
+  // Sends so many PING frames in one write.
+  void ping(int count);
+  // Reads until one of them is answered.
+  void wait_for_pong();
   // Reads what still comes, answers nothing: true when the server has closed the connection by then.
   bool cut_off_within(std::chrono::milliseconds patience);
 
  private:
+  struct Frame {
+    int type;
+    int flags;
+  };
+
   void add_frame(int type, int flags, int stream, const std::string& payload);
   void flush();
   std::string read_exactly(std::size_t bytes);
+  Frame read_frame();
 
   int socket_;
   std::string out_;
