@@ -30,6 +30,7 @@ void StorageImpl::record_waiting() {
   const absl::Status recorded = core_.keeper->update([&](Manifest& manifest) {
     std::lock_guard lock(mutex_);
     if (!running_ || !running_->is_switch || running_->recorded || running_->over) return;
+    if (core_.stopping) return;  // It will be refused, and what a stop has ended is on record for the next start.
     if (stands(manifest.mode_switch) && manifest.mode_switch->change_id == running_->id) {
       record = manifest.mode_switch;
       return;
