@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "rpc/overload.h"
 #include "rpc/status.h"
+#include "rpc/unpacked_message.h"
 
 namespace kv {
 namespace {
@@ -74,9 +75,13 @@ std::optional<std::string_view> Call::metadata(std::string_view name) const {
 absl::Status Call::enter(WhenFull when_full) noexcept {
   accepted_at_ = std::chrono::steady_clock::now();
   if (!visit_.enter()) return overloaded("too many calls are being served", 0, kCallsPass);
-  if (when_full == WhenFull::kRefuse && reactor_.bytes().full()) return bytes_overloaded(reactor_.bytes().bytes_max());
+  // What a packed message becomes is in no quota of the library: the budget alone bounds it, so it serves none then.
+  const bool may_wait = when_full == WhenFull::kRefuse || is_packed(bytes_);
+  if (may_wait && reactor_.bytes().full()) return bytes_overloaded(reactor_.bytes().bytes_max());
+  absl::Status status = still_wanted();
+  if (status.ok()) status = unpack(bytes_, reactor_.message_bytes_max());
   held_.add(bytes_.Length());
-  return still_wanted();
+  return status;
 }
 
 absl::Status UnaryCall::enter(WhenFull when_full) noexcept {

@@ -34,7 +34,8 @@
 
 namespace kv {
 
-// Whether a call is taken on when the server holds as many bytes as it may. Those that say how the server is are.
+// Whether a call is taken on when the server holds as many bytes as it may. Those that say how the server is are,
+// unless their message is compressed.
 enum class WhenFull { kRefuse, kServe };
 
 // Wants to know that a call is over although nobody has answered it: its peer has left, or its deadline has passed.
@@ -80,7 +81,8 @@ class Call {
     if (bytes > answer_bytes_) held_.add(bytes - std::exchange(answer_bytes_, bytes));
   }
 
-  // To be asked first, when the call was accepted: OVERLOADED, EXPIRED_IN_QUEUE, or OK.
+  // To be asked first, when the call was accepted: OVERLOADED, EXPIRED_IN_QUEUE, or OK. Unpacks the message, where it
+  // has one: else the errors of rpc/unpacked_message.h.
   absl::Status enter(WhenFull when_full = WhenFull::kRefuse) noexcept;
   grpc::ByteBuffer& bytes() noexcept { return bytes_; }
   std::chrono::steady_clock::time_point accepted_at() const noexcept { return accepted_at_; }

@@ -12,10 +12,12 @@
 namespace kv {
 
 struct CallTerms {
-  explicit CallTerms(std::size_t bytes_max, std::chrono::milliseconds deadline)
-      : bytes(bytes_max), default_deadline(deadline) {}
+  explicit CallTerms(std::size_t bytes_max, std::size_t message_bytes_max, std::chrono::milliseconds deadline)
+      : bytes(bytes_max), message_bytes_max(message_bytes_max), default_deadline(deadline) {}
 
   ByteBudget bytes;
+  // The largest message that is taken, unpacked.
+  const std::size_t message_bytes_max;
   // A unary call whose caller set no deadline has this long; 0: as long as it takes. Of calls that begin from now on.
   std::atomic<std::chrono::milliseconds> default_deadline;
 };

@@ -151,6 +151,7 @@ Detached HealthWatch::serve(Reactor& reactor, MethodCounts& counts, HealthServic
   HealthRequest request;
   if (status.ok() && !parse(watch.bytes(), request)) status = unparsable(request);
   if (status.ok()) {
+    watch.drop_request();  // It may be open for ever.
     watch.join(std::move(request.service));
     bool left = false;
     while (!left) {

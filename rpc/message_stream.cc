@@ -6,6 +6,7 @@
 #include "core/poll_loop.h"
 #include "rpc/overload.h"
 #include "rpc/status.h"
+#include "rpc/unpacked_message.h"
 
 namespace kv {
 namespace {
@@ -41,25 +42,31 @@ void MessageStream::Read::complete(bool ok) noexcept {
 }
 
 bool MessageStream::Read::await_resume() {
+  absl::Status acceptable;
+  if (ok_) acceptable = stream_.unpack_message();
   {
     const std::lock_guard lock(stream_.mutex_);
     stream_.reader_ = Reader::kWorking;
     stream_.waiting_ = nullptr;
     if (stream_.stopping() || stream_.ending_ || stream_.broken_ || stream_.status_sent_) return false;
     stream_.peer_done_ = !ok_;
-    if (ok_ && !stream_.take_on_message()) return false;
+    if (!acceptable.ok()) {
+      stream_.refused_ = std::move(acceptable);
+      return false;
+    }
+    if (ok_) stream_.count_message();
   }
   return ok_ && parse(stream_.bytes_, message_);
 }
 
-bool MessageStream::take_on_message() noexcept {
-  if (reactor_.bytes().full()) {
-    refused_ = bytes_overloaded(reactor_.bytes().bytes_max());
-    return false;
-  }
+absl::Status MessageStream::unpack_message() noexcept {
+  if (reactor_.bytes().full()) return bytes_overloaded(reactor_.bytes().bytes_max());
+  return unpack(bytes_, reactor_.message_bytes_max());
+}
+
+void MessageStream::count_message() noexcept {
   message_bytes_ = bytes_.Length();
   held_.add(message_bytes_);
-  return true;
 }
 
 void MessageStream::hold_read(std::size_t bytes) noexcept {

@@ -77,7 +77,8 @@ class MessageStream final : public StreamCall {
   void send(grpc::ByteBuffer answer, std::size_t held_bytes = 0) noexcept;
   void drop(std::size_t held_bytes = 0) noexcept;
 
-  // Why read() gave false although the client has sent more: OVERLOADED. OK: it was for another reason.
+  // Why read() gave false although the client has sent more: OVERLOADED, or an error of rpc/unpacked_message.h. OK: it
+  // was for another reason.
   const absl::Status& refusal() const noexcept { return refused_; }
 
   // When everything that was promised is sent, or refused, the status too, and nothing of the call is left.
@@ -138,8 +139,10 @@ class MessageStream final : public StreamCall {
   }
   // Locked.
   Todo next_steps() noexcept;
-  // Locked. The message that was just read is counted, or refused.
-  bool take_on_message() noexcept;
+  // Unlocked: it may take a while. An error: the message that was just read is not carried out.
+  absl::Status unpack_message() noexcept;
+  // Locked.
+  void count_message() noexcept;
   void queue_bytes(std::size_t bytes) noexcept;
   void unqueue_bytes(std::size_t bytes) noexcept;
   // Unlocked.

@@ -69,6 +69,7 @@ class Reactor final : public Scheduler {
   grpc::ServerCompletionQueue* queue() noexcept { return queue_.get(); }
   Gate& gate() noexcept { return gate_; }
   ByteBudget& bytes() noexcept { return terms_.bytes; }
+  std::size_t message_bytes_max() const noexcept { return terms_.message_bytes_max; }
   std::chrono::milliseconds default_deadline() const noexcept {
     return terms_.default_deadline.load(std::memory_order_relaxed);
   }

@@ -53,13 +53,14 @@ void bound_library_memory(grpc::ServerBuilder& builder, std::size_t bytes) {
 RpcServer::RpcServer(RpcServerOptions options, std::vector<RpcService*> services)
     : options_(std::move(options)),
       services_(std::move(services)),
-      terms_(options_.bytes_in_flight_max, options_.default_deadline),
+      terms_(options_.bytes_in_flight_max, options_.message_bytes_max, options_.default_deadline),
       acceptor_(options_.connections_max) {}
 
 RpcServer::~RpcServer() { close(); }
 
 void RpcServer::configure(grpc::ServerBuilder& builder) const {
   builder.SetMaxReceiveMessageSize(static_cast<int>(options_.message_bytes_max));
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);  // rpc/unpacked_message.h does it
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options_.streams_per_connection_max);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options_.channelz ? 1 : 0);  // it counts every call

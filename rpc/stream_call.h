@@ -68,6 +68,12 @@ class ServerStream : public StreamCall {
   // makes it answers nobody else meanwhile.
   Task<absl::Status> send(grpc::ByteBuffer bytes);
 
+  // The request has been read: its bytes go, and do not count any more.
+  void drop_request() noexcept {
+    held_.give_back(bytes_.Length());
+    bytes_.Clear();
+  }
+
   // The end: no more messages. Resumes on a poller when nothing of the call is left.
   auto finish(const absl::Status& status) { return Finish{*this, status}; }
 
