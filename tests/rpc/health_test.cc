@@ -118,6 +118,13 @@ TEST_CASE("health: a watch stays open and silent while other names change, and i
   CHECK(watcher.read() == kServing);
 }
 
+TEST_CASE("health: a watch that is open holds nothing of its request") {
+  RunningRpc rpc;
+  Watcher watcher(rpc.channel, std::string(100, 'n'));
+  CHECK(watcher.read() == kUnknownService);
+  CHECK(rpc.server.bytes_in_flight().held() == 0);
+}
+
 TEST_CASE("health: a watch tells every change, and starts with an unknown name") {
   RunningRpc rpc;
   Watcher watcher(rpc.channel, "late");

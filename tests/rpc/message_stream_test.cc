@@ -2,6 +2,7 @@
 // tests/server.
 #include "rpc/message_stream.h"
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "rpc/rpc_service.h"
 #include "rpc/server.h"
 #include "running_rpc.h"
+#include "tests/support/packed_message.h"
 
 namespace kv {
 namespace {
@@ -28,15 +30,17 @@ class TwiceService final : public RpcService {
   grpc::Service& grpc_service() noexcept override { return raw_; }
   void listen(Reactor& reactor) override {
     serve_messages<Raw>(reactor, "kvstore.v1.KeyValueService/Pipeline", raw_, &Raw::RequestPipeline, StreamBounds(),
-                        [](MessageStream& stream) { return answer_twice(stream); });
+                        [this](MessageStream& stream) { return answer_twice(stream); });
   }
+  std::atomic<std::size_t> bytes_held{0};  // by the server, when the last message had been read
 
  private:
-  static Task<absl::Status> answer_twice(MessageStream& stream) {
+  Task<absl::Status> answer_twice(MessageStream& stream) {
     WireMessage message;
     for (;;) {
       const bool there = co_await stream.read(message);
       if (!there) co_return absl::OkStatus();
+      bytes_held = stream.home().bytes().held();
       v1::PipelineRequest request;
       if (!request.ParseFromString(std::string(message.bytes()))) co_return unparsable(message);
       v1::PipelineResponse response;
@@ -74,6 +78,27 @@ TEST_CASE("message stream: answers that leave together all come, the first ones 
   }
   stream->WritesDone();
   CHECK(stream->Finish().ok());
+}
+
+TEST_CASE(
+    "message stream: a compressed message counts with what it unpacks to, and one that is broken ends the stream") {
+  TwiceService service;
+  RpcServer server(small_options(), {&service});
+  REQUIRE(server.start().ok());
+  const auto channel = grpc::CreateChannel(server.addresses().front(), grpc::InsecureChannelCredentials());
+  const std::string method = "/kvstore.v1.KeyValueService/Pipeline";
+  v1::PipelineRequest request;
+  request.set_id(7);
+  request.mutable_options()->set_request_id(std::string(100'000, 'i'));
+  const std::string bytes = request.SerializeAsString();
+  const PackedReply reply = call_packed(channel, method, packed(bytes, GRPC_COMPRESS_GZIP), GRPC_COMPRESS_GZIP);
+  REQUIRE(reply.status.ok());
+  v1::PipelineResponse answer;
+  REQUIRE(answer.ParseFromString(reply.answer));
+  CHECK(answer.id() == 7);
+  CHECK(service.bytes_held == bytes.size());
+  const PackedReply broken = call_packed(channel, method, "no such thing", GRPC_COMPRESS_GZIP);
+  CHECK(broken.status.error_message().starts_with("MESSAGE_INVALID: "));
 }
 
 }  // namespace
