@@ -52,6 +52,7 @@ bool MessageStream::Read::await_resume() {
     stream_.peer_done_ = !ok_;
     if (!acceptable.ok()) {
       stream_.refused_ = std::move(acceptable);
+      stream_.bytes_.Clear();  // It is not counted, and the stream may have answers to flush yet.
       return false;
     }
     if (ok_) stream_.count_message();

@@ -1,8 +1,10 @@
 #include "rpc/unpacked_message.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <new>
+#include <span>
 
 #include <fmt/format.h>
 #include <grpc/compression.h>
@@ -17,6 +19,10 @@ namespace kv {
 namespace {
 
 constexpr std::size_t kScratchBytes = 16 << 10;
+constexpr std::size_t kPieceBytes = 16 << 10;
+// What no packer adds to what it packs: beyond that a message is made of blocks that hold nothing, and unpacking it
+// would take as long as its sender likes.
+constexpr std::size_t kPackingBytesMax = 64 << 10;
 
 // The library keeps how a message was packed where only a reader can see it.
 class PackedReader final : public grpc::ProtoBufferReader {
@@ -42,7 +48,7 @@ class Pass {
     stream_.next_out = room;
     stream_.avail_out = static_cast<unsigned>(size);
     int said = Z_OK;
-    while (said == Z_OK) {
+    while (said == Z_OK && stream_.total_in <= stream_.total_out + kPackingBytesMax) {
       take_input();
       said = inflate(&stream_, Z_NO_FLUSH);
     }
@@ -53,18 +59,23 @@ class Pass {
   std::size_t written() const noexcept { return stream_.total_out; }
 
  private:
-  // False at the end of the message. A slice may be empty.
+  // False at the end of the message. A slice may be empty, or long.
   bool take_input() {
+    if (stream_.avail_in != 0) return true;
     const void* data = nullptr;
     int size = 0;
-    while (stream_.avail_in == 0 && reader_.Next(&data, &size)) {
-      stream_.next_in = static_cast<Bytef*>(const_cast<void*>(data));  // only read
-      stream_.avail_in = static_cast<unsigned>(size);
+    while (slice_.empty() && reader_.Next(&data, &size)) {
+      slice_ = {static_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size)};
     }
-    return stream_.avail_in != 0;
+    const auto piece = slice_.first(std::min(slice_.size(), kPieceBytes));
+    slice_ = slice_.subspan(piece.size());
+    stream_.next_in = const_cast<Bytef*>(piece.data());  // only read
+    stream_.avail_in = static_cast<unsigned>(piece.size());
+    return !piece.empty();
   }
 
   PackedReader reader_;
+  std::span<const std::uint8_t> slice_;  // what is left of it
   z_stream stream_{};
 };
 

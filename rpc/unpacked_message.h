@@ -13,7 +13,8 @@
 // Errors:  RESOURCE_EXHAUSTED in the library's words and, as from the library, without a reason: clients know it by
 //          them. MESSAGE_INVALID for a stream that is broken, ends early, or is followed by anything.
 //          MEMORY_LIMIT. In all three the buffer stays as it was.
-// Bounds:  memory `bytes_max`, one scratch of 16 KiB and the 40 KiB of zlib; time two passes over `bytes_max`.
+// Bounds:  memory `bytes_max`, one scratch of 16 KiB and the 40 KiB of zlib; time two passes over `bytes_max`, and over
+//          64 KiB more of what is packed than it has become: a message of blocks that hold nothing is broken.
 // Source:  RFC 1952 (gzip, one member only, as the library has it), RFC 1950 (zlib, which gRPC calls deflate), zlib.h;
 //          GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION in grpc/impl/codegen/grpc_types.h.
 #pragma once

@@ -109,5 +109,18 @@ TEST_CASE("unpacked: a size that gzip claims and does not keep is refused, which
   }
 }
 
+// Each of its blocks is right, and holds nothing: what there is to do is bounded by what comes out.
+TEST_CASE("unpacked: a message of more blocks without content than any packer makes is broken") {
+  const auto of_empty_blocks = [](int blocks) {
+    std::string bytes("\x78\x9c", 2);
+    for (int i = 0; i < blocks; ++i) bytes.append("\x00\x00\x00\xff\xff", 5);
+    return bytes.append("\x01\x00\x00\xff\xff\x00\x00\x00\x01", 9);
+  };
+  grpc::ByteBuffer few = packed_buffer(of_empty_blocks(1000), GRPC_COMPRESS_DEFLATE);
+  CHECK(unpack(few, kMost).ok());
+  CHECK(few.Length() == 0);
+  check_broken(of_empty_blocks(20'000), GRPC_COMPRESS_DEFLATE);
+}
+
 }  // namespace
 }  // namespace kv
