@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cstdint>
 #include <future>
 #include <random>
 #include <string>
@@ -184,7 +185,13 @@ TEST_CASE("stream: a stop cuts off a stream whose caller does not read, and leav
   const Reader reader = rpc.open(context, "1000000000 1000000");
   const Reader other = rpc.open(other_context, "park 1 10");
   REQUIRE(rpc.service.lot.wait_for_parked(1));
-  rpc.exchange_unary_calls(300);
+  // Until its caller's window is full it could still send one: that is when a whole round of other calls sees none
+  // sent.
+  std::uint64_t sent = UINT64_MAX;
+  while (sent != rpc.service.sent) {
+    sent = rpc.service.sent;
+    rpc.exchange_unary_calls(300);
+  }
   std::atomic<bool> deadline_came{false};
   auto drained = std::async(std::launch::async, [&] {
     rpc.server.drain(std::chrono::steady_clock::now() + 20s, [&] { deadline_came = true; });
