@@ -28,6 +28,15 @@ inline bool within_bound(const std::function<bool()>& happened) {
   return happened();
 }
 
+// A write's sync fails while the first snapshot is read back: no shard is locked then.
+inline void fail_log_at_first_snapshot(FaultyFileSystem& disk, StorageFixture& server) {
+  disk.on_call([&, armed = true](DiskCall call, const std::string& path) mutable {
+    if (call != DiskCall::kRead || path.find(".snap") == path.npos || !std::exchange(armed, false)) return;
+    disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
+    server.put("a", "2");
+  });
+}
+
 // A server whose first job is a snapshot that is held until go_on(), with a rewrite of the log behind it.
 struct BusyServer {
   using Hook = std::function<void(DiskCall, const std::string&)>;

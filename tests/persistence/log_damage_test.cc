@@ -1,5 +1,4 @@
-// Whatever happens to the bytes, the reader's verdict is one of three: the same state, a prefix of it (a torn tail, and
-// never below the watermark), or corruption. Never a wrong value.
+// Whatever happens to the bytes, the reader finds the same state, a prefix of it down to the watermark, or corruption.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

@@ -153,12 +153,7 @@ TEST_CASE("switch doubt: one that is just being recorded when it fails is in dou
 TEST_CASE("switch doubt: one that had begun when the log failed is in doubt, and carried out") {
   FaultyFileSystem disk;
   StorageFixture server(Mode::kSnapshot);
-  disk.on_call([&, armed = true](DiskCall call, const std::string& path) mutable {
-    // When it is written, and read back: no shard is locked then.
-    if (call != DiskCall::kRead || path.find(".snap") == path.npos || !std::exchange(armed, false)) return;
-    disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
-    server.put("a", "2");
-  });
+  fail_log_at_first_snapshot(disk, server);
   server.use(disk);
   server.start();
   server.put("a", "1");

@@ -6,11 +6,11 @@
 #include <memory>
 #include <optional>
 #include <thread>
-#include <utility>
 
 #include <catch2/catch.hpp>
 
 #include "core/error.h"
+#include "tests/persistence/busy_server.h"
 #include "tests/persistence/storage_fixture.h"
 #include "tests/support/faulty_file_system.h"
 
@@ -48,12 +48,7 @@ TEST_CASE("switch: one that a stop meets just before its snapshot takes none") {
 TEST_CASE("switch: one during which the log fails is told as failed") {
   FaultyFileSystem disk;
   StorageFixture server(Mode::kSnapshot);
-  disk.on_call([&, armed = true](DiskCall call, const std::string& path) mutable {
-    // When it is written, and read back: no shard is locked then.
-    if (call != DiskCall::kRead || path.find(".snap") == path.npos || !std::exchange(armed, false)) return;
-    disk.fail({.call = DiskCall::kSyncData, .path_part = ".aof"});
-    server.put("a", "2");
-  });
+  fail_log_at_first_snapshot(disk, server);
   server.use(disk);
   server.start();
   server.put("a", "1");

@@ -5,10 +5,8 @@
 // revision: the same keys, versions and values, each once. Three sides take turns: nothing beside the writers, scans
 // one after the other, and threads that only compute. The last one is what the machine's scheduler takes from the
 // writers for work that never gives way. The time of each write goes to its side, and the program prints all three.
-// --ratio-max R fails the run when the 99th percentile beside scans is more than R times the one without: for a machine
-// that does nothing else.
-//
-// It fails when a scan could not be completed at all, or nothing was written while one ran.
+// --ratio-max R, on an idle machine, fails the run when the 99th percentile beside scans is more than R times the
+// other. It also fails when a scan could not be completed at all, or nothing was written while one ran.
 
 #include <algorithm>
 #include <array>
