@@ -134,8 +134,10 @@ class Storage {
   virtual std::vector<StoredSnapshot> snapshots() const = 0;
 
   // Records the change and carries it out; `done` is called exactly once, on an internal thread: with OK when the
-  // new mode's promise holds, else with why the old one still does. A change that arrives during another is recorded as
-  // the next one; a later one replaces it, and the replaced one's `done` gets ABORTED. The same change is idempotent.
+  // new mode's promise holds, else with why the old one still does. OUTCOME_UNKNOWN: it ended in an error, and MANIFEST
+  // may name it all the same; the next start carries out what it finds. No other error comes while that may be so. A
+  // change that arrives during another is recorded as the next one; a later one replaces it, and the replaced one's
+  // `done` gets ABORTED when that is on record. The same change is idempotent.
   virtual void change_settings(SettingsChange change, ChangeOptions options,
                                std::function<void(absl::Status)> done) = 0;
   void change_settings(SettingsChange change, std::function<void(absl::Status)> done) {
