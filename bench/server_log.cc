@@ -35,23 +35,18 @@ std::optional<LogFigures> between(const LogFigures& before, const LogFigures& af
                     after.snapshots == before.snapshots ? 0 : after.snapshot_seconds};
 }
 
-ServerLog::ServerLog(const CallerOptions& options) {
-  if (options.api == Api::kEtcd) return;
+std::optional<LogFigures> ServerLog::ask() const {
+  if (options_.api == Api::kEtcd) return std::nullopt;
   ClientOptions connection;
-  connection.target = options.target;
+  connection.target = options_.target;
   connection.answer_bytes_max = kAnswerBytesMax;
-  client_ = std::make_unique<Client>(connection);
-}
-
-ServerLog::~ServerLog() = default;
-
-std::optional<LogFigures> ServerLog::ask() {
-  if (!client_) return std::nullopt;
+  connection.threads = 1;
+  Client client(connection);
   CallOptions options;
   options.timeout = kPatience;
-  const auto stats = wait(client_->call(methods::kGetStats, kvstore::v1::GetStatsRequest(), options));
+  const auto stats = wait(client.call(methods::kGetStats, kvstore::v1::GetStatsRequest(), options));
   if (!stats.ok() || !stats->counters().contains("kvstore_log_fsyncs_total")) return std::nullopt;
-  const auto status = wait(client_->call(methods::kGetStatus, kvstore::v1::GetStatusRequest(), options));
+  const auto status = wait(client.call(methods::kGetStatus, kvstore::v1::GetStatusRequest(), options));
   if (!status.ok()) return std::nullopt;
   LogFigures found;
   found.fsyncs = figure(stats->counters(), "kvstore_log_fsyncs_total");
