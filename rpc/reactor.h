@@ -42,7 +42,7 @@ struct PollerTime {
 class Reactor final : public Scheduler {
  public:
   struct Bounds {
-    unsigned posted_calls_per_method = 64;
+    unsigned posted_calls_per_method = 8;
     std::size_t calls_max = 65536;
   };
 
