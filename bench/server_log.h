@@ -1,9 +1,9 @@
 // What the server has done to its log so far, as it says itself: how often it synced, and how many changes shared a
 // write; and its snapshots.
 //
-// Hard part: to be away between two questions. The library's waiting threads of one process take turns at one poller, and
-// a client that only waits would be woken for a load's answers and hand each of them over to the thread that they are
-// for: a quarter of the CPU time of a pipeline's load was that. So each question has a client of its own.
+// Hard part: to be away between two questions. The library's waiting threads of one process take turns at one poller,
+// and a client that only waits would be woken for a load's answers and hand each of them over to the thread that they
+// are for: a quarter of the CPU time of a pipeline's load was that. So each question has a client of its own.
 //
 // Threads:  ask() blocks for two calls, from one thread at a time.
 // Errors:   a server that does not tell (another kind, one without a log, one that is gone) gives nothing.

@@ -1,12 +1,17 @@
 #include "server/batch.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <utility>
 
 namespace kv {
 namespace {
 
 constexpr std::size_t kItemsKept = 512;
 constexpr std::size_t kWindowSteps = 128;
+constexpr std::size_t kShardsAtOnce = 16;  // held for reading while their keys are asked for; a writer waits that long
 // An Append is admitted for that much beyond the value that was seen.
 constexpr std::size_t kAppendSlack = 4 << 10;
 
@@ -67,19 +72,32 @@ Batch::Window Batch::window(std::size_t begin, const Store& store, UnixMillis no
   return window;
 }
 
-void Batch::prefetch(const Window& window, const Store& store) const noexcept {
+// The shards of a round are held together, so that the keys of all of them are asked for with no lock in between:
+// taking one makes the processor wait for what was asked for before.
+std::size_t Batch::prefetch(std::size_t begin, std::size_t end, const Store& store) const noexcept {
+  struct Group {
+    std::optional<ReadLock> shard;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+  std::array<Group, kShardsAtOnce> groups;
+  std::size_t count = 0;
+  while (begin < end && count < groups.size()) {
+    Group& group = groups[count++];
+    group.begin = begin;
+    group.end = begin = group_end(begin, end);
+    if (auto shard = store.try_read_shard(step(group.begin).shard)) group.shard.emplace(*std::move(shard));
+  }
   const auto each = [&](auto ask) {
-    for (std::size_t at = window.begin; at < window.end;) {
-      const std::size_t end = group_end(at, window.end);
-      if (const std::optional<ReadLock> shard = store.try_read_shard(step(at).shard)) {
-        for (std::size_t i = at; i < end; ++i) ask(*shard, step(i).key);
-      }
-      at = end;
+    for (const Group& group : std::span(groups).first(count)) {
+      if (!group.shard) continue;
+      for (std::size_t i = group.begin; i < group.end; ++i) ask(*group.shard, step(i).key);
     }
   };
   each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_group(key); });
   each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_slot(key); });
   each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_entry(key); });
+  return begin;
 }
 
 std::size_t Batch::group_end(std::size_t begin, std::size_t limit) const noexcept {

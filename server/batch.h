@@ -72,9 +72,10 @@ class Batch {
     std::size_t copied_bytes = 0;  // of values that are there and get another expiry, which no record holds
   };
   std::size_t steps() const noexcept { return steps_.size(); }
-  // Asks for the memory that the window's keys will touch, all of it at once instead of key after key: what a cache
-  // miss costs is then paid once, not for each. Shards that are being written to are left out; nothing depends on it.
-  void prefetch(const Window& window, const Store& store) const noexcept;
+  // Asks for the memory that the keys of the next steps will touch, all of it at once instead of key after key: what a
+  // cache miss costs is then paid once, not for each. Shards that are being written to are left out; nothing depends on
+  // it. Gives the step that it came to. Locks shards for reading: the caller holds none.
+  std::size_t prefetch(std::size_t begin, std::size_t end, const Store& store) const noexcept;
   Window window(std::size_t begin, const Store& store, UnixMillis now, std::size_t present_bytes_at_least) const;
 
   struct Step {

@@ -25,6 +25,9 @@ struct Engine::BatchRun {
 
 namespace {
 
+// Memory is asked for at least so many keys before it is needed, and not for so many that it is gone again by then.
+constexpr std::size_t kStepsAhead = 32;
+
 void settle(BatchItem& item, Outcome& outcome) {
   item.revision = outcome.revision;
   item.logged = outcome.logged;
@@ -111,7 +114,9 @@ std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
     }
   };
   std::size_t at = window.begin;
+  std::size_t asked = window.end - at > 1 ? at : window.end;  // for the memory of the keys before it
   while (at < window.end && !run.full()) {
+    while (asked < std::min(window.end, at + kStepsAhead)) asked = run.batch.prefetch(asked, window.end, store_);
     const std::size_t end = run.batch.group_end(at, window.end);
     const std::size_t shard = run.batch.step(at).shard;
     if (writes(at, end)) {
@@ -140,7 +145,6 @@ Task<absl::Status> Engine::run(Batch& batch, Caller& caller, BatchSink& sink) {
     }
     // What has not begun when nobody waits any more is not applied.
     if (const absl::Status wanted = caller.still_wanted(); !wanted.ok()) co_return wanted;
-    if (window.end - window.begin > 1) batch.prefetch(window, store_);
     run.visible_before = visible();
     at = carry_out(window, run);
     if (run.failed != 0) sink.failed(run.failed);
