@@ -30,6 +30,9 @@ else()
     $<$<NOT:$<BOOL:$<TARGET_PROPERTY:KV_NOT_OPTIMIZED>>>:-D_FORTIFY_SOURCE=2> -D_GLIBCXX_ASSERTIONS $<$<BOOL:${KV_HAS_CF_PROTECTION}>:-fcf-protection>>)
   target_link_options(kv_hardening INTERFACE $<$<CONFIG:RelWithDebInfo>:-Wl,-z,relro,-z,now>)
   target_link_libraries(kv_compile_options INTERFACE kv_hardening)
+  # All libraries of ours end in programs, where nobody puts a function in the place of another: the compiler may take
+  # them for what they are. And addresses that are all bound at the start need no table of jumps.
+  target_compile_options(kv_compile_options INTERFACE $<$<CONFIG:RelWithDebInfo>:-fno-semantic-interposition -fno-plt>)
 endif()
 if(KV_FUZZ)
   # The compiler marks where a program goes; the programs have a main of their own, so the driver comes without one.

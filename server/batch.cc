@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <utility>
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::size_t kItemsKept = 512;
 constexpr std::size_t kWindowSteps = 128;
+constexpr std::size_t kFewSteps = 32;      // are sorted as quickly by comparing them
 constexpr std::size_t kShardsAtOnce = 16;  // held for reading while their keys are asked for; a writer waits that long
 // An Append is admitted for that much beyond the value that was seen.
 constexpr std::size_t kAppendSlack = 4 << 10;
@@ -27,10 +29,12 @@ void Batch::clear() noexcept {
   items_.clear();
   steps_.clear();
   order_.clear();
+  sorted_.clear();
   if (items_.capacity() <= kItemsKept) return;
   items_.shrink_to_fit();
   steps_.shrink_to_fit();
   order_.shrink_to_fit();
+  sorted_.shrink_to_fit();
 }
 
 void Batch::plan(const Store& store) {
@@ -42,8 +46,25 @@ void Batch::plan(const Store& store) {
   }
   // Numbers are sorted in place of the steps, which are long: the shard, and below it the step.
   order_.reserve(steps_.size());
-  for (std::size_t i = 0; i < steps_.size(); ++i) order_.push_back(std::uint64_t{steps_[i].shard} << 32 | i);
-  std::ranges::sort(order_);
+  for (std::size_t i = 0; i < steps_.size(); ++i) order_.push_back(std::uint64_t{steps_[i].shard} << kShardShift | i);
+  if (order_.size() <= kFewSteps) {
+    std::ranges::sort(order_);
+  } else {
+    sort_many(store.shard_count());
+  }
+}
+
+// By counting, byte after byte of the shard: many steps have few shards, and comparing them would take their number's
+// logarithm of guesses each, half of them wrong. Steps of one shard stay in their order.
+void Batch::sort_many(std::size_t shards) {
+  sorted_.resize(order_.size());
+  for (unsigned shift = kShardShift; (shards - 1) >> (shift - kShardShift) != 0; shift += 8) {
+    std::array<std::uint32_t, 256> place{};
+    for (const std::uint64_t number : order_) ++place[number >> shift & 0xFF];
+    std::exclusive_scan(place.begin(), place.end(), place.begin(), 0u);
+    for (const std::uint64_t number : order_) sorted_[place[number >> shift & 0xFF]++] = number;
+    order_.swap(sorted_);
+  }
 }
 
 Batch::Window Batch::window(std::size_t begin, const Store& store, UnixMillis now,
@@ -102,7 +123,7 @@ std::size_t Batch::prefetch(std::size_t begin, std::size_t end, const Store& sto
 
 std::size_t Batch::group_end(std::size_t begin, std::size_t limit) const noexcept {
   std::size_t end = begin + 1;
-  while (end < limit && step(end).shard == step(begin).shard) ++end;
+  while (end < limit && order_[end] >> kShardShift == order_[begin] >> kShardShift) ++end;
   return end;
 }
 

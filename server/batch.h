@@ -20,6 +20,8 @@ namespace kv {
 
 // One operation, and what came of it. The sink was told of those without an error.
 struct BatchItem {
+  explicit BatchItem(const Operation& asked) : operation(asked) {}
+
   Operation operation;
   absl::Status error;     // set before it runs, it keeps the operation from running
   Revision revision = 0;  // of its change; 0: nothing changed
@@ -43,7 +45,7 @@ class BatchSink : public OutcomeSink {
 class Batch {
  public:
   // Throws std::bad_alloc, as plan() does.
-  BatchItem& add() { return items_.emplace_back(); }
+  BatchItem& add(const Operation& operation) { return items_.emplace_back(operation); }
   std::size_t size() const noexcept { return items_.size(); }
   BatchItem& operator[](std::size_t item) noexcept { return items_[item]; }
   const BatchItem& operator[](std::size_t item) const noexcept { return items_[item]; }
@@ -52,7 +54,7 @@ class Batch {
 
   // What it takes once it is planned, its errors not counted.
   std::size_t memory_bytes() const noexcept {
-    return items_.capacity() * sizeof(BatchItem) + items_.size() * (sizeof(Step) + sizeof(order_.front()));
+    return items_.capacity() * sizeof(BatchItem) + items_.size() * (sizeof(Step) + 2 * sizeof(order_.front()));
   }
 
   // Hashes and sorts what was added, but for items with an error.
@@ -90,9 +92,14 @@ class Batch {
   std::size_t group_end(std::size_t begin, std::size_t limit) const noexcept;
 
  private:
+  static constexpr unsigned kShardShift = 32;
+
+  void sort_many(std::size_t shards);
+
   std::vector<BatchItem> items_;
-  std::vector<Step> steps_;  // in the order of the items
-  std::vector<std::uint64_t> order_;
+  std::vector<Step> steps_;            // in the order of the items
+  std::vector<std::uint64_t> order_;   // the shard, and below it the step
+  std::vector<std::uint64_t> sorted_;  // for a moment
 };
 
 }  // namespace kv

@@ -151,14 +151,13 @@ void PipelineMessage::hold(std::size_t bytes) noexcept {
 
 void PipelineMessage::add(DecodedOperation& decoded) {
   const std::size_t index = batch_.size();
-  BatchItem& item = batch_.add();
-  item.error = finish(decoded);
-  if (item.error.ok()) item.error = engine_.check(decoded.operation);
-  if (!item.error.ok()) {
-    item.error = within(item.error, place_of("operations", index, decoded.operation.kind));
+  absl::Status well = finish(decoded);
+  if (well.ok()) well = engine_.check(decoded.operation);
+  if (!well.ok()) {
+    well = within(well, place_of("operations", index, decoded.operation.kind));
     ++refused_;
   }
-  item.operation = decoded.operation;
+  batch_.add(decoded.operation).error = std::move(well);
   if (decoded.options.there && first_with_options_ == kNone) first_with_options_ = index;
 }
 

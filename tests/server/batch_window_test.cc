@@ -51,10 +51,11 @@ class Watcher final : public Caller {
 
 void add_expiries(Batch& batch, int count, std::string_view key) {
   for (int i = 0; i < count; ++i) {
-    Operation& operation = batch.add().operation;
+    Operation operation;
     operation.kind = OperationKind::kSetExpiry;
     operation.key = key;
     operation.expiry = {ExpiryPolicy::Kind::kNever, 0};
+    batch.add(operation);
   }
 }
 
@@ -87,7 +88,7 @@ TEST_CASE("batch: a value that the batch itself makes large counts for what is c
   EngineFixture f;
   const std::string large(kLargeBytes, 'v');
   Batch batch;
-  batch.add().operation = set_operation("k", large);
+  batch.add(set_operation("k", large));
   add_expiries(batch, 127, "k");
   batch.plan(f.store);
   Deaf sink;

@@ -67,11 +67,12 @@ TEST_CASE("lifetime: a key that falls due while a batch is carried out is gone t
   REQUIRE(f.write(to_live(last, 100)).ok());
   SlowSteps slow(f.clock, 200ms);
   Batch batch;
-  batch.add().operation = set_operation(first, "v");
-  Operation& keep = batch.add().operation;
+  batch.add(set_operation(first, "v"));
+  Operation keep;
   keep.kind = OperationKind::kSetExpiry;
   keep.key = last;
   keep.expiry.kind = ExpiryPolicy::Kind::kNever;
+  batch.add(keep);
   batch.plan(f.store);
   REQUIRE(run_task(f.engine.run(batch, f.caller, slow)).ok());
   CHECK_FALSE(f.get(last));
@@ -81,7 +82,7 @@ TEST_CASE("lifetime: a time to live in a batch begins when its own write is carr
   EngineFixture f;
   SlowSteps slow(f.clock, 50ms);
   Batch batch;
-  for (int i = 0; i < 4; ++i) batch.add().operation = to_live("k", 100);
+  for (int i = 0; i < 4; ++i) batch.add(to_live("k", 100));
   batch.plan(f.store);
   REQUIRE(run_task(f.engine.run(batch, f.caller, slow)).ok());
   f.clock.advance(100ms);
