@@ -16,10 +16,8 @@ struct Place {
   std::size_t item;
 };
 
-std::vector<Place> planned(std::size_t operations, std::size_t shards) {
-  const Store store({.shard_count = shards});
-  std::vector<std::string> keys;
-  for (std::size_t i = 0; i < operations; ++i) keys.push_back("key" + std::to_string(i % (operations / 2 + 1)));
+// Reads of the keys, which outlive it, planned.
+Batch reads_of(const std::vector<std::string>& keys, const Store& store) {
   Batch batch;
   for (const std::string& key : keys) {
     Operation operation;
@@ -28,6 +26,20 @@ std::vector<Place> planned(std::size_t operations, std::size_t shards) {
     batch.add(operation);
   }
   batch.plan(store);
+  return batch;
+}
+
+std::vector<std::string> numbers_below(int limit) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < limit; ++i) keys.push_back(std::to_string(i));
+  return keys;
+}
+
+std::vector<Place> planned(std::size_t operations, std::size_t shards) {
+  const Store store({.shard_count = shards});
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < operations; ++i) keys.push_back("key" + std::to_string(i % (operations / 2 + 1)));
+  const Batch batch = reads_of(keys, store);
   std::vector<Place> places;
   for (std::size_t i = 0; i < batch.steps(); ++i) {
     const Batch::Step& step = batch.step(i);
@@ -57,16 +69,8 @@ TEST_CASE("batch: steps are in the order of the shards, those of one shard in th
 
 TEST_CASE("batch: a group ends where its shard does, or at the limit") {
   const Store store({.shard_count = 2});
-  Batch batch;
-  std::vector<std::string> keys;
-  for (int i = 0; i < 100; ++i) keys.push_back(std::to_string(i));
-  for (const std::string& key : keys) {
-    Operation operation;
-    operation.kind = OperationKind::kGet;
-    operation.key = key;
-    batch.add(operation);
-  }
-  batch.plan(store);
+  const std::vector<std::string> keys = numbers_below(100);
+  const Batch batch = reads_of(keys, store);
   const std::size_t first = batch.group_end(0, batch.steps());
   REQUIRE(first > 1);
   REQUIRE(first < batch.steps());
@@ -78,16 +82,8 @@ TEST_CASE("batch: a group ends where its shard does, or at the limit") {
 
 TEST_CASE("batch: asking for memory comes to the end, whoever holds the shards") {
   Store store({.shard_count = 64});
-  Batch batch;
-  std::vector<std::string> keys;
-  for (int i = 0; i < 300; ++i) keys.push_back(std::to_string(i));
-  for (const std::string& key : keys) {
-    Operation operation;
-    operation.kind = OperationKind::kGet;
-    operation.key = key;
-    batch.add(operation);
-  }
-  batch.plan(store);
+  const std::vector<std::string> keys = numbers_below(300);
+  const Batch batch = reads_of(keys, store);
   const WriteLock held = store.write_shard(batch.step(0).shard);
   std::size_t asked = 0;
   int rounds = 0;
