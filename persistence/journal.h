@@ -12,7 +12,7 @@
 // Errors:   a failed write for want of space is repeated in place and heals; any other failed write and every failed
 //           sync is final: waiters get OUTCOME_UNKNOWN, every later admit() answers WRITES_SUSPENDED, a reader's wait
 //           above the watermark answers NOT_DURABLE at once.
-// Lifetime: outlives every ticket and waiter.
+// Lifetime: outlives every ticket and waiter, and the loops of the pollers that append (core/poll_loop.h).
 // Source:   docs/durability.md (group commit, watermarks), docs/formats/aof.md (the file).
 #pragma once
 

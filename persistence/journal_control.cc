@@ -39,6 +39,7 @@ void JournalCore::resume() {
 absl::Status JournalCore::sync_through(Revision revision) {
   if (!logging_) return failure();
   waiters_.want_durable(revision);
+  hand_over_now();
   if (waiters_.durable() < revision) strand_.request_sync();
   if (absl::Status durable = waiters_.block_until_durable(revision); !durable.ok()) return durable;
   // What a snapshot covers is trimmed by the list of closed segments: those that this sync closed must be in it by now.

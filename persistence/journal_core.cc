@@ -7,6 +7,7 @@
 
 #include "core/absl_text.h"
 #include "core/error.h"
+#include "core/poll_loop.h"
 
 namespace kv {
 namespace {
@@ -246,7 +247,7 @@ Revision JournalCore::append(Ticket& ticket, std::span<const Mutation> mutations
   ticket.record_bytes_ -= room_bytes;
   ticket.space_bytes_ -= space_bytes;
   Revision revision;
-  bool wake;
+  bool wake = false;
   {
     std::lock_guard lock(mutex_);
     revision = applied_.load(std::memory_order_relaxed) + 1;
@@ -256,11 +257,38 @@ Revision JournalCore::append(Ticket& ticket, std::span<const Mutation> mutations
     gate_.fetch_sub(1);
     if (paused_) tickets_back_.notify_all();
     if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling(1);
-    wake = !std::exchange(strand_awake_, true);
+    if (!PollLoop::here()) {
+      wake = hand_over();
+    } else if (!bunch_open_) {
+      bunch_open_ = PollLoop::defer(bunch_end_);
+    }
   }
   records_.fetch_add(1, std::memory_order_relaxed);
   if (wake) strand_.wake();
   return revision;
+}
+
+// Under mutex_. True: the strand sleeps and is to be woken, once the mutex is free.
+bool JournalCore::hand_over() noexcept {
+  handed_over_ = true;
+  return !std::exchange(strand_awake_, true);
+}
+
+void JournalCore::hand_over_now() noexcept {
+  bool wake;
+  {
+    std::lock_guard lock(mutex_);
+    wake = hand_over();
+  }
+  if (wake) strand_.wake();
+}
+
+void JournalCore::bunch_done() noexcept {
+  {
+    std::lock_guard lock(mutex_);
+    bunch_open_ = false;
+  }
+  hand_over_now();
 }
 
 // ---- Levels ----
@@ -313,10 +341,11 @@ bool JournalCore::take(BatchQueue::Taken& taken) noexcept {
   WakeLists woken;
   {
     std::lock_guard lock(mutex_);
-    if (queue_.empty() || failed()) {
+    if (queue_.empty() || !handed_over_ || failed()) {
       strand_awake_ = false;
       return false;
     }
+    handed_over_ = false;
     taken = queue_.take();
     admit_waiting(woken);
   }

@@ -6,6 +6,10 @@
 //
 // Threads:  as journal.h. mutex_ is taken inside shard locks and never held over a system call; no other lock of the
 //           journal but the supply's is taken inside it.
+// Rounds:   woken for each record, the strand takes the core away from a busy poller for one record. So a poller hands
+//           over when its bunch of events is done (core/poll_loop.h), and only then the strand begins a round, which
+//           takes everything that is queued. Any other thread hands over at once, and so does whoever blocks until
+//           something is durable: the poller may be about to wait for a lock of theirs.
 // Space:    a record reserves twice its bytes of log space, because up to one record's length is left unused where a
 //           segment ends. So what is reserved always fits into the current segment and the prepared ones.
 #pragma once
@@ -65,7 +69,7 @@ class JournalCore {
 
   // For the strand and the sync thread.
   bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
-  // The records queued so far, or false: then the strand is idle until it is woken.
+  // The records queued so far, or false where none was handed over: then the strand is idle until it is woken.
   bool take(BatchQueue::Taken& taken) noexcept;
   // The strand is done with `taken`; log space of `used_bytes` is gone.
   void written(const BatchQueue::Taken& taken, std::uint64_t used_bytes);
@@ -104,6 +108,19 @@ class JournalCore {
   std::uint64_t tickets_out() const noexcept { return gate_.load() & ~kClosed; }
   void update_level() noexcept;
   void discard_marks() noexcept;
+  void bunch_done() noexcept;
+  void hand_over_now() noexcept;
+  bool hand_over() noexcept;
+
+  // A poller's bunch of events has ended.
+  class BunchEnd final : public Completion {
+   public:
+    explicit BunchEnd(JournalCore& core) noexcept : core_(core) {}
+    void complete(bool) noexcept override { core_.bunch_done(); }
+
+   private:
+    JournalCore& core_;
+  };
 
   const JournalOptions options_;
   LevelWaiters waiters_;
@@ -134,6 +151,9 @@ class JournalCore {
   FsyncPolicy policy_;
   std::uint64_t segment_bytes_;
   bool strand_awake_ = false;
+  bool handed_over_ = false;   // what is queued is to be written
+  bool bunch_open_ = false;    // some poller has bunch_end_ among what it deferred
+  BunchEnd bunch_end_{*this};  // for one poller at a time: the first to end a bunch hands over what all have queued
   BatchQueue queue_;
   std::uint64_t queue_reserved_ = 0;  // by tickets that are out
   std::uint64_t space_reserved_ = 0;  // by tickets that are out and records not yet written

@@ -14,6 +14,14 @@ namespace kv {
 
 namespace asio = boost::asio;
 
+namespace {
+
+// So many follow each other before the strand's other work has its turn. A round that is posted wakes the other thread
+// beside the one that goes on anyway, and may move there.
+constexpr int kRoundsInTurn = 16;
+
+}  // namespace
+
 LogStrand::LogStrand(JournalCore& core, LogSupply& supply, Clock& clock)
     : core_(core),
       supply_(supply),
@@ -48,22 +56,20 @@ void LogStrand::fail(const absl::Status& why) { core_.fail(why); }
 // ---- Writing ----
 
 void LogStrand::drain() {
-  if (!core_.take(taken_)) return arm_idle();
-  position_ = 0;
-  batch_end_ = 0;
-  space_used_ = 0;
-  continue_writing();
+  for (int round = 0; round < kRoundsInTurn; ++round) {
+    if (!core_.take(taken_)) return arm_idle();
+    position_ = 0;
+    batch_end_ = 0;
+    space_used_ = 0;
+    if (!continue_writing()) return;
+  }
+  wake();
 }
 
-void LogStrand::continue_writing() {
-  switch (write_taken()) {
-    case Progress::kDone:
-      return finish_round();
-    case Progress::kBlocked:
-      return retry_later();
-    case Progress::kFailed:
-      return;
-  }
+bool LogStrand::continue_writing() {
+  const Progress progress = write_taken();
+  if (progress == Progress::kBlocked) retry_later();
+  return progress == Progress::kDone && finish_round();
 }
 
 LogStrand::Progress LogStrand::write_taken() {
@@ -164,24 +170,21 @@ void LogStrand::retry_later() {
   core_.refuse_writes(true);
   retry_.expires_after(core_.options().retry_space_after);
   retry_.async_wait(asio::bind_executor(writes_, [this](const boost::system::error_code& cancelled) {
-    if (!cancelled && !core_.failed()) continue_writing();
+    if (!cancelled && !core_.failed() && continue_writing()) wake();
   }));
 }
 
-void LogStrand::finish_round() {
+bool LogStrand::finish_round() {
   if (blocked_) {
     blocked_ = false;
     core_.refuse_writes(false);
   }
   core_.written(taken_, space_used_);
-  if (policy_ == FsyncPolicy::kAlways) {
-    if (!sync_round()) return;
-  } else {
-    arm_interval();
-    update_delay();
-    sync_if_wanted();
-  }
-  wake();
+  if (policy_ == FsyncPolicy::kAlways) return sync_round();
+  arm_interval();
+  update_delay();
+  sync_if_wanted();
+  return true;
 }
 
 // ---- The watermark when nothing is written ----

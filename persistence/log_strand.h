@@ -1,7 +1,7 @@
 // Everything that touches the bytes of the log: takes what is queued, writes it, syncs it, moves the watermarks.
 //
-// Hard part: under ALWAYS one round is write, fdatasync, wake, and what queues meanwhile is the next round. Under
-// INTERVAL and NEVER the sync runs beside the writes, on a second strand. `durable` may then only cover what was
+// Hard part: under ALWAYS one round is write, fdatasync, wake, and what is handed over meanwhile is the next round.
+// Under INTERVAL and NEVER the sync runs beside the writes, on a second strand. `durable` may then only cover what was
 // written before the fdatasync began, and a closed segment counts before its successor. Rounds of syncs never overlap,
 // also where both strands ask for one (a pause under ALWAYS): an error of the disk is told once.
 //
@@ -71,12 +71,13 @@ class LogStrand {
 
   // On writes_.
   void drain();
-  void continue_writing();
+  // False: no next round until something wakes the strand.
+  bool continue_writing();
   Progress write_taken();
   Progress next_batch();
   Progress write_batch();
   Progress rotate();
-  void finish_round();
+  bool finish_round();
   void retry_later();
   Progress stopped_by(const absl::Status& why);
   void arm_idle();

@@ -1,61 +1,12 @@
 #include "core/poll_loop.h"
 
-#include <deque>
-#include <functional>
 #include <string>
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/scripted_queue.h"
+
 using namespace kv;
-
-namespace {
-
-// Notes its letter when it is completed, and does what the test says.
-struct Step final : Completion {
-  Step(
-      std::string& notes, char letter, std::function<void()> then = [] {})
-      : notes(notes), letter(letter), then(std::move(then)) {}
-  void complete(bool ok) noexcept override {
-    notes += ok ? letter : '!';
-    then();
-  }
-  std::string& notes;
-  const char letter;
-  const std::function<void()> then;
-};
-
-// As grpc::CompletionQueue, with the events of a script. A null is a moment without one: AsyncNext() gives up there,
-// and Next() notes that it waits.
-// NOLINTBEGIN(readability-identifier-naming): the library's names
-struct ScriptedQueue {
-  enum NextStatus { SHUTDOWN, GOT_EVENT, TIMEOUT };
-
-  bool Next(void** tag, bool* ok) {
-    while (!events.empty() && events.front() == nullptr) {
-      notes += '-';
-      events.pop_front();
-    }
-    return take(tag, ok);
-  }
-  template <class Deadline>
-  NextStatus AsyncNext(void** tag, bool* ok, const Deadline&) {
-    if (!events.empty() && events.front() == nullptr) return TIMEOUT;
-    return take(tag, ok) ? GOT_EVENT : SHUTDOWN;
-  }
-  bool take(void** tag, bool* ok) {
-    if (events.empty()) return false;
-    *tag = events.front();
-    *ok = true;
-    events.pop_front();
-    return true;
-  }
-
-  std::string& notes;
-  std::deque<Completion*> events{};
-  // NOLINTEND(readability-identifier-naming)
-};
-
-}  // namespace
 
 TEST_CASE("poll loop: what is deferred runs when no event is there any more, before the loop waits") {
   std::string notes;
