@@ -13,8 +13,6 @@ PollLoop::PollLoop() noexcept { deferred_here = &deferred_; }
 
 PollLoop::~PollLoop() { deferred_here = nullptr; }
 
-bool PollLoop::here() noexcept { return deferred_here != nullptr; }
-
 bool PollLoop::defer(Completion& later) noexcept {
   if (deferred_here == nullptr) return false;
   deferred_here->push(later);

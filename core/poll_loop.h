@@ -35,9 +35,6 @@ class PollLoop {
     loop.run_deferred();
   }
 
-  // Whether the calling thread is in run().
-  static bool here() noexcept;
-
   // complete(true) of it, once, on this thread and soon. False: this thread is in no run(), and nothing will happen.
   static bool defer(Completion& later) noexcept;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -17,6 +18,22 @@ constexpr std::uint64_t kSegmentBytesMin = 1 << 20;
 constexpr std::uint64_t kBatchOverhead = kBatchHeaderBytes + kBatchAlignment;
 
 absl::Status disk_full() { return error(Reason::kWritesSuspended, "the disk is full; writes resume when it is not"); }
+
+// What a poller has deferred until its bunch of events is done. A thread's own: pollers wait for nobody.
+class BunchEnd final : public Completion {
+ public:
+  // False: not of this journal, since the thread is no poller or its bunch is another journal's.
+  bool hands_over(JournalCore& core) noexcept {
+    if (core_ == nullptr && PollLoop::defer(*this)) core_ = &core;
+    return core_ == &core;
+  }
+  void complete(bool) noexcept override { std::exchange(core_, nullptr)->hand_over_now(); }
+
+ private:
+  JournalCore* core_ = nullptr;
+};
+
+thread_local BunchEnd bunch_end;
 
 JournalOptions checked(JournalOptions options) {
   options.record_bytes_max = std::min(options.record_bytes_max, kRecordBytesMax);
@@ -58,12 +75,16 @@ bool JournalCore::admit_fast(Admission& admission) noexcept {
 }
 
 bool JournalCore::admit_now(Admission& admission) noexcept {
-  std::lock_guard lock(mutex_);
-  // First come, first served: behind others it waits even if there is room for it.
-  const Verdict verdict = waiting_.empty() ? judge(admission) : refusal(admission);
-  if (verdict != Verdict::kWait) return true;
-  waiting_.push(admission);
-  update_gate();
+  {
+    std::lock_guard lock(mutex_);
+    // First come, first served: behind others it waits even if there is room for it.
+    const Verdict verdict = waiting_.empty() ? judge(admission) : refusal(admission);
+    if (verdict != Verdict::kWait) return true;
+    waiting_.push(admission);
+    update_gate();
+  }
+  // It may wait for the room of what others have queued.
+  hand_over_soon();
   return false;
 }
 
@@ -257,11 +278,7 @@ Revision JournalCore::append(Ticket& ticket, std::span<const Mutation> mutations
     gate_.fetch_sub(1);
     if (paused_) tickets_back_.notify_all();
     if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling(1);
-    if (!PollLoop::here()) {
-      wake = hand_over();
-    } else if (!bunch_open_) {
-      bunch_open_ = PollLoop::defer(bunch_end_);
-    }
+    if (!bunch_end.hands_over(*this)) wake = hand_over();
   }
   records_.fetch_add(1, std::memory_order_relaxed);
   if (wake) strand_.wake();
@@ -274,6 +291,10 @@ bool JournalCore::hand_over() noexcept {
   return !std::exchange(strand_awake_, true);
 }
 
+void JournalCore::hand_over_soon() noexcept {
+  if (!bunch_end.hands_over(*this)) hand_over_now();
+}
+
 void JournalCore::hand_over_now() noexcept {
   bool wake;
   {
@@ -281,14 +302,6 @@ void JournalCore::hand_over_now() noexcept {
     wake = hand_over();
   }
   if (wake) strand_.wake();
-}
-
-void JournalCore::bunch_done() noexcept {
-  {
-    std::lock_guard lock(mutex_);
-    bunch_open_ = false;
-  }
-  hand_over_now();
 }
 
 // ---- Levels ----
@@ -302,7 +315,11 @@ bool JournalCore::join(LevelWait& wait) noexcept {
   const Revision revision = wait.revision_;
   const Level level = wait.level_;
   if (!waiters_.join(wait)) return false;
-  if (level == Level::kDisk && waiters_.os() >= revision) strand_.sync_beside_writes();
+  if (waiters_.os() < revision) {
+    hand_over_soon();  // A reader waits for a record of somebody else.
+  } else if (level == Level::kDisk) {
+    strand_.sync_beside_writes();
+  }
   return true;
 }
 

@@ -8,8 +8,9 @@
 //           journal but the supply's is taken inside it.
 // Rounds:   woken for each record, the strand takes the core away from a busy poller for one record. So a poller hands
 //           over when its bunch of events is done (core/poll_loop.h), and only then the strand begins a round, which
-//           takes everything that is queued. Any other thread hands over at once, and so does whoever blocks until
-//           something is durable: the poller may be about to wait for a lock of theirs.
+//           takes everything that is queued. Each does so for itself, and when it waits for another's record: one that
+//           stands still in its bunch holds up nobody. Any other thread hands over at once, and so does whoever blocks
+//           until something is durable: the poller may be about to wait for a lock of theirs.
 // Space:    a record reserves twice its bytes of log space, because up to one record's length is left unused where a
 //           segment ends. So what is reserved always fits into the current segment and the prepared ones.
 #pragma once
@@ -64,6 +65,9 @@ class JournalCore {
   void set_settings(const LogSettings& settings);
   absl::Status sync_through(Revision revision);
   LogStrand& strand() noexcept { return strand_; }
+  // What is queued is to be written: at once, or when this poller's bunch is done.
+  void hand_over_now() noexcept;
+  void hand_over_soon() noexcept;
   void abandon();
   absl::StatusOr<LogClosing> stop();
 
@@ -108,19 +112,7 @@ class JournalCore {
   std::uint64_t tickets_out() const noexcept { return gate_.load() & ~kClosed; }
   void update_level() noexcept;
   void discard_marks() noexcept;
-  void bunch_done() noexcept;
-  void hand_over_now() noexcept;
   bool hand_over() noexcept;
-
-  // A poller's bunch of events has ended.
-  class BunchEnd final : public Completion {
-   public:
-    explicit BunchEnd(JournalCore& core) noexcept : core_(core) {}
-    void complete(bool) noexcept override { core_.bunch_done(); }
-
-   private:
-    JournalCore& core_;
-  };
 
   const JournalOptions options_;
   LevelWaiters waiters_;
@@ -151,9 +143,7 @@ class JournalCore {
   FsyncPolicy policy_;
   std::uint64_t segment_bytes_;
   bool strand_awake_ = false;
-  bool handed_over_ = false;   // what is queued is to be written
-  bool bunch_open_ = false;    // some poller has bunch_end_ among what it deferred
-  BunchEnd bunch_end_{*this};  // for one poller at a time: the first to end a bunch hands over what all have queued
+  bool handed_over_ = false;  // what is queued is to be written
   BatchQueue queue_;
   std::uint64_t queue_reserved_ = 0;  // by tickets that are out
   std::uint64_t space_reserved_ = 0;  // by tickets that are out and records not yet written

@@ -1,4 +1,5 @@
 // When what a poller appends comes to the strand: with its bunch of events, and not record by record.
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -103,7 +104,7 @@ TEST_CASE("journal: a thread that is no poller waits for nobody's bunch, nor doe
   CHECK(journal.stop().ok());
 }
 
-TEST_CASE("journal: a pause waits for no poller that stands still in the middle of its bunch") {
+TEST_CASE("journal: a poller that stands still in the middle of its bunch holds up neither another one nor a pause") {
   DiskStory disk;
   Journal& journal = disk.story.start_logging();
   std::promise<void> appended;
@@ -114,21 +115,65 @@ TEST_CASE("journal: a pause waits for no poller that stands still in the middle 
       disk.story.write("a", "1");
       appended.set_value();
       paused.get_future().get();  // As behind a lock that the one who pauses holds.
+      disk.story.write("d", "4");
     });
     poller.run();
   });
   appended.get_future().get();
+  Poller other;
+  other.event([&] { read_one(journal, disk.story.home_, 1, disk.story.outcomes_); });
+  other.silence();
+  other.event([&] {
+    CHECK(disk.story.outcomes_.there_within(kBound, 2));  // That, and what it shows.
+    disk.story.write("b", "2");
+  });
+  other.silence();
+  other.event([&] {
+    CHECK(disk.story.outcomes_.there_within(kBound, 3));
+    disk.story.write("c", "3");
+  });
+  other.run();
+  CHECK(disk.story.outcomes_.there_within(kBound, 4));
   std::future<absl::Status> pause = std::async(std::launch::async, [&] { return journal.pause(); });
   CHECK(pause.wait_for(kBound) == std::future_status::ready);
+  CHECK(journal.durable() == 3);
+  journal.resume();
   paused.set_value();
   standing.join();
-  CHECK(pause.get().ok());
-  CHECK(journal.durable() == 1);
-  journal.resume();
+  CHECK(disk.story.outcomes_.there_within(kBound, 5));
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: a pause hands over what a poller has queued and not yet handed over") {
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
   Poller poller;
-  poller.event([&] { disk.story.write("b", "2"); });
+  poller.event([&] {
+    disk.story.write("a", "1");
+    std::future<absl::Status> pause = std::async(std::launch::async, [&] { return journal.pause(); });
+    CHECK(pause.wait_for(kBound) == std::future_status::ready);
+    CHECK(journal.durable() == 1);
+    journal.resume();
+  });
   poller.run();
-  CHECK(disk.story.outcomes_.there_within(kBound, 2));
+  CHECK(disk.story.outcomes_.there_within(kBound, 1));
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: rounds go on for as long as each finds something that was handed over during the one before") {
+  DiskStory disk;
+  Journal& journal = disk.story.start_logging();
+  constexpr std::size_t kWrites = 100;
+  std::atomic<std::size_t> writes{0};
+  disk.fs.on_call([&](DiskCall call, const std::string&) {
+    if (call == DiskCall::kSyncData && writes > 0 && writes < kWrites) {
+      disk.story.write("k" + std::to_string(++writes), "v");
+    }
+  });
+  writes = 1;
+  disk.story.write("k1", "v");
+  CHECK(disk.story.outcomes_.there_within(kBound, kWrites));
+  CHECK(journal.figures().batches == kWrites);
   CHECK(journal.stop().ok());
 }
 

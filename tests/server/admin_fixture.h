@@ -133,8 +133,8 @@ class AdminFixture {
       storage->journal().abandon_waiters();
       service->abandon();
     });
-    storage.reset();
     server->close();
+    storage.reset();
     server.reset();
   }
 
