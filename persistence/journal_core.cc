@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <limits>
-#include <utility>
 
 #include <fmt/format.h>
 
 #include "core/absl_text.h"
 #include "core/error.h"
-#include "core/poll_loop.h"
 
 namespace kv {
 namespace {
@@ -18,22 +16,6 @@ constexpr std::uint64_t kSegmentBytesMin = 1 << 20;
 constexpr std::uint64_t kBatchOverhead = kBatchHeaderBytes + kBatchAlignment;
 
 absl::Status disk_full() { return error(Reason::kWritesSuspended, "the disk is full; writes resume when it is not"); }
-
-// What a poller has deferred until its bunch of events is done. A thread's own: pollers wait for nobody.
-class BunchEnd final : public Completion {
- public:
-  // False: not of this journal, since the thread is no poller or its bunch is another journal's.
-  bool hands_over(JournalCore& core) noexcept {
-    if (core_ == nullptr && PollLoop::defer(*this)) core_ = &core;
-    return core_ == &core;
-  }
-  void complete(bool) noexcept override { std::exchange(core_, nullptr)->hand_over_now(); }
-
- private:
-  JournalCore* core_ = nullptr;
-};
-
-thread_local BunchEnd bunch_end;
 
 JournalOptions checked(JournalOptions options) {
   options.record_bytes_max = std::min(options.record_bytes_max, kRecordBytesMax);
@@ -278,30 +260,11 @@ Revision JournalCore::append(Ticket& ticket, std::span<const Mutation> mutations
     gate_.fetch_sub(1);
     if (paused_) tickets_back_.notify_all();
     if (revision >= raise_at_.load(std::memory_order_relaxed)) want_ceiling(1);
-    if (!bunch_end.hands_over(*this)) wake = hand_over();
+    if (!bunch_hands_over()) wake = hand_over();
   }
   records_.fetch_add(1, std::memory_order_relaxed);
   if (wake) strand_.wake();
   return revision;
-}
-
-// Under mutex_. True: the strand sleeps and is to be woken, once the mutex is free.
-bool JournalCore::hand_over() noexcept {
-  handed_over_ = true;
-  return !std::exchange(strand_awake_, true);
-}
-
-void JournalCore::hand_over_soon() noexcept {
-  if (!bunch_end.hands_over(*this)) hand_over_now();
-}
-
-void JournalCore::hand_over_now() noexcept {
-  bool wake;
-  {
-    std::lock_guard lock(mutex_);
-    wake = hand_over();
-  }
-  if (wake) strand_.wake();
 }
 
 // ---- Levels ----

@@ -113,6 +113,7 @@ class JournalCore {
   void update_level() noexcept;
   void discard_marks() noexcept;
   bool hand_over() noexcept;
+  bool bunch_hands_over() noexcept;
 
   const JournalOptions options_;
   LevelWaiters waiters_;
