@@ -161,15 +161,15 @@ TEST_CASE("journal: a pause hands over what a poller has queued and not yet hand
 }
 
 TEST_CASE("journal: rounds go on for as long as each finds something that was handed over during the one before") {
-  DiskStory disk;
-  Journal& journal = disk.story.start_logging();
   constexpr std::size_t kWrites = 100;
   std::atomic<std::size_t> writes{0};
+  DiskStory disk;
   disk.fs.on_call([&](DiskCall call, const std::string&) {
     if (call == DiskCall::kSyncData && writes > 0 && writes < kWrites) {
       disk.story.write("k" + std::to_string(++writes), "v");
     }
   });
+  Journal& journal = disk.story.start_logging();
   writes = 1;
   disk.story.write("k1", "v");
   CHECK(disk.story.outcomes_.there_within(kBound, kWrites));
