@@ -12,8 +12,8 @@ def null(run, part):
                  "completion queue, nothing on disk. The empty server has the same reactor and no store; messages of the old "
                  "service go through protobuf on both sides, those of kvstore.v1 on neither, and there the empty server reads nothing "
                  "of a request and always gives the same bytes: the ratio is what reading the request, the store, its checks and "
-                 "writing the answer add. Microseconds of server CPU an operation; which of the two is asked first changes from "
-                 "round to round.")
+                 "writing the answer add. Microseconds of server CPU an operation; both are asked in turn, in slices of less than a "
+                 "second.")
     rows = []
     queues = ("--completion-queues", "1")
     with run.machine.null(queues) as empty, run.machine.ours(flags=queues) as ours:
@@ -22,8 +22,9 @@ def null(run, part):
                                           ("legacy", "Get", GET, "old get"), ("legacy", "Set", SET, "old set")):
             cpu = {empty: [], ours: []}
             for number in range(run.size.rounds):
-                for server in figures.in_turn((empty, ours), number):
-                    found = run.bench.run(server, *preset, *UNARY, "--api", api, "--keys", run.size.unary_keys, "--load", "no")
+                servers = figures.in_turn((empty, ours), number)
+                words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys, "--load", "no")
+                for server, found in zip(servers, figures.sliced(run.size.seconds, [slice_of(run, server, *words) for server in servers])):
                     cpu[server].append(found["cpu"])
             ratio = figures.ratio(cpu[ours], cpu[empty])
             part.keep(f"{api} {name}", {"empty": cpu[empty], "ours": cpu[ours]})
@@ -34,37 +35,53 @@ def null(run, part):
     part.table(("call", "empty server, us", "ours, us", "ratio"), rows)
 
 
+def slice_of(run, server, *words, beside=contextlib.nullcontext):
+    """For Bench.sliced()."""
+    def load(seconds):
+        with beside():
+            return run.bench.run(server, *words, seconds=seconds)
+    return load
+
+
 KINDS = (("nothing on disk", "non_persistent", ()), ("SNAPSHOT", "snapshot", ()),
          ("AOF, fsync never", "aof", ("--fsync", "never")), ("AOF, fsync interval", "aof", ("--fsync", "interval")),
          ("AOF, fsync always", "aof", ("--fsync", "always")), ("HYBRID, fsync always", "hybrid", ("--fsync", "always")))
-NEXT_TO_EACH_OTHER = ("nothing on disk", "AOF, fsync always")  # in time: they are what the target compares
-# What the empty server has beside it.
-EMPTY = (("empty server", lambda machine: contextlib.nullcontext()),
-         ("empty server beside a disk at work", lambda machine: machine.syncing()))
+PAIR = ("nothing on disk", "AOF, fsync always")  # what the target compares
+EMPTY = ("empty server", "empty server beside a disk at work")
 
 
 def durable(run, part):
     part.section("What durability costs", "Set, unary, 256 in flight over 4 connections. The ratio is of the durable server's rate "
-                 "to that of the one that writes nothing, round by round. The last two lines are the limit of this machine: the "
+                 "to that of the one that writes nothing, round by round; AOF with fsync always and that one run in turn, in slices of "
+                 "less than a second, and so do the two of the last lines. Those are the limit of this machine: the "
                  "empty server, alone and beside a process that only writes 4 KiB and waits for the disk, over and over.")
     load = (*SET, "--closed", 256, "--channels", 4, "--keys", run.size.unary_keys)
     rates, cpus = {}, {}
 
-    def once(name, server, *words):
-        found = run.bench.run(server, *load, *words)
+    def note(name, found):
         rates.setdefault(name, []).append(found["rate"])
         cpus.setdefault(name, []).append(found["cpu"])
 
+    def note_pair(number, loads):
+        loads = figures.in_turn(loads, number)
+        for (name, _), found in zip(loads, figures.sliced(run.size.seconds, [load for _, load in loads])):
+            note(name, found)
+
     for number in range(run.size.rounds):
-        for name, mode, flags in figures.in_turn(sorted(KINDS, key=lambda kind: kind[0] in NEXT_TO_EACH_OTHER), number):
+        for name, mode, flags in figures.in_turn([kind for kind in KINDS if kind[0] not in PAIR], number):
             with run.machine.ours(mode, flags=flags) as server:
-                once(name, server)
+                note(name, run.bench.run(server, *load))
+        with contextlib.ExitStack() as both:
+            servers = [(name, both.enter_context(run.machine.ours(mode, flags=flags))) for name, mode, flags in KINDS if name in PAIR]
+            for _, server in servers:
+                run.bench.load(server, run.size.unary_keys)
+            note_pair(number, [(name, slice_of(run, server, *load, "--load", "no")) for name, server in servers])
         with run.machine.null() as server:
-            for name, beside in figures.in_turn(EMPTY, number):
-                with beside(run.machine):
-                    once(name, server, "--load", "no")
+            words = (*load, "--load", "no")
+            note_pair(number, [(EMPTY[0], slice_of(run, server, *words)),
+                               (EMPTY[1], slice_of(run, server, *words, beside=run.machine.syncing))])
     rows = []
-    for name in (*(kind[0] for kind in KINDS), *(name for name, _ in EMPTY)):
+    for name in (*(kind[0] for kind in KINDS), *EMPTY):
         below = rates["empty server" if name.startswith("empty") else "nothing on disk"]
         ratio = figures.ratio(rates[name], below)
         part.ratio(f"{name}, of that without a disk", ratio)
@@ -72,8 +89,8 @@ def durable(run, part):
     part.keep("rates", rates)
     part.keep("cpu", cpus)
     part.table(("mode", "Set/s", "CPU, us", "of that without a disk"), rows)
-    limit = figures.ratio(rates["empty server beside a disk at work"], rates["empty server"])
-    part.target("always", figures.ratio(rates["AOF, fsync always"], rates["nothing on disk"]),
+    limit = figures.ratio(rates[EMPTY[1]], rates[EMPTY[0]])
+    part.target("always", figures.ratio(rates[PAIR[1]], rates[PAIR[0]]),
                 f"empty server beside a bare disk at work, of it alone: {figures.text(limit)}", limit["median"])
     part.bars("durability", "Set, 256 in flight: operations a second in each mode", "operations/s",
               [(name.replace(", fsync ", "\\n").replace(" on disk", "\\non disk"), (round(figures.median(rates[name])),)) for name, *_ in KINDS], ("unary Set",))

@@ -22,6 +22,22 @@ def in_turn(things, number):
     return list(things) if number % 2 == 0 else list(reversed(things))
 
 
+SLICE_SECONDS = 0.4
+
+
+def sliced(seconds, loads):
+    """One round of several loads, so long each, in slices by turns: what a machine does for seconds hits all of them. `loads`:
+    functions that run one slice of so many seconds and tell its rate and CPU an operation. Of each load both, of all its slices."""
+    slices = max(1, round(seconds / SLICE_SECONDS))
+    found = [[] for _ in loads]
+    for number in range(slices):
+        for runs, load in in_turn(tuple(zip(found, loads, strict=True)), number):
+            runs.append(load(seconds / slices))
+    rates = [sum(run["rate"] for run in runs) for runs in found]
+    return [{"rate": rate / slices, "cpu": sum(run["cpu"] * run["rate"] for run in runs) / rate if rate else 0.0}
+            for runs, rate in zip(found, rates)]
+
+
 def text(found, digits=2):
     """Infinite: a run had no such figure, because it was saturated."""
     median, least, most = (f"{value:.{digits}f}" if math.isfinite(value) else "saturated" if value > 0 else "nothing"

@@ -35,7 +35,7 @@ class World:
         self.asked = []
         self.machine = self.bench = self
         self.answers = answers
-        self.size = types.SimpleNamespace(rounds=rounds, unary_keys=10, **sizes)
+        self.size = types.SimpleNamespace(rounds=rounds, seconds=0.1, unary_keys=10, **sizes)
 
     def ours(self, *_, **__):
         return Server("ours")
@@ -64,6 +64,22 @@ def what_is_compared_is_asked_in_turn_and_in_turn_first():
     compare.null(world, Page())
     order = [name for name, _ in world.asked[:4]]
     check(order == ["empty", "ours", "ours", "empty"], f"asked {order}")
+
+
+def a_round_in_slices_is_as_long_as_one_without():
+    asked = []
+
+    def load(name, rates):
+        def one(seconds):
+            asked.append((name, round(seconds, 3)))
+            return {"rate": rates.pop(0), "cpu": 10.0 * len(rates)}
+        return one
+
+    found = figures.sliced(1.2, [load("a", [100, 300, 200]), load("b", [1, 1, 1])])
+    check(asked == [("a", 0.4), ("b", 0.4), ("b", 0.4), ("a", 0.4), ("a", 0.4), ("b", 0.4)], f"asked {asked}")
+    # CPU of all operations: 20, 10 and 0 us of 100, 300 and 200.
+    check(found[0] == {"rate": 200, "cpu": 5000 / 600} and found[1] == {"rate": 1, "cpu": 10}, f"found {found}")
+    check(figures.sliced(0.1, [load("c", [0])]) == [{"rate": 0, "cpu": 0}], "a slice without an operation")
 
 
 def what_is_there_once_is_no_key_s_memory():
@@ -197,6 +213,7 @@ def two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program):
 
 def everything(folder, program):
     what_is_compared_is_asked_in_turn_and_in_turn_first()
+    a_round_in_slices_is_as_long_as_one_without()
     what_is_there_once_is_no_key_s_memory()
     files_are_loaded_in_turn()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
