@@ -23,8 +23,9 @@ def null(run, part):
             cpu = {empty: [], ours: []}
             for number in range(run.size.rounds):
                 servers = figures.in_turn((empty, ours), number)
-                words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys, "--load", "no")
-                for server, found in zip(servers, figures.sliced(run.size.seconds, [slice_of(run, server, *words) for server in servers])):
+                words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys)
+                slices = [slice_of(run, server, *words) for server in servers]
+                for server, found in zip(servers, figures.sliced(run.size.seconds, slices)):
                     cpu[server].append(found["cpu"])
             ratio = figures.ratio(cpu[ours], cpu[empty])
             part.keep(f"{api} {name}", {"empty": cpu[empty], "ours": cpu[ours]})
@@ -36,53 +37,44 @@ def null(run, part):
 
 
 def slice_of(run, server, *words, beside=contextlib.nullcontext):
-    """For Bench.sliced()."""
+    """For figures.sliced()."""
     def load(seconds):
         with beside():
-            return run.bench.run(server, *words, seconds=seconds)
+            return run.bench.run(server, *words, "--load", "no", seconds=seconds)
     return load
 
 
 KINDS = (("nothing on disk", "non_persistent", ()), ("SNAPSHOT", "snapshot", ()),
          ("AOF, fsync never", "aof", ("--fsync", "never")), ("AOF, fsync interval", "aof", ("--fsync", "interval")),
          ("AOF, fsync always", "aof", ("--fsync", "always")), ("HYBRID, fsync always", "hybrid", ("--fsync", "always")))
-PAIR = ("nothing on disk", "AOF, fsync always")  # what the target compares
 EMPTY = ("empty server", "empty server beside a disk at work")
 
 
+def all_kinds(run):
+    """One round of Set on a server of each kind and the empty one, in slices by turns. Of each name what figures.sliced() tells."""
+    words = (*SET, "--closed", 256, "--channels", 4, "--keys", run.size.unary_keys)
+    with contextlib.ExitStack() as servers:
+        loads = {}
+        for name, mode, flags in KINDS:
+            server = servers.enter_context(run.machine.ours(mode, flags=flags))
+            run.bench.load(server, run.size.unary_keys)
+            loads[name] = slice_of(run, server, *words)
+        empty = servers.enter_context(run.machine.null())
+        loads[EMPTY[0]] = slice_of(run, empty, *words)
+        loads[EMPTY[1]] = slice_of(run, empty, *words, beside=run.machine.syncing)
+        return dict(zip(loads, figures.sliced(run.size.seconds, tuple(loads.values()))))
+
+
 def durable(run, part):
-    part.section("What durability costs", "Set, unary, 256 in flight over 4 connections. The ratio is of the durable server's rate "
-                 "to that of the one that writes nothing, round by round; AOF with fsync always and that one run in turn, in slices of "
-                 "less than a second, and so do the two of the last lines. Those are the limit of this machine: the "
+    part.section("What durability costs", "Set, unary, 256 in flight over 4 connections. All servers run, and are asked in turn, in slices "
+                 "of less than a second. The ratio is of the durable server's rate to that of the one that writes nothing, round by round. "
+                 "The last two lines are the limit of this machine: the "
                  "empty server, alone and beside a process that only writes 4 KiB and waits for the disk, over and over.")
-    load = (*SET, "--closed", 256, "--channels", 4, "--keys", run.size.unary_keys)
-    rates, cpus = {}, {}
-
-    def note(name, found):
-        rates.setdefault(name, []).append(found["rate"])
-        cpus.setdefault(name, []).append(found["cpu"])
-
-    def note_pair(number, loads):
-        loads = figures.in_turn(loads, number)
-        for (name, _), found in zip(loads, figures.sliced(run.size.seconds, [load for _, load in loads])):
-            note(name, found)
-
-    for number in range(run.size.rounds):
-        for name, mode, flags in figures.in_turn([kind for kind in KINDS if kind[0] not in PAIR], number):
-            with run.machine.ours(mode, flags=flags) as server:
-                note(name, run.bench.run(server, *load))
-        with contextlib.ExitStack() as both:
-            servers = [(name, both.enter_context(run.machine.ours(mode, flags=flags))) for name, mode, flags in KINDS if name in PAIR]
-            for _, server in servers:
-                run.bench.load(server, run.size.unary_keys)
-            note_pair(number, [(name, slice_of(run, server, *load, "--load", "no")) for name, server in servers])
-        with run.machine.null() as server:
-            words = (*load, "--load", "no")
-            note_pair(number, [(EMPTY[0], slice_of(run, server, *words)),
-                               (EMPTY[1], slice_of(run, server, *words, beside=run.machine.syncing))])
+    rounds = [all_kinds(run) for _ in range(run.size.rounds)]
+    rates, cpus = ({name: [found[name][figure] for found in rounds] for name in rounds[0]} for figure in ("rate", "cpu"))
     rows = []
-    for name in (*(kind[0] for kind in KINDS), *EMPTY):
-        below = rates["empty server" if name.startswith("empty") else "nothing on disk"]
+    for name in rates:
+        below = rates[EMPTY[0] if name in EMPTY else "nothing on disk"]
         ratio = figures.ratio(rates[name], below)
         part.ratio(f"{name}, of that without a disk", ratio)
         rows.append((name, figures.count(figures.median(rates[name])), f"{figures.median(cpus[name]):.2f}", figures.text(ratio)))
@@ -90,7 +82,7 @@ def durable(run, part):
     part.keep("cpu", cpus)
     part.table(("mode", "Set/s", "CPU, us", "of that without a disk"), rows)
     limit = figures.ratio(rates[EMPTY[1]], rates[EMPTY[0]])
-    part.target("always", figures.ratio(rates[PAIR[1]], rates[PAIR[0]]),
+    part.target("always", figures.ratio(rates["AOF, fsync always"], rates["nothing on disk"]),
                 f"empty server beside a bare disk at work, of it alone: {figures.text(limit)}", limit["median"])
     part.bars("durability", "Set, 256 in flight: operations a second in each mode", "operations/s",
               [(name.replace(", fsync ", "\\n").replace(" on disk", "\\non disk"), (round(figures.median(rates[name])),)) for name, *_ in KINDS], ("unary Set",))

@@ -82,6 +82,18 @@ def a_round_in_slices_is_as_long_as_one_without():
     check(figures.sliced(0.1, [load("c", [0])]) == [{"rate": 0, "cpu": 0}], "a slice without an operation")
 
 
+def every_mode_takes_its_turn_in_every_slice():
+    world, started = World(), []
+    world.size.seconds = 2 * figures.SLICE_SECONDS
+    world.ours = lambda mode, flags: Server(" ".join((mode, *flags)))
+    world.syncing = lambda: started.append("disk") or contextlib.nullcontext()
+    found = compare.all_kinds(world)
+    order = [name for name, _ in world.asked]
+    check(len(found) == 8 and order[:8] == order[:7:-1], f"asked {order}")
+    check(len(set(order[:6])) == 6 and order[6:10] == 4 * ["empty"] and started == 2 * ["disk"], f"{order}, {started}")
+    check(all("no" in words for _, words in world.asked), "a slice sets its keys first")
+
+
 def what_is_there_once_is_no_key_s_memory():
     used = {"bytes": 0}
 
@@ -214,6 +226,7 @@ def two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program):
 def everything(folder, program):
     what_is_compared_is_asked_in_turn_and_in_turn_first()
     a_round_in_slices_is_as_long_as_one_without()
+    every_mode_takes_its_turn_in_every_slice()
     what_is_there_once_is_no_key_s_memory()
     files_are_loaded_in_turn()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()

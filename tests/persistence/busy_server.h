@@ -45,7 +45,7 @@ struct BusyServer {
       if (also) also(call, path);
       if (call != DiskCall::kRename || path.find(".snap") == path.npos || !armed.exchange(false)) return;
       reached.set_value();
-      may_go_on.wait_for(kHeld);
+      held_too_long = may_go_on.wait_for(kHeld) != std::future_status::ready;
     });
     server.use(disk);
     server.start();
@@ -57,7 +57,10 @@ struct BusyServer {
     server.storage().rewrite_log([this](const absl::StatusOr<LogRewrite>& done) { rewrite.set_value(done.status()); });
   }
   // The destructor of the server waits for its jobs.
-  ~BusyServer() { go_on(); }
+  ~BusyServer() {
+    CHECK_FALSE(held_too_long);
+    go_on();
+  }
   void go_on() {
     if (!std::exchange(going_on, true)) go.set_value();
   }
@@ -67,6 +70,7 @@ struct BusyServer {
   std::shared_future<void> may_go_on = go.get_future().share();
   std::promise<absl::Status> snapshot, rewrite, recorded, done;
   std::atomic<bool> armed{false};
+  std::atomic<bool> held_too_long{false};  // a test that waited for what waits for go_on()
   bool going_on = false;
   StorageFixture server;
 

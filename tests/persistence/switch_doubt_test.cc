@@ -258,8 +258,11 @@ TEST_CASE("switch doubt: a setting behind a switch that a stop ends forgets neit
   server.storage().change_settings(setting, options, [&](const absl::Status& status) { done.set_value(status); });
   REQUIRE(recorded.get_future().get().ok());
   std::future<absl::Status> stopped = std::async(std::launch::async, [&] { return server.stop(); });
+  // Another one than that which waits: what says the same would join it, and wait with it.
+  SettingsChange another;
+  another.max_snapshots = 8;
   CHECK(within_bound(
-      [&] { return has_reason(server.change(setting, {.queue_behind_switch = false}), Reason::kShuttingDown); }));
+      [&] { return has_reason(server.change(another, {.queue_behind_switch = false}), Reason::kShuttingDown); }));
   busy.go_on();
   CHECK(has_reason(busy.done.get_future().get(), Reason::kOutcomeUnknown));
   CHECK(has_reason(done.get_future().get(), Reason::kOutcomeUnknown));
