@@ -74,7 +74,7 @@ class Recovery {
   }
 
   void count_bytes() {
-    std::uint64_t total = manifest().snapshots.empty() ? 0 : kSnapshotLoadPasses * manifest().snapshots.back().bytes;
+    std::uint64_t total = manifest().snapshots.empty() ? 0 : manifest().snapshots.back().bytes;
     for (const std::uint64_t number : manifest().segments.numbers()) {
       // Only an estimate to show: a segment that cannot be opened is replay's matter.
       const auto file = context_.fs.open(context_.directory.segment_path(number), FileSystem::Open::kRead);

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "persistence/snapshot_entry.h"
+#include "persistence/snapshot_places.h"
 
 namespace kv {
 
@@ -18,23 +19,23 @@ using namespace snapshot_format;
 
 namespace {
 
-// The part of a footer that is a sum over all blocks.
+// The part of a footer that is a sum over all blocks; the digest of the state is summed by whoever has the entries.
 struct Sums {
   std::uint64_t entries = 0;
   std::uint64_t data_bytes = 0;
   std::uint64_t request_ids = 0;
-  std::uint64_t state_digest = 0;
 
   void add(const Sums& other) noexcept {
     entries += other.entries;
     data_bytes += other.data_bytes;
     request_ids += other.request_ids;
-    state_digest += other.state_digest;
   }
   void add(const EntryRecord& entry) noexcept {
     ++entries;
     data_bytes += entry.key.size() + entry.value.size();
-    state_digest += digest_of(fields_of(entry));
+  }
+  bool are_those_of(const Footer& footer) const noexcept {
+    return entries == footer.entries && data_bytes == footer.data_bytes && request_ids == footer.request_ids;
   }
 };
 
@@ -79,28 +80,31 @@ class Pass {
   using Visit = std::function<absl::Status(const SnapshotBlock&, Bytes)>;
 
   Pass(const SnapshotFile& file, const SnapshotLoadOptions& options, Visit visit)
-      : file_(file), options_(options), visit_(std::move(visit)) {}
+      : file_(file),
+        options_(options),
+        visit_(std::move(visit)),
+        threads_(std::clamp<std::size_t>(file.blocks().size(), 1, std::max(1U, options.threads))),
+        places_(file.blocks().size(), threads_) {}
 
   absl::Status run() {
     std::vector<std::thread> helpers;
-    const std::size_t useful = std::min<std::size_t>(options_.threads, file_.blocks().size());
-    helpers.reserve(useful);
+    helpers.reserve(threads_);
     try {
-      while (helpers.size() + 1 < useful) helpers.emplace_back([this] { work(); });
+      while (helpers.size() + 1 < threads_) helpers.emplace_back([this, place = helpers.size()] { work(place); });
     } catch (const std::system_error&) {
       // No more threads to be had: those that run, and this one, do the work.
     }
-    work();
+    work(threads_ - 1);
     for (std::thread& helper : helpers) helper.join();
     return status_;
   }
 
  private:
-  void work() noexcept {
+  void work(std::size_t place) noexcept {
     try {
       std::vector<std::byte> buffer;
-      for (std::size_t index = next_++; index < file_.blocks().size() && !failed_; index = next_++) {
-        const SnapshotBlock& block = file_.blocks()[index];
+      for (auto index = places_.take(place); index && !failed_; index = places_.take(place)) {
+        const SnapshotBlock& block = file_.blocks()[*index];
         const absl::StatusOr<Bytes> payload = file_.read_block(block, buffer);
         const absl::Status visited = payload.ok() ? visit_(block, *payload) : payload.status();
         if (!visited.ok()) return fail(visited);
@@ -119,7 +123,8 @@ class Pass {
   const SnapshotFile& file_;
   const SnapshotLoadOptions& options_;
   const Visit visit_;
-  std::atomic<std::size_t> next_ = 0;
+  const std::size_t threads_;  // this one and the helpers that are wanted
+  SnapshotPlaces places_;
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;
   absl::Status status_;  // guarded by mutex_
@@ -151,45 +156,55 @@ absl::Status decode_block(const SnapshotFile& file, const SnapshotBlock& block, 
   return absl::OkStatus();
 }
 
-absl::Status verify(const SnapshotFile& file, const SnapshotLoadOptions& options) {
+absl::Status not_in_footer(const SnapshotFile& file, std::string_view what) {
+  return file.damaged(what, file.info().footer.file_bytes - kFooterBytes);
+}
+
+// All blocks by several threads, and what they add up to beside the footer. OnEntry, OnRequestId: called from all of
+// them.
+template <class OnEntry, class OnRequestId>
+absl::Status read_all(const SnapshotFile& file, const SnapshotLoadOptions& options, const OnEntry& on_entry,
+                      const OnRequestId& on_request_id) {
   std::mutex mutex;
   Sums total;
   Pass pass(file, options, [&](const SnapshotBlock& block, Bytes payload) {
     Sums sums;
     absl::Status decoded = decode_block(
-        file, block, payload, [&](const EntryRecord& entry) { sums.add(entry); },
-        [&](const RequestIdRecord&) { ++sums.request_ids; });
+        file, block, payload,
+        [&](const EntryRecord& entry) {
+          sums.add(entry);
+          on_entry(entry);
+        },
+        [&](const RequestIdRecord& record) {
+          ++sums.request_ids;
+          on_request_id(record);
+        });
     std::lock_guard lock(mutex);
     total.add(sums);
     return decoded;
   });
-  if (absl::Status passed = pass.run(); !passed.ok()) return passed;
-
-  const Footer& footer = file.info().footer;
-  if (total.entries != footer.entries || total.data_bytes != footer.data_bytes ||
-      total.request_ids != footer.request_ids || total.state_digest != footer.state_digest) {
-    return file.damaged("totals in the footer", footer.file_bytes - kFooterBytes);
-  }
-  return absl::OkStatus();
+  absl::Status passed = pass.run();
+  if (!passed.ok()) return passed;
+  return total.are_those_of(file.info().footer) ? passed : not_in_footer(file, "totals in the footer");
 }
 
 absl::Status fill(const SnapshotFile& file, Store& store, const SnapshotLoadOptions& options) {
+  // No believing a footer that claims more entries than there are bytes for.
+  const Footer& footer = file.info().footer;
+  store.reserve(std::min(footer.entries, footer.file_bytes / kEntryHeaderBytes));
   RequestIds request_ids(file.info().cut());
-  Pass pass(file, options, [&](const SnapshotBlock& block, Bytes payload) {
-    return decode_block(
-        file, block, payload, [&](const EntryRecord& entry) { store.load(fields_of(entry)); },
-        [&](const RequestIdRecord& record) { request_ids.add(record); });
-  });
-  if (absl::Status passed = pass.run(); !passed.ok()) return passed;
-  request_ids.restore(store);
+  absl::Status read = read_all(
+      file, options, [&](const EntryRecord& entry) { store.load(fields_of(entry)); },
+      [&](const RequestIdRecord& record) { request_ids.add(record); });
+  if (!read.ok()) return read;
 
   // A key that the file holds twice has passed every checksum so far.
-  const Footer& footer = file.info().footer;
   const StoreTotals totals = store.totals();
   if (totals.keys != footer.entries || totals.digest != footer.state_digest) {
-    return file.damaged("the loaded state is not the one in the footer", footer.file_bytes - kFooterBytes);
+    return not_in_footer(file, "the loaded state is not the one in the footer");
   }
-  return absl::OkStatus();
+  request_ids.restore(store);
+  return read;
 }
 
 }  // namespace
@@ -198,10 +213,8 @@ absl::StatusOr<SnapshotInfo> load_snapshot(FileSystem& fs, const std::string& pa
                                            Store& store, const SnapshotLoadOptions& options) {
   const absl::StatusOr<SnapshotFile> file = SnapshotFile::open(fs, path, expected);
   if (!file.ok()) return file.status();
-  if (absl::Status verified = verify(*file, options); !verified.ok()) return verified;
   absl::Status filled;
   try {
-    store.reserve(file->info().footer.entries);
     filled = fill(*file, store, options);
   } catch (const std::bad_alloc&) {
     filled = error(Reason::kMemoryLimit, "not enough memory for what the snapshot holds");
@@ -209,14 +222,6 @@ absl::StatusOr<SnapshotInfo> load_snapshot(FileSystem& fs, const std::string& pa
   if (filled.ok()) return file->info();
   store.clear();
   return filled;
-}
-
-absl::StatusOr<SnapshotInfo> verify_snapshot(FileSystem& fs, const std::string& path, const SnapshotExpected& expected,
-                                             const SnapshotLoadOptions& options) {
-  const absl::StatusOr<SnapshotFile> file = SnapshotFile::open(fs, path, expected);
-  if (!file.ok()) return file.status();
-  if (absl::Status verified = verify(*file, options); !verified.ok()) return verified;
-  return file->info();
 }
 
 }  // namespace kv

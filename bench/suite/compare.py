@@ -24,7 +24,7 @@ def null(run, part):
             for number in range(run.size.rounds):
                 servers = figures.in_turn((empty, ours), number)
                 words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys)
-                slices = [slice_of(run, server, *words) for server in servers]
+                slices = [run.bench.sliced(server, *words) for server in servers]
                 for server, found in zip(servers, figures.sliced(run.size.seconds, slices)):
                     cpu[server].append(found["cpu"])
             ratio = figures.ratio(cpu[ours], cpu[empty])
@@ -34,14 +34,6 @@ def null(run, part):
             part.ratio(f"{api} {name}, of the empty server", ratio)
             part.target(target, ratio, f"empty server: {figures.median(cpu[empty]):.2f} us")
     part.table(("call", "empty server, us", "ours, us", "ratio"), rows)
-
-
-def slice_of(run, server, *words, beside=contextlib.nullcontext):
-    """For figures.sliced()."""
-    def load(seconds):
-        with beside():
-            return run.bench.run(server, *words, "--load", "no", seconds=seconds)
-    return load
 
 
 KINDS = (("nothing on disk", "non_persistent", ()), ("SNAPSHOT", "snapshot", ()),
@@ -58,10 +50,10 @@ def all_kinds(run):
         for name, mode, flags in KINDS:
             server = servers.enter_context(run.machine.ours(mode, flags=flags))
             run.bench.load(server, run.size.unary_keys)
-            loads[name] = slice_of(run, server, *words)
+            loads[name] = run.bench.sliced(server, *words)
         empty = servers.enter_context(run.machine.null())
-        loads[EMPTY[0]] = slice_of(run, empty, *words)
-        loads[EMPTY[1]] = slice_of(run, empty, *words, beside=run.machine.syncing)
+        loads[EMPTY[0]] = run.bench.sliced(empty, *words)
+        loads[EMPTY[1]] = run.bench.sliced(empty, *words, beside=run.machine.syncing)
         return dict(zip(loads, figures.sliced(run.size.seconds, tuple(loads.values()))))
 
 
@@ -110,7 +102,8 @@ def alone(run, part):
 
 def etcd(run, part):
     part.section("Beside etcd", "etcd of Debian 12, one member, Put and Range over gRPC by the same load generator; ours in AOF with "
-                 "fsync always, which is what etcd does. Closed loop. Operations a second.")
+                 "fsync always, which is what etcd does. Closed loop; the two are asked in turn, in slices of less than a second. Operations "
+                 "a second.")
     rows, groups = [], []
     with run.machine.etcd() as theirs, run.machine.ours("aof", flags=("--fsync", "always")) as ours:
         keys = min(1000, run.size.unary_keys)
@@ -118,11 +111,10 @@ def etcd(run, part):
             run.bench.load(server, keys, api=api)
         for name, preset in (("write", SET), ("read", GET)):
             for in_flight in (1, 64, 256):
-                found = {theirs: [], ours: []}
-                for number in range(run.size.rounds):
-                    for server, api in figures.in_turn(((theirs, "etcd"), (ours, "unary")), number):
-                        found[server].append(run.bench.run(server, *preset, "--api", api, "--closed", in_flight, "--channels",
-                                                           min(4, in_flight), "--keys", keys, "--load", "no")["rate"])
+                words = (*preset, "--closed", in_flight, "--channels", min(4, in_flight), "--keys", keys)
+                loads = [run.bench.sliced(server, *words, "--api", api) for server, api in ((theirs, "etcd"), (ours, "unary"))]
+                rounds = [figures.sliced(run.size.seconds, loads) for _ in range(run.size.rounds)]
+                found = {server: [each[place]["rate"] for each in rounds] for place, server in enumerate((theirs, ours))}
                 ratio = figures.ratio(found[ours], found[theirs])
                 part.ratio(f"{name}, {in_flight} in flight, of etcd", ratio)
                 part.keep(f"{name} {in_flight}", {"etcd": found[theirs], "ours": found[ours]})

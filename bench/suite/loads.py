@@ -1,4 +1,5 @@
 """Loads, and what came of them: kvstore_bench, redis-benchmark and kvstore_redis_load, one run each."""
+import contextlib
 import csv
 import io
 import json
@@ -17,14 +18,23 @@ class Bench:
     def command(self, server, words, seconds):
         self.count += 1
         result = self.machine.work / f"run{self.count}.json"
+        seconds = seconds or self.seconds
+        warm_up = min(self.warm_up, seconds / 2)  # a slice of a run has little to warm
         command = [self.machine.program("bench/kvstore_bench"), "run", "--target", server.target, "--server-pid",
-                   str(server.pid), "--duration", f"{max(10, round(1000 * (seconds or self.seconds)))}ms", "--warmup",
-                   f"{round(1000 * self.warm_up)}ms", "--json", str(result), *map(str, words)]
+                   str(server.pid), "--duration", f"{max(10, round(1000 * seconds))}ms", "--warmup",
+                   f"{round(1000 * warm_up)}ms", "--json", str(result), *map(str, words)]
         return command, result
 
     def run(self, server, *words, seconds=None):
         """The JSON of `kvstore_bench run`, with the figures that are used most at its top."""
         return self.finish(self.start(server, *words, seconds=seconds))
+
+    def sliced(self, server, *words, beside=contextlib.nullcontext):
+        """For figures.sliced(): one slice of a load whose keys are there, while `beside` is done."""
+        def load(seconds):
+            with beside():
+                return self.run(server, *words, "--load", "no", seconds=seconds)
+        return load
 
     def start(self, server, *words, seconds=None):
         """The same in the background; finish() gives the JSON."""
@@ -64,15 +74,12 @@ class Bench:
 
 
 class RedisBenchmark:
-    """redis-benchmark, half of the time SET and half GET, each for about so long."""
+    """redis-benchmark, half of the time SET and half GET."""
 
-    def __init__(self, machine, server, keys, depth, clients, seconds):
+    def __init__(self, machine, server, keys, depth, clients):
         self.machine, self.server, self.keys, self.depth, self.clients = machine, server, keys, depth, clients
-        # How many requests that are is known from a short run.
-        self.requests = {}
-        for test in ("set", "get"):
-            rate = self.once(test, 100 * depth + 2000)
-            self.requests[test] = max(2000, round(rate * seconds))
+        # It is told how many requests, not how long: a run takes the rates of the one before.
+        self.rates = {test: self.once(test, 100 * depth + 2000) for test in ("set", "get")}
 
     def once(self, test, requests):
         out = self.machine.output("redis-benchmark", "-h", "127.0.0.1", "-p", str(self.server.port), "-t", test, "-r",
@@ -83,20 +90,23 @@ class RedisBenchmark:
                 return float(row[1])
         raise RuntimeError(f"redis-benchmark -t {test} says nothing of {test}: {out}")
 
-    def run(self):
-        """Operations a second, and microseconds of server CPU each."""
-        before = self.server.cpu_seconds()
-        rates = [self.once(test, requests) for test, requests in self.requests.items()]
+    def run(self, seconds):
+        """For figures.sliced(): about so long."""
+        before, requests = self.server.cpu_seconds(), 0
+        for test, rate in self.rates.items():
+            count = max(2000, round(rate * seconds / 2))
+            self.rates[test] = self.once(test, count)
+            requests += count
         cpu = self.server.cpu_seconds() - before
-        return 2 / (1 / rates[0] + 1 / rates[1]), cpu / sum(self.requests.values()) * 1e6
+        return {"rate": 2 / sum(1 / rate for rate in self.rates.values()), "cpu": cpu / requests * 1e6}
 
 
 def redis_load(machine, server, command, *words):
-    """kvstore_redis_load: what it prints, and microseconds of server CPU an operation."""
+    """kvstore_redis_load: its operations a second, and microseconds of server CPU each."""
     before = server.cpu_seconds()
     found = json.loads(machine.output(machine.program("bench/kvstore_redis_load"), command, "--port", str(server.port),
                                       *map(str, words)))
-    return found["rate"], (server.cpu_seconds() - before) / max(1, found["operations"]) * 1e6
+    return {"rate": found["rate"], "cpu": (server.cpu_seconds() - before) / max(1, found["operations"]) * 1e6}
 
 
 def fill_redis(machine, server, keys):

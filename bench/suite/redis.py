@@ -25,7 +25,8 @@ def redis(run, part):
                  "with values of 64, half SET and half GET, over loopback. Depth is commands in a pipeline there and operations in "
                  "a message here; depth 1 is a unary call. Closed loops: 64 in flight at depth 1, 16 pipelines or messages above. "
                  "`lean` is kvstore_redis_load, a client that costs less than redis-benchmark. CPU is microseconds of the "
-                 "server an operation. Ratios are of rates: ours to redis-benchmark's, and to the lean client's.")
+                 "server an operation. Ratios are of rates: ours to redis-benchmark's, and to the lean client's. All clients take turns in "
+                 "slices of less than a second.")
     map_micros = bare_map(run)
     rows, panels = [], {depth: [] for depth in DEPTHS}
     for name, persistence, mode, flags in KINDS:
@@ -55,27 +56,20 @@ def redis(run, part):
 
 
 def one_depth(run, ours, theirs, empty, depth):
-    found = {"ours": [], "redis": [], "lean": [], "null": [], "ours cpu": [], "redis cpu": [], "lean cpu": [], "null cpu": []}
+    """Of each client, round by round: rates, and under its name with " cpu" microseconds of its server an operation."""
     keys = run.size.redis_keys
     connections, words = shape(depth)
-    benchmark = RedisBenchmark(run.machine, theirs, keys, depth, connections, run.size.seconds / 2)
-
-    def note(name, rate, cpu):
-        found[name].append(rate)
-        found[f"{name} cpu"].append(cpu)
-
-    def with_bench(name, server):
-        result = run.bench.run(server, *MIXED, "--keys", keys, "--load", "no", *words)
-        note(name, result["rate"], result["cpu"])
-
-    asked = [lambda: with_bench("ours", ours), lambda: note("redis", *benchmark.run()),
-             lambda: note("lean", *redis_load(run.machine, theirs, "run", "--keys", keys, "--depth", depth, "--connections",
-                                              connections, "--seconds", run.size.seconds))]
+    loads = {"ours": run.bench.sliced(ours, *MIXED, "--keys", keys, *words),
+             "redis": RedisBenchmark(run.machine, theirs, keys, depth, connections).run,
+             "lean": lambda seconds: redis_load(run.machine, theirs, "run", "--keys", keys, "--depth", depth, "--connections",
+                                                connections, "--seconds", seconds)}
     if empty:
-        asked.append(lambda: with_bench("null", empty))
-    for number in range(run.size.rounds):
-        for ask in figures.in_turn(asked, number):
-            ask()
+        loads["null"] = run.bench.sliced(empty, *MIXED, "--keys", keys, *words)
+    found = {f"{name}{figure}": [] for name in (*loads, "null") for figure in ("", " cpu")}
+    for _ in range(run.size.rounds):
+        for name, one in zip(loads, figures.sliced(run.size.seconds, tuple(loads.values())), strict=True):
+            found[name].append(one["rate"])
+            found[f"{name} cpu"].append(one["cpu"])
     return found
 
 
