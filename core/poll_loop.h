@@ -19,7 +19,7 @@ namespace kv {
 
 class PollLoop {
  public:
-  static constexpr int kEventsMax = 64;
+  static constexpr int kEventsMax = 128;
 
   // Until the queue is shut down and empty. A grpc::CompletionQueue whose tags are all Completions.
   template <class Queue>
