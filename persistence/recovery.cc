@@ -125,8 +125,12 @@ class Recovery {
     SnapshotLoadOptions options;
     options.threads = context_.load_threads;
     options.progress = [this](std::uint64_t more) { context_.progress.bytes_done += more; };
+    const std::uint64_t done_before = context_.progress.bytes_done;
     const auto info = load_snapshot(context_.fs, path, expected, context_.store, options);
-    if (!info.ok()) return info.status();
+    if (!info.ok()) {
+      context_.progress.bytes_done = done_before;  // none of it is in the store
+      return info.status();
+    }
     cut_ = info->cut();
     result_.clock = std::max(result_.clock, info->header.clock);
     result_.report.files_loaded.push_back(fmt::format("snapshots/{}", snapshot_format::file_name(snapshot.number)));

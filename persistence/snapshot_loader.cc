@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -74,7 +75,9 @@ class RequestIds {
   std::vector<RememberedRequest> found_;  // guarded by mutex_
 };
 
-// One pass over all blocks by several threads; `visit` gets each block with its proved payload.
+// One pass over all blocks by several threads; `visit` gets each block with its proved payload. Of several damaged
+// blocks the first one in the file is reported, however threads ran: the next start must find the same, or a consent to
+// the loss would not be for what is found then.
 class Pass {
  public:
   using Visit = std::function<absl::Status(const SnapshotBlock&, Bytes)>;
@@ -103,21 +106,27 @@ class Pass {
   void work(std::size_t place) noexcept {
     try {
       std::vector<std::byte> buffer;
-      for (auto index = places_.take(place); index && !failed_; index = places_.take(place)) {
+      for (auto index = places_.take(place); index; index = places_.take(place)) {
+        if (*index >= failed_at_) continue;
         const SnapshotBlock& block = file_.blocks()[*index];
         const absl::StatusOr<Bytes> payload = file_.read_block(block, buffer);
         const absl::Status visited = payload.ok() ? visit_(block, *payload) : payload.status();
-        if (!visited.ok()) return fail(visited);
-        if (options_.progress) options_.progress(kBlockHeaderBytes + block.header.stored_bytes);
+        if (!visited.ok()) {
+          fail(*index, visited);
+        } else if (options_.progress) {
+          options_.progress(kBlockHeaderBytes + block.header.stored_bytes);
+        }
       }
     } catch (const std::bad_alloc&) {
-      fail(error(Reason::kMemoryLimit, "not enough memory to load the snapshot"));
+      fail(0, error(Reason::kMemoryLimit, "not enough memory to load the snapshot"));
     }
   }
-  void fail(absl::Status status) {
+  // What lies before `index` is still looked at.
+  void fail(std::size_t index, absl::Status status) {
     std::lock_guard lock(mutex_);
-    if (status_.ok()) status_ = std::move(status);
-    failed_ = true;
+    if (index >= failed_at_) return;
+    status_ = std::move(status);
+    failed_at_ = index;
   }
 
   const SnapshotFile& file_;
@@ -125,7 +134,7 @@ class Pass {
   const Visit visit_;
   const std::size_t threads_;  // this one and the helpers that are wanted
   SnapshotPlaces places_;
-  std::atomic<bool> failed_ = false;
+  std::atomic<std::size_t> failed_at_ = std::numeric_limits<std::size_t>::max();  // a block
   std::mutex mutex_;
   absl::Status status_;  // guarded by mutex_
 };

@@ -1,8 +1,9 @@
 // Loads a snapshot into the store, on several threads.
 //
 // Hard part: all or nothing. Entries go into the store as they are read, each from a block whose checksum is right and
-// after its own fields were looked at; nobody sees the store meanwhile, and whatever is found wrong, be it in the last
-// block or in the sums of the footer, empties it again. The file is read once.
+// after its own fields were looked at; nobody is shown one meanwhile, though the store's figures may be, and whatever
+// is found wrong, be it in the last block or in the sums of the footer, empties it again. The file is read once. Of
+// several faults the first one in the file is reported, whichever thread was sooner.
 //
 // Threads:  load_snapshot() blocks, and belongs to one thread; `progress` is called from several.
 // Errors:   those of SnapshotFile; MEMORY_LIMIT when memory runs out. After any error the store is empty, as it was.

@@ -45,19 +45,6 @@ def text(found, digits=2):
     return f"{median} ({least} to {most})"
 
 
-def percentile(histograms, fraction):
-    """Of the runs' `buckets_ns` together, in microseconds."""
-    counts = {}
-    for highest, count in (bucket for histogram in histograms for bucket in histogram):
-        counts[highest] = counts.get(highest, 0) + count
-    left = math.ceil(fraction * sum(counts.values()))
-    for highest in sorted(counts):
-        left -= counts[highest]
-        if left <= 0:
-            return highest / 1000
-    raise ValueError("no latencies")
-
-
 def count(value):
     """Three digits that count."""
     for size, letter in ((1e6, "M"), (1e3, "k")):

@@ -62,7 +62,6 @@ class Bench:
         result["rate"] = repeats["achieved_rate"]["median"]
         result["cpu"] = repeats["server_cpu_us"]["median"]
         result["p50"], result["p99"] = repeats["p50_us"]["median"], repeats["p99_us"]["median"]
-        result["buckets"] = [bucket for each in result["operations"] for bucket in each["latency_us"].get("buckets_ns", ())]
         result["max"] = max(each["latency_us"].get("max", 0) for each in result["operations"])
         return result
 

@@ -39,11 +39,10 @@ def latency(run, part):
 
 
 def disturbed(run, part):
-    part.section("Writes during other work", "Set in an open loop at half of what a closed loop of 64 reaches (the median of three "
-                 "runs), unary, HYBRID with fsync "
-                 "always, while the other work is done over and over for all of the measured time; runs alternate with undisturbed "
-                 "ones. p99 is of all rounds' writes together, but for rounds that were saturated; how many were is said, and where half "
-                 "of them were there is none. "
+    part.section("Writes during other work", "Set in an open loop at half of what a closed loop of 64 reached at the round's beginning, unary, "
+                 f"HYBRID with fsync always, while the other work is done over and over for all of the measured time; {run.size.disturbed_rounds} short "
+                 "rounds, the undisturbed run in the middle of each. Figures are medians of the rounds; a round that was saturated has an infinite "
+                 "p99, how many were is said, and where half of them were there is none. "
                  "The longest one bounds every pause of the server. The last two lines are the limit of this machine: a process that "
                  "only computes, and one that writes a file as large as a snapshot with its checksum, both without a server in them, at the "
                  "priorities that a snapshot's child gives itself. Commands to the server are started at the lowest one.")
@@ -58,16 +57,16 @@ def disturbed(run, part):
     found = {name: [] for name in (*works, *beside)}
     with machine.ours("hybrid", flags=DURABLE) as server:
         run.bench.load(server, keys)
-        most = saturation(run, server, *SET, "--keys", keys)
-        words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
         for number in range(run.size.disturbed_rounds):
-            for name in figures.in_turn(tuple(found), number):
+            most = run.bench.run(server, *SET, "--keys", keys, "--closed", 64, "--load", "no", seconds=SATURATION_SECONDS)["rate"]
+            words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
+            for name in figures.in_turn(round_of(tuple(found)), number):
                 with beside.get(name, contextlib.nullcontext)():
                     found[name].append(while_running(run, server, words, works.get(name)))
     rows, bars, ratios = [], [], {}
     for name, runs in found.items():
         p99, longest, ratios[name], behind = summary(runs, found["nothing"])
-        part.keep(name, [{figure: value for figure, value in each.items() if figure != "buckets"} for each in runs])
+        part.keep(name, runs)
         ratio = figures.text(ratios[name]) if ratios[name] else ""
         if ratios[name] and name != "nothing":
             part.ratio(f"p99 during {name}, of that without", ratios[name])
@@ -87,6 +86,7 @@ def disturbed(run, part):
                   ("p99", "longest"))
 
 
+SATURATION_SECONDS = 0.6
 SATURATIONS = 3  # runs, of which the median is taken: rates of all others are shares of it
 
 
@@ -95,27 +95,29 @@ def saturation(run, server, *words):
     return figures.median([run.bench.run(server, *words, "--closed", 64, "--load", "no")["rate"] for _ in range(SATURATIONS)])
 
 
+def round_of(names):
+    """The first one, which all others are compared with, goes to the middle: none is far from it."""
+    first, *others = names
+    middle = len(others) // 2
+    return (*others[:middle], first, *others[middle:])
+
+
 def summary(runs, undisturbed):
-    """p99 of the rounds that kept their schedule, and the longest of each, in the middle; how often p99 is that of the undisturbed
-    runs, all together and of each round; and what is to be said of the others. A round without schedule has an infinite p99, and
-    half of them make that of all infinite; one without an undisturbed run that kept it is no round."""
-    rounds = [(one, other) for one, other in zip(runs, undisturbed, strict=True) if not other["saturated"]]
+    """Medians of the rounds: p99, the longest of those that kept their schedule, and how often p99 is that of the round's undisturbed
+    run; and what is to be said of the others. A round without schedule has an infinite p99; one without an undisturbed run that kept it
+    has no ratio."""
     kept = [one for one in runs if not one["saturated"]]
     behind = f"{len(runs) - len(kept)} of {len(runs)} saturated" if len(kept) < len(runs) else ""
-    p99 = together(kept) if 2 * len(kept) > len(runs) else None
-    longest = figures.median([each["max"] for each in kept]) if p99 else None
-    if not rounds:
-        return p99, longest, None, behind
-    ratio = figures.spread([math.inf if one["saturated"] else one["p99"] / other["p99"] for one, other in rounds])
-    good = [pair for pair in rounds if not pair[0]["saturated"]]
-    ratio["median"] = math.inf
-    if 2 * len(good) > len(rounds):
-        ratio["median"] = together([one for one, _ in good]) / together([other for _, other in good])
-    return p99, longest, ratio, behind
+    p99 = figures.median([p99_of(one) for one in runs])
+    ratios = [p99_of(one) / other["p99"] for one, other in zip(runs, undisturbed, strict=True) if not other["saturated"]]
+    ratio = figures.spread(ratios) if ratios else None
+    if math.isinf(p99):
+        return None, None, ratio, behind
+    return p99, figures.median([each["max"] for each in kept]), ratio, behind
 
 
-def together(runs):
-    return figures.percentile([each["buckets"] for each in runs], 0.99)
+def p99_of(one):
+    return math.inf if one["saturated"] else one["p99"]
 
 
 def switch(machine, server):
@@ -139,4 +141,4 @@ def while_running(run, server, words, work):
             times += 1
     finally:
         result = run.bench.finish(started)
-    return {"times": times, **{figure: result[figure] for figure in ("p50", "p99", "max", "saturated", "rate", "buckets")}}
+    return {"times": times, **{figure: result[figure] for figure in ("p50", "p99", "max", "saturated", "rate")}}

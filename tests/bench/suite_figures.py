@@ -9,7 +9,7 @@ import subprocess
 import sys
 import types
 
-from suite import compare, costs, figures, pauses, profile, targets
+from suite import compare, costs, figures, loads, pauses, profile, targets
 
 
 def check(good, what):
@@ -45,6 +45,8 @@ class World:
 
     def load(self, server, keys, *_):
         pass
+
+    sliced = loads.Bench.sliced
 
     def run(self, server, *words, **_):
         self.asked.append((server.name, words))
@@ -144,24 +146,41 @@ def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
 
 def a_saturated_round_takes_nothing_from_the_others():
     def round_of(p99, saturated=False):
-        return {"p99": p99, "max": 2 * p99, "saturated": saturated, "buckets": [[1000, 97], [1000 * p99, 3]]}
+        return {"p99": p99, "max": 2 * p99, "saturated": saturated}
 
-    undisturbed = [round_of(10), round_of(1, True), round_of(20), round_of(10)]
-    runs = [round_of(30), round_of(40), round_of(10**9, True), round_of(50)]
+    undisturbed = [round_of(10), round_of(1, True), round_of(20), round_of(10), round_of(5)]
+    runs = [round_of(30), round_of(40), round_of(10**9, True), round_of(50), round_of(5)]
     p99, longest, ratio, behind = pauses.summary(runs, undisturbed)
-    check((p99, longest, behind) == (40, 80, "1 of 4 saturated"), f"{p99}, {longest}, {behind}: not of the three together")
-    # One undisturbed run was saturated: that is no round. Of the others one is infinite, and two decide.
-    check((ratio["least"], ratio["most"]) == (3, math.inf), f"{ratio}: a saturated round vanished")
-    check(ratio["median"] == 5, f"{ratio}: not p99 of both rounds' writes together")
-    _, _, ratio, behind = pauses.summary([round_of(1, True), round_of(1)], [round_of(1), round_of(1)])
-    check((ratio["median"], behind) == (math.inf, "1 of 2 saturated"), "half of the rounds kept no schedule, and it is met")
+    check((p99, longest, behind) == (40, 70, "1 of 5 saturated"), f"{p99}, {longest}, {behind}: not the medians")
+    # One undisturbed run was saturated: that is no round. Of the others, 3, 5 and 1, one is infinite.
+    check((ratio["least"], ratio["median"], ratio["most"]) == (1, 4, math.inf), f"{ratio}: not those of the rounds")
+    p99, longest, ratio, behind = pauses.summary([round_of(1, True), round_of(1)], [round_of(1), round_of(1)])
+    check((p99, longest, ratio["median"], behind) == (None, None, math.inf, "1 of 2 saturated"),
+          "half of the rounds kept no schedule, and there is a p99")
     check("saturated (1.00 to saturated)" in figures.text(ratio), figures.text(ratio))
     check(pauses.summary([round_of(1)], [round_of(1, True)])[2] is None, "a ratio to nothing")
 
 
-def a_percentile_is_that_of_all_runs_together():
-    check(figures.percentile([[[1000, 99]], [[5000, 1], [1000, 0]]], 0.99) == 1, "one of a hundred decides")
-    check(figures.percentile([[[1000, 99]], [[5000, 2]]], 0.99) == 5, "two of a hundred and one do not")
+def what_is_compared_with_all_is_asked_in_the_middle():
+    check(pauses.round_of("nabcdef") == tuple("abcndef"), f"{pauses.round_of('nabcdef')}")
+
+
+def redis_benchmark_is_told_how_many_from_the_last_rate():
+    told, clock = [], iter((0.0, 0.5))
+    rates = {"set": iter((100_000, 50_000)), "get": iter((200_000, 400_000))}
+
+    def output(*command):
+        test = command[command.index("-t") + 1]
+        told.append((test, int(command[command.index("-n") + 1])))
+        return f'"test","rps"\n"{test.upper()}","{next(rates[test])}"\n'
+
+    machine, server = types.SimpleNamespace(output=output), types.SimpleNamespace(port=1, cpu_seconds=lambda: next(clock))
+    benchmark = loads.RedisBenchmark(machine, server, 10, 1, 1)
+    told.clear()
+    found = benchmark.run(0.4)
+    check(told == [("set", 20_000), ("get", 40_000)], f"{told}: not a fifth of a second each")
+    # Half of the operations are of each kind: 1/50k and 1/400k of a second.
+    check(round(found["rate"]) == 88_889 and found["cpu"] == 0.5 / 60_000 * 1e6, f"found {found}")
 
 
 def a_missed_target_has_its_limit_shown_or_not():
@@ -231,7 +250,8 @@ def everything(folder, program):
     files_are_loaded_in_turn()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
     a_saturated_round_takes_nothing_from_the_others()
-    a_percentile_is_that_of_all_runs_together()
+    what_is_compared_with_all_is_asked_in_the_middle()
+    redis_benchmark_is_told_how_many_from_the_last_rate()
     a_missed_target_has_its_limit_shown_or_not()
     saturation_is_the_median_of_three()
     connections_change_and_calls_in_flight_do_not()

@@ -290,6 +290,29 @@ TEST_CASE("snapshot: a missing file is not damage") {
   CHECK(absl::IsNotFound(fixture.load(store).status()));
 }
 
+TEST_CASE("snapshot: of two damaged blocks the first in the file is reported, whichever thread is sooner") {
+  SnapshotFixture fixture;
+  fixture.header.cut = 20'000;
+  Store store({.shard_count = 4});
+  for (Revision i = 1; i <= 20'000; ++i) set(store, "key-" + std::to_string(i), "value", i);
+  const Footer written = fixture.write(store);
+  REQUIRE(written.blocks > 100);
+  const auto file = SnapshotFile::open(posix_file_system(), fixture.path, fixture.expected);
+  REQUIRE(file.ok());
+  // Two threads begin at 0 and in the middle: the second meets its damage at once, the first at its very end.
+  const std::size_t middle = written.blocks / 2;
+  const std::uint64_t first = file->blocks()[middle - 1].offset, second = file->blocks()[middle].offset;
+  std::string bad = fixture.read_file();
+  for (const std::uint64_t offset : {first, second}) bad[offset + kBlockHeaderBytes] ^= 1;
+  fixture.write_file(bad);
+  Store loaded({.shard_count = 4});
+  const auto failed =
+      load_snapshot(posix_file_system(), fixture.path, fixture.expected, loaded, {.threads = 2, .progress = {}});
+  REQUIRE(has_reason(failed.status(), Reason::kChecksum));
+  CHECK(facts_of(failed.status())["offset"] == std::to_string(first));
+  CHECK(loaded.totals().keys == 0);
+}
+
 TEST_CASE("snapshot: what was loaded before the damage is gone when the load has failed, and the next file is loaded") {
   SnapshotFixture fixture;
   fixture.header.cut = 20'000;
