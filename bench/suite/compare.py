@@ -83,13 +83,14 @@ def durable(run, part):
 def alone(run, part):
     part.section("One durable write, alone", "A Set with fsync always and nobody else about, beside what it is made of: a write of "
                  "4 KiB and its fdatasync in a preallocated file on the same disk (`kvstore_tool disk-check`: no server about), and a "
-                 "Set that writes nothing. Medians, in microseconds.")
+                 "Set that writes nothing; the three in turn, in slices of less than a second. Medians, in microseconds.")
     one = (*SET, "--closed", 1, "--channels", 1, "--keys", min(1000, run.size.unary_keys))
     bare, call, write = [], [], []
     with run.machine.ours("aof", flags=("--fsync", "always")) as durable_, run.machine.ours() as memory:
-        asked = ((bare, run.machine.bare_sync_micros), (call, lambda: run.bench.run(memory, *one)["p50"]),
-                 (write, lambda: run.bench.run(durable_, *one)["p50"]))
-        for number in range(run.size.rounds):
+        asked = ((bare, run.machine.bare_sync_micros),
+                 (call, lambda: run.bench.run(memory, *one, seconds=figures.SLICE_SECONDS)["p50"]),
+                 (write, lambda: run.bench.run(durable_, *one, seconds=figures.SLICE_SECONDS)["p50"]))
+        for number in range(max(1, round(run.size.rounds * run.size.seconds / figures.SLICE_SECONDS))):
             for found, ask in figures.in_turn(asked, number):
                 found.append(ask())
     ratio = figures.ratio(write, [b + c for b, c in zip(bare, call)])

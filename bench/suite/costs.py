@@ -103,7 +103,7 @@ def redis_at(run, keys, data):
     pauses = []
     with run.machine.redis(data=data) as server:
         size = each_key(lambda count: fill_redis(run.machine, server, count), lambda: info(server, "used_memory"), keys)
-        for _ in range(2):
+        for _ in range(run.size.snapshots):
             redis_cli(run.machine, server, "BGSAVE")
             while info(server, "rdb_bgsave_in_progress"):
                 time.sleep(0.02)  # It tells nobody.
