@@ -18,20 +18,34 @@ Answer<kvstore::GetResponse> answer_old_get(Call&, kvstore::GetRequest&) {
 
 Answer<google::protobuf::Empty> answer_old_set(Call&, kvstore::SetRequest&) { return google::protobuf::Empty(); }
 
+WireMessage copy_of(const std::string& bytes) {
+  WireMessage answer;
+  std::memcpy(answer.reserve(bytes.size()) - bytes.size(), bytes.data(), bytes.size());
+  return answer;
+}
+
 // Reads nothing of the request, and copies the answer's bytes.
 struct FixedAnswer {
   const std::string* bytes;
-  Answer<WireMessage> operator()(Call&, WireMessage&) const {
-    WireMessage answer;
-    std::memcpy(answer.reserve(bytes->size()) - bytes->size(), bytes->data(), bytes->size());
-    return answer;
-  }
+  Answer<WireMessage> operator()(Call&, WireMessage&) const { return copy_of(*bytes); }
+};
+
+Task<absl::StatusOr<WireMessage>> synced_answer(NullLog* log, const std::string* bytes, Scheduler* home) {
+  co_await OnCompletion([log, home](Completion& done) { log->write(done, *home); });
+  co_return copy_of(*bytes);
+}
+
+// The same, with a record on the disk before.
+struct SyncedAnswer {
+  NullLog* log;
+  const std::string* bytes;
+  Answer<WireMessage> operator()(Call& call, WireMessage&) const { return synced_answer(log, bytes, &call.home()); }
 };
 
 }  // namespace
 
-NullKeyValueService::NullKeyValueService()
-    : get_(null_get_response().SerializeAsString()), set_(null_set_response().SerializeAsString()) {}
+NullKeyValueService::NullKeyValueService(NullLog* log)
+    : log_(log), get_(null_get_response().SerializeAsString()), set_(null_set_response().SerializeAsString()) {}
 
 kvstore::v1::GetResponse null_get_response() {
   kvstore::v1::GetResponse response;
@@ -63,8 +77,12 @@ void NullService::listen(Reactor& reactor) {
 void NullKeyValueService::listen(Reactor& reactor) {
   serve_unary<WireMessage, WireMessage, Raw>(reactor, "kvstore.v1.KeyValueService/Get", raw_, &Raw::RequestGet,
                                              FixedAnswer{&get_});
-  serve_unary<WireMessage, WireMessage, Raw>(reactor, "kvstore.v1.KeyValueService/Set", raw_, &Raw::RequestSet,
-                                             FixedAnswer{&set_});
+  constexpr std::string_view kSet = "kvstore.v1.KeyValueService/Set";
+  if (log_ == nullptr) {
+    serve_unary<WireMessage, WireMessage, Raw>(reactor, kSet, raw_, &Raw::RequestSet, FixedAnswer{&set_});
+  } else {
+    serve_unary<WireMessage, WireMessage, Raw>(reactor, kSet, raw_, &Raw::RequestSet, SyncedAnswer{log_, &set_});
+  }
   serve_messages<Raw>(reactor, "kvstore.v1.KeyValueService/Pipeline", raw_, &Raw::RequestPipeline, StreamBounds(),
                       NullPipeline::Handler{&pipeline_});
 }

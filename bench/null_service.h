@@ -4,11 +4,12 @@
 // nothing is parsed here and the answer is always the same, so finding the key and writing the answer count for the
 // real server.
 //
-// Threads: as rpc/unary.h. Lifetime: the services outlive the reactor.
+// Threads: as rpc/unary.h. Lifetime: the services outlive the reactor, and the log the services.
 #pragma once
 
 #include <string>
 
+#include "bench/null_log.h"
 #include "bench/null_pipeline.h"
 #include "kvstore/kvstore.grpc.pb.h"
 #include "kvstore/v1/key_value_service.grpc.pb.h"
@@ -34,10 +35,10 @@ class NullService final : public RpcService {
 kvstore::v1::GetResponse null_get_response();
 kvstore::v1::SetResponse null_set_response();
 
-// Get, Set and Pipeline of kvstore.v1.
+// Get, Set and Pipeline of kvstore.v1. With a log Set is answered when its record is on the disk; null: at once.
 class NullKeyValueService final : public RpcService {
  public:
-  NullKeyValueService();
+  explicit NullKeyValueService(NullLog* log = nullptr);
   grpc::Service& grpc_service() noexcept override { return raw_; }
   void listen(Reactor& reactor) override;
 
@@ -46,6 +47,7 @@ class NullKeyValueService final : public RpcService {
       kvstore::v1::KeyValueService::WithRawMethod_Pipeline<kvstore::v1::KeyValueService::Service>>>;
 
   Raw raw_;
+  NullLog* const log_;
   const std::string get_, set_;  // answers, as their bytes
   const NullPipeline pipeline_;
 };

@@ -161,7 +161,10 @@ class Machine:
         process.target = process.wait_for_line("serving on ").split('"')[0].split()[0]
         return process
 
-    def null(self, flags=()):
+    def null(self, flags=(), log=False):
+        """`log`: Set is answered when some bytes are on the disk."""
+        if log:
+            flags = (*flags, "--log", str(self.folder() / "log"))
         process = Process([self.program("bench/kvstore_null_server"), "--listen", "127.0.0.1:0", *flags],
                           f"{self.folder()}.log")
         process.target = process.wait_for_line("serving on ").split()[0]

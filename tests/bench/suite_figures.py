@@ -40,8 +40,8 @@ class World:
     def ours(self, *_, **__):
         return Server("ours")
 
-    def null(self, *_, **__):
-        return Server("empty")
+    def null(self, *_, log=False):
+        return Server("logging" if log else "empty")
 
     def load(self, server, keys, *_):
         pass
@@ -91,8 +91,8 @@ def every_mode_takes_its_turn_in_every_slice():
     world.syncing = lambda: started.append("disk") or contextlib.nullcontext()
     found = compare.all_kinds(world)
     order = [name for name, _ in world.asked]
-    check(len(found) == 8 and order[:8] == order[:7:-1], f"asked {order}")
-    check(len(set(order[:6])) == 6 and order[6:10] == 4 * ["empty"] and started == 2 * ["disk"], f"{order}, {started}")
+    check(len(found) == 9 and order[:9] == order[:8:-1], f"asked {order}")
+    check(len(set(order[:6])) == 6 and order[6:12] == ["empty", "logging", "empty"] * 2 and started == 2 * ["disk"], f"{order}, {started}")
     check(all("no" in words for _, words in world.asked), "a slice sets its keys first")
 
 
