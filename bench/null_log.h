@@ -27,7 +27,8 @@ namespace kv {
 
 class NullLog {
  public:
-  static constexpr std::size_t kRecordBytes = 112;       // as a Set of 16 bytes with 64 has in the real one
+  static constexpr std::size_t kRecordBytes =
+      176;  // what a Set of 16 bytes with 64 takes in the real log, 27 of them in a write
   static constexpr std::uint64_t kFileBytes = 64 << 20;  // preallocated; then from the front again
 
   static absl::StatusOr<std::unique_ptr<NullLog>> create(FileSystem& fs, const std::string& path);
