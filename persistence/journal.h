@@ -166,6 +166,7 @@ struct JournalOptions {
   std::uint32_t record_bytes_max = kRecordBytesMax;   // admit() refuses more; every segment is allocated to hold one
   std::uint32_t queue_bytes = 64 << 20;               // twice this is reserved, and touched only as far as it is used
   std::uint32_t batch_bytes = 1 << 20;                // one write carries no more, unless one record alone is larger
+  std::chrono::microseconds gather_max{1000};         // under ALWAYS a round waits no longer for more, see GroupSize
   std::chrono::milliseconds idle_after{50};           // then a header-only batch carries the watermark forward
   std::chrono::milliseconds retry_space_after{1000};  // when a disk was full
   // Makes the names of segments durable, and says of what failed whether it is for good; whoever else syncs that

@@ -35,6 +35,11 @@ JournalCore::JournalCore(FileSystem& fs, Clock& clock, LogKeeper& keeper, Journa
       strand_(*this, supply_, clock) {}
 
 JournalCore::~JournalCore() {
+  {
+    std::lock_guard lock(mutex_);
+    abandoned_ = true;
+    gathered_.notify_all();
+  }
   // The threads end before anything they use does.
   supply_.stop();
   strand_.stop();
@@ -320,13 +325,16 @@ Watermarks JournalCore::promised_watermarks() const noexcept {
 bool JournalCore::take(BatchQueue::Taken& taken) noexcept {
   WakeLists woken;
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    const bool late = !gather(lock);
     if (queue_.empty() || !handed_over_ || failed()) {
+      if (queue_.empty()) group_.nobody_left();
       strand_awake_ = false;
       return false;
     }
     handed_over_ = false;
     taken = queue_.take();
+    group_.taken(taken.record_count, late);
     admit_waiting(woken);
   }
   woken.post();

@@ -23,6 +23,7 @@
 #include <optional>
 
 #include "persistence/batch_queue.h"
+#include "persistence/group_size.h"
 #include "persistence/journal.h"
 #include "persistence/level_waiters.h"
 #include "persistence/log_strand.h"
@@ -113,6 +114,8 @@ class JournalCore {
   void update_level() noexcept;
   void discard_marks() noexcept;
   bool hand_over() noexcept;
+  bool gather(std::unique_lock<std::mutex>& lock) noexcept;
+  bool gathered() const noexcept;
   bool bunch_hands_over() noexcept;
 
   const JournalOptions options_;
@@ -145,6 +148,9 @@ class JournalCore {
   std::uint64_t segment_bytes_;
   bool strand_awake_ = false;
   bool handed_over_ = false;  // what is queued is to be written
+  GroupSize group_;
+  std::uint64_t wanted_ = 0;  // records that the strand waits for; 0: it does not
+  std::condition_variable gathered_;
   BatchQueue queue_;
   std::uint64_t queue_reserved_ = 0;  // by tickets that are out
   std::uint64_t space_reserved_ = 0;  // by tickets that are out and records not yet written

@@ -1,4 +1,5 @@
-// When what is queued goes to the strand: at once, or with the end of a poller's bunch of events.
+// When what is queued goes to the strand: at once, or with the end of a poller's bunch of events; and when the strand
+// goes on with it.
 #include <utility>
 
 #include "core/poll_loop.h"
@@ -30,7 +31,23 @@ bool JournalCore::bunch_hands_over() noexcept { return bunch_end.hands_over(*thi
 // Under mutex_. True: the strand sleeps and is to be woken, once the mutex is free.
 bool JournalCore::hand_over() noexcept {
   handed_over_ = true;
+  if (wanted_ != 0 && gathered()) gathered_.notify_one();
   return !std::exchange(strand_awake_, true);
+}
+
+// Before a round under ALWAYS: until a sync is worth its price. False: it was not, in the time there is for that.
+bool JournalCore::gather(std::unique_lock<std::mutex>& lock) noexcept {
+  if (policy_ != FsyncPolicy::kAlways) return true;
+  wanted_ = group_.wanted(queue_.record_count());
+  const bool done = wanted_ == 0 || gathered_.wait_for(lock, options_.gather_max, [this] { return gathered(); });
+  wanted_ = 0;
+  return done;
+}
+
+// Under mutex_. Who waits for room, for a pause or for the end is not kept waiting for others.
+bool JournalCore::gathered() const noexcept {
+  if (paused_ || abandoned_ || !waiting_.empty()) return true;
+  return handed_over_ && (queue_.record_count() >= wanted_ || queue_.queued_bytes() >= GroupSize::kBytesMax);
 }
 
 void JournalCore::hand_over_soon() noexcept {

@@ -73,7 +73,7 @@ class Outcomes {
     changed_.wait(lock, [&] { return done_.size() >= count; });
   }
   // The same where a fault would leave them waiting for ever.
-  bool there_within(std::chrono::seconds bound, std::size_t count) {
+  bool there_within(std::chrono::milliseconds bound, std::size_t count) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, bound, [&] { return done_.size() >= count; });
   }
