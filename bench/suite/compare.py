@@ -2,7 +2,7 @@
 import contextlib
 
 from . import figures
-from .loads import GET, SET
+from .loads import GET, MANY_SETS, SET
 
 UNARY = ("--closed", 64, "--channels", 4)
 
@@ -44,7 +44,7 @@ EMPTY = ("empty server", "empty server that writes and syncs", "empty server bes
 
 def all_kinds(run):
     """One round of Set on a server of each kind and the empty one, in slices by turns. Of each name what figures.sliced() tells."""
-    words = (*SET, "--closed", 256, "--channels", 4, "--keys", run.size.unary_keys)
+    words = (*MANY_SETS, "--keys", run.size.unary_keys)
     with contextlib.ExitStack() as servers:
         loads = {}
         for name, mode, flags in KINDS:

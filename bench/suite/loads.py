@@ -8,6 +8,7 @@ import subprocess
 from .processes import die_with_parent, plain_environment
 
 SET, GET, MIXED = ("--preset", "set"), ("--preset", "get"), ("--preset", "mixed")
+MANY_SETS = (*SET, "--closed", 256, "--channels", 4)  # what durability is measured with
 
 
 class Bench:
