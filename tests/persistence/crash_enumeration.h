@@ -2,8 +2,8 @@
 // (tests/support/legal_losses.h), each recovered and judged. ctest cuts at some calls, `storage_torture enumerate` at
 // all.
 //
-// Hard part: threads make a life a few calls longer or shorter. So nobody counts beforehand: the cuts go on until a
-// life ends before its cut.
+// Hard part: threads make a life a few calls longer or shorter. So nobody trusts a count made beforehand: the cuts
+// go on until a life ends before its cut, behind the end of the one that was not cut.
 //
 // Threads: one test thread. Errors: a state that may not be fails the Catch2 case.
 #pragma once
