@@ -154,18 +154,15 @@ void Engine::forget_requests() {
   }
 }
 
-// Resumes on `home`.
-Task<absl::Status> Engine::answerable(Changes changes, std::optional<Level> asked, Scheduler& home,
-                                      std::chrono::nanoseconds& waited) {
+// Resumes on `home`. No coroutine of its own: its frame would be made and freed for each write, and lie cold when the
+// log is done.
+LevelWait Engine::answerable(Changes changes, std::optional<Level> asked, Scheduler& home) {
   const bool writes = changes.revision != 0;
-  if (!writes && !asked && !must_wait(changes.shown)) co_return absl::OkStatus();
-  LevelWait wait = writes && changes.changed ? journal_->wait_written(changes.revision, changes.level, home)
-                   : writes                  ? journal_->wait_reached(changes.revision, changes.level, home)
-                   : asked                   ? journal_->wait_reached(changes.shown, changes.level, home)
-                                             : journal_->wait_readable(changes.shown, home);
-  absl::Status reached = co_await wait;
-  waited = wait.waited();
-  co_return reached;
+  if (writes && changes.changed) return journal_->wait_written(changes.revision, changes.level, home);
+  if (writes) return journal_->wait_reached(changes.revision, changes.level, home);
+  if (asked) return journal_->wait_reached(changes.shown, changes.level, home);
+  if (must_wait(changes.shown)) return journal_->wait_readable(changes.shown, home);
+  return journal_->wait_reached(changes.shown, Level::kMemory, home);  // which it has
 }
 
 Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& caller, OutcomeSink* sink) {
@@ -207,8 +204,9 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
   }
   // What changed nothing waits for what it saw as long as a change would: who was told that a key is gone must not find
   // it again after a crash.
-  const absl::Status reached =
-      co_await answerable(changes_of(outcome), outcome.level, caller.home(), written.times.durability);
+  LevelWait wait = answerable(changes_of(outcome), outcome.level, caller.home());
+  const absl::Status reached = co_await wait;
+  written.times.durability = wait.waited();
   if (!reached.ok()) co_return reached;
   if (!outcome.error.ok()) co_return outcome.error;
   written.applied = outcome.applied;
@@ -224,7 +222,9 @@ Task<absl::StatusOr<Transacted>> Engine::transact(const TransactionRequest& requ
   absl::StatusOr<Transacted> done = co_await transact_unsettled(request, caller, sink);
   if (!done.ok()) co_return done;
   const Changes changes{done->revision, done->shown, done->level.value_or(Level::kMemory), done->changed};
-  const absl::Status reached = co_await answerable(changes, done->level, caller.home(), done->times.durability);
+  LevelWait wait = answerable(changes, done->level, caller.home());
+  const absl::Status reached = co_await wait;
+  done->times.durability = wait.waited();
   if (!reached.ok()) co_return reached;
   co_return done;
 }

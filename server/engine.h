@@ -229,8 +229,7 @@ class Engine {
   absl::StatusOr<std::optional<Outcome>> recall(const RequestKey& request, OperationKind kind,
                                                 std::optional<Level> asked);
   // When the answer may be sent.
-  Task<absl::Status> answerable(Changes changes, std::optional<Level> asked, Scheduler& home,
-                                std::chrono::nanoseconds& waited);
+  LevelWait answerable(Changes changes, std::optional<Level> asked, Scheduler& home);
 
   Journal* journal_ = nullptr;  // set before state_ says serving
   std::atomic<std::uint64_t> replayed_total_{0};
