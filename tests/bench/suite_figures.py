@@ -117,13 +117,15 @@ def files_are_loaded_in_turn():
     world.folder = lambda: "folder"
     world.ours = lambda *_, **__: start("ours")
     world.redis = lambda **_: start("redis")
-    real = costs.ours_at, costs.redis_at
-    costs.ours_at = costs.redis_at = lambda *_: {"load": []}
+    real = costs.ours_at, costs.redis_at, costs.touch
+    costs.ours_at, costs.redis_at = (lambda *_, gib=gib: {"load": [], "gib": gib} for gib in (1, 2))
+    costs.touch = order.append
     try:
         ours, theirs = costs.both_at(world, 10)
     finally:
-        costs.ours_at, costs.redis_at = real
-    check(order == ["ours", "redis", "redis", "ours"], f"loaded {order}")
+        costs.ours_at, costs.redis_at, costs.touch = real
+    check(order == [1, "ours", 2, "redis", 2, "redis", 1, "ours"], f"touched and loaded {order}")
+    costs.touch(1e-6)  # less than a page
     check(len(ours["load"]) == len(theirs["load"]) == 2, "a load is lost")
 
 
