@@ -33,7 +33,6 @@ class BatchQueue {
   BatchQueue& operator=(const BatchQueue&) = delete;
 
   bool empty() const noexcept { return record_count_ == 0; }
-  std::uint64_t record_count() const noexcept { return record_count_; }
   std::size_t queued_bytes() const noexcept { return used_ - kBatchHeaderBytes; }
   // What records may still take, tickets that are out not counted.
   std::size_t room_bytes() const noexcept { return capacity_ - used_; }

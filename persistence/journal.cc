@@ -18,6 +18,7 @@ Ticket& Ticket::operator=(Ticket&& other) noexcept {
   record_bytes_ = other.record_bytes_;
   space_bytes_ = other.space_bytes_;
   records_ = other.records_;
+  queued_ = other.queued_;
   logging_ = other.logging_;
   log_promised_ = other.log_promised_;
   default_level_ = other.default_level_;

@@ -75,6 +75,7 @@ class Ticket {
   std::uint32_t record_bytes_ = 0;
   std::uint32_t space_bytes_ = 0;
   std::uint32_t records_ = 0;  // that may still be appended
+  bool queued_ = false;        // one of them already
   bool logging_ = false;
   bool log_promised_ = false;
   Level default_level_ = Level::kMemory;

@@ -260,6 +260,7 @@ Revision JournalCore::append(Ticket& ticket, std::span<const Mutation> mutations
     std::lock_guard lock(mutex_);
     revision = applied_.load(std::memory_order_relaxed) + 1;
     encode_record(revision, mutations, request, queue_.push(bytes, revision, space_bytes));
+    if (!std::exchange(ticket.queued_, true)) ++queued_calls_;
     queue_reserved_ -= room_bytes;
     applied_.store(revision, std::memory_order_release);
     gate_.fetch_sub(1);
@@ -321,25 +322,6 @@ Watermarks JournalCore::promised_watermarks() const noexcept {
 }
 
 // ---- The strand's side ----
-
-bool JournalCore::take(BatchQueue::Taken& taken) noexcept {
-  WakeLists woken;
-  {
-    std::unique_lock lock(mutex_);
-    const bool late = !gather(lock);
-    if (queue_.empty() || !handed_over_ || failed()) {
-      if (queue_.empty()) group_.nobody_left();
-      strand_awake_ = false;
-      return false;
-    }
-    handed_over_ = false;
-    taken = queue_.take();
-    group_.taken(taken.record_count, late);
-    admit_waiting(woken);
-  }
-  woken.post();
-  return true;
-}
 
 void JournalCore::written(const BatchQueue::Taken& taken, std::uint64_t used_bytes) {
   WakeLists woken;

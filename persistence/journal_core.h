@@ -149,7 +149,8 @@ class JournalCore {
   bool strand_awake_ = false;
   bool handed_over_ = false;  // what is queued is to be written
   GroupSize group_;
-  std::uint64_t wanted_ = 0;  // records that the strand waits for; 0: it does not
+  std::uint64_t queued_calls_ = 0;  // tickets that have queued something
+  std::uint64_t wanted_ = 0;        // calls that the strand waits for; 0: it does not
   std::condition_variable gathered_;
   BatchQueue queue_;
   std::uint64_t queue_reserved_ = 0;  // by tickets that are out

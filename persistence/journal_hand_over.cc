@@ -35,10 +35,29 @@ bool JournalCore::hand_over() noexcept {
   return !std::exchange(strand_awake_, true);
 }
 
+bool JournalCore::take(BatchQueue::Taken& taken) noexcept {
+  WakeLists woken;
+  {
+    std::unique_lock lock(mutex_);
+    const bool late = !gather(lock);
+    if (queue_.empty() || !handed_over_ || failed()) {
+      if (queue_.empty()) group_.nobody_left();
+      strand_awake_ = false;
+      return false;
+    }
+    handed_over_ = false;
+    taken = queue_.take();
+    group_.taken(std::exchange(queued_calls_, 0), late);
+    admit_waiting(woken);
+  }
+  woken.post();
+  return true;
+}
+
 // Before a round under ALWAYS: until a sync is worth its price. False: it was not, in the time there is for that.
 bool JournalCore::gather(std::unique_lock<std::mutex>& lock) noexcept {
   if (policy_ != FsyncPolicy::kAlways) return true;
-  wanted_ = group_.wanted(queue_.record_count());
+  wanted_ = group_.wanted(queued_calls_);
   const bool done = wanted_ == 0 || gathered_.wait_for(lock, options_.gather_max, [this] { return gathered(); });
   wanted_ = 0;
   return done;
@@ -47,7 +66,7 @@ bool JournalCore::gather(std::unique_lock<std::mutex>& lock) noexcept {
 // Under mutex_. Who waits for room, for a pause or for the end is not kept waiting for others.
 bool JournalCore::gathered() const noexcept {
   if (paused_ || abandoned_ || !waiting_.empty()) return true;
-  return handed_over_ && (queue_.record_count() >= wanted_ || queue_.queued_bytes() >= GroupSize::kBytesMax);
+  return handed_over_ && (queued_calls_ >= wanted_ || queue_.queued_bytes() >= GroupSize::kBytesMax);
 }
 
 void JournalCore::hand_over_soon() noexcept {

@@ -72,7 +72,7 @@ def both_at(run, keys):
 
 def touch(gib):
     """So much free memory, written to and given back. What a virtual machine had free for some seconds its host may have taken back,
-    and gives again at 7 us for each page: a start after a pause took 1.0 to 1.5 s for 0.6."""
+    and gives again at 7 us for each page: a start after a pause of 6 s took 0.6 to 1.5 s for 0.55 to 0.76."""
     size = max(mmap.PAGESIZE, int(gib * GIB))
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.madvise(mmap.MADV_HUGEPAGE)

@@ -18,10 +18,10 @@ struct Callers {
     const std::uint64_t there = std::max(queued, all - served);
     const bool late = wanted > there;
     lates += late ? 1 : 0;
-    const std::uint64_t records = wanted == 0 ? queued : late ? there : std::max(queued, wanted);
-    group.taken(records, late);
-    queued = std::clamp<std::uint64_t>(all - std::min(all, records), 1, during_a_sync);
-    return records;
+    const std::uint64_t calls = wanted == 0 ? queued : late ? there : std::max(queued, wanted);
+    group.taken(calls, late);
+    queued = std::clamp<std::uint64_t>(all - std::min(all, calls), 1, during_a_sync);
+    return calls;
   }
   GroupSize group = {};
   int lates = 0;
@@ -60,11 +60,11 @@ TEST_CASE("group size: where nobody came during a round, nobody is waited for, a
 
 TEST_CASE("group size: many callers are waited for step by step, and never for more than the most") {
   Callers many{.all = 256, .served = 100, .queued = 40, .during_a_sync = 20};
-  std::uint64_t records = 0;
-  for (int i = 0; i < 30; ++i) records = many.round();
-  CHECK(records >= GroupSize::kRecordsMax);
+  std::uint64_t calls = 0;
+  for (int i = 0; i < 30; ++i) calls = many.round();
+  CHECK(calls >= GroupSize::kCallsMax);
   CHECK(many.lates == 0);
-  CHECK(many.group.wanted(10'000) == GroupSize::kRecordsMax);
+  CHECK(many.group.wanted(10'000) == GroupSize::kCallsMax);
 }
 
 TEST_CASE("group size: what does not come is not waited for again soon") {
@@ -74,12 +74,19 @@ TEST_CASE("group size: what does not come is not waited for again soon") {
   CHECK(some.lates > 0);
 }
 
-TEST_CASE("group size: when callers have gone, the next round wants what came") {
+TEST_CASE("group size: callers that come in turns are waited for in vain once, and not each time") {
+  Callers two{.all = 64, .served = 32, .queued = 32, .during_a_sync = 32};
+  for (int i = 0; i < 500; ++i) two.round();
+  CHECK(two.lates <= 500 / GroupSize::kHeldRounds + 1);
+  CHECK(two.lates > 0);
+}
+
+TEST_CASE("group size: when callers have gone, the next round wants no more than came") {
   GroupSize group = {};
   group.taken(90, false);
   CHECK(group.wanted(30) == 90);
   group.taken(40, true);
-  CHECK(group.wanted(4) == 33);
+  CHECK(group.wanted(60) == 35);
   group.taken(10, true);
   CHECK(group.wanted(4) == 0);
 }

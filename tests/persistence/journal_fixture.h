@@ -107,6 +107,22 @@ inline Detached write_one(Journal& journal, Scheduler& home, std::string key, st
   outcomes.add(revision, std::move(done));
 }
 
+// A call of so many records, as a message of a pipeline is.
+inline Detached write_many(Journal& journal, Scheduler& home, std::uint32_t records, Outcomes& outcomes) {
+  const Mutation mutation{.key = "k", .value = "v"};
+  absl::StatusOr<Ticket> ticket =
+      co_await journal.admit(records * record_bytes_of({&mutation, 1}, nullptr), home, records);
+  if (!ticket.ok()) {
+    outcomes.add(0, ticket.status());
+    co_return;
+  }
+  Revision revision = 0;
+  const Level level = ticket->default_level();
+  for (; records > 0; --records) revision = journal.append(*ticket, {&mutation, 1});
+  absl::Status done = co_await journal.wait_written(revision, level, home);
+  outcomes.add(revision, std::move(done));
+}
+
 inline Detached read_one(Journal& journal, Scheduler& home, Revision revision, Outcomes& outcomes) {
   absl::Status done = co_await journal.wait_readable(revision, home);
   outcomes.add(revision, std::move(done));

@@ -1,4 +1,4 @@
-// Under ALWAYS a round waits for more records where many callers are about, and for nothing else.
+// Under ALWAYS a round waits for more calls where many callers are about, and for nothing else.
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -101,6 +101,23 @@ TEST_CASE("journal: a log that does not sync each round waits for nobody") {
   group.begin();
   CHECK(group.all_there());
   CHECK(group.journal->stop().ok());
+}
+
+TEST_CASE("journal: the records of one call are no crowd: nobody else is waited for") {
+  DiskStory disk;
+  disk.story.options_.gather_max = kForEver;
+  std::atomic<int> rounds{-1};
+  const auto messages = [&](std::size_t count) {
+    for (; count > 0; --count) write_many(*disk.story.journal_, disk.story.home_, kFirst, disk.story.outcomes_);
+  };
+  disk.fs.on_call([&](DiskCall call, const std::string&) {
+    if (call == DiskCall::kSyncData && rounds >= 0 && ++rounds <= 2) messages(2);
+  });
+  Journal& journal = disk.story.start_logging();
+  rounds = 0;
+  messages(1);
+  CHECK(disk.story.outcomes_.there_within(kBound, 5));
+  CHECK(journal.stop().ok());
 }
 
 TEST_CASE("journal: a round that waits for more holds up no pause, and no end") {
