@@ -5,6 +5,8 @@ from . import figures
 from .loads import GET, MANY_SETS, SET
 
 UNARY = ("--closed", 64, "--channels", 4)
+CALLS = (("unary", "Get", GET, "get"), ("unary", "Set", SET, "set"),
+         ("legacy", "Get", GET, "old get"), ("legacy", "Set", SET, "old set"))
 
 
 def null(run, part):
@@ -15,25 +17,31 @@ def null(run, part):
                  "writing the answer add. Microseconds of server CPU an operation; both are asked in turn, in slices of less than a "
                  "second.")
     rows = []
+    rounds = [calls_of_both(run, number) for number in range(run.size.rounds)]
+    for api, name, _, target in CALLS:
+        empty, ours = ([found[api, name][place] for found in rounds] for place in (0, 1))
+        ratio = figures.ratio(ours, empty)
+        part.keep(f"{api} {name}", {"empty": empty, "ours": ours})
+        rows.append((f"{name}, {'the old service' if api == 'legacy' else 'kvstore.v1'}",
+                     figures.text(figures.spread(empty)), figures.text(figures.spread(ours)), figures.text(ratio)))
+        part.ratio(f"{api} {name}, of the empty server", ratio)
+        part.target(target, ratio, f"empty server: {figures.median(empty):.2f} us")
+    part.table(("call", "empty server, us", "ours, us", "ratio"), rows)
+
+
+def calls_of_both(run, number):
+    """One round: of each call the CPU of an operation on the empty server and on ours."""
     queues = ("--completion-queues", "1")
+    found = {}
     with run.machine.null(queues) as empty, run.machine.ours(flags=queues) as ours:
         run.bench.load(ours, run.size.unary_keys)
-        for api, name, preset, target in (("unary", "Get", GET, "get"), ("unary", "Set", SET, "set"),
-                                          ("legacy", "Get", GET, "old get"), ("legacy", "Set", SET, "old set")):
-            cpu = {empty: [], ours: []}
-            for number in range(run.size.rounds):
-                servers = figures.in_turn((empty, ours), number)
-                words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys)
-                slices = [run.bench.sliced(server, *words) for server in servers]
-                for server, found in zip(servers, figures.sliced(run.size.seconds, slices)):
-                    cpu[server].append(found["cpu"])
-            ratio = figures.ratio(cpu[ours], cpu[empty])
-            part.keep(f"{api} {name}", {"empty": cpu[empty], "ours": cpu[ours]})
-            rows.append((f"{name}, {'the old service' if api == 'legacy' else 'kvstore.v1'}",
-                         figures.text(figures.spread(cpu[empty])), figures.text(figures.spread(cpu[ours])), figures.text(ratio)))
-            part.ratio(f"{api} {name}, of the empty server", ratio)
-            part.target(target, ratio, f"empty server: {figures.median(cpu[empty]):.2f} us")
-    part.table(("call", "empty server, us", "ours, us", "ratio"), rows)
+        for api, name, preset, _ in CALLS:
+            servers = figures.in_turn((empty, ours), number)
+            words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys)
+            slices = [run.bench.sliced(server, *words) for server in servers]
+            told = figures.sliced(run.size.round_seconds, slices)
+            found[api, name] = [each["cpu"] for each in figures.in_turn(told, number)]
+    return found
 
 
 KINDS = (("nothing on disk", "non_persistent", ()), ("SNAPSHOT", "snapshot", ()),
@@ -55,7 +63,7 @@ def all_kinds(run):
         loads[EMPTY[0]] = run.bench.sliced(empty, *words)
         loads[EMPTY[1]] = run.bench.sliced(servers.enter_context(run.machine.null(log=True)), *words)
         loads[EMPTY[2]] = run.bench.sliced(empty, *words, beside=run.machine.syncing)
-        return dict(zip(loads, figures.sliced(run.size.seconds, tuple(loads.values()))))
+        return dict(zip(loads, figures.sliced(run.size.round_seconds, tuple(loads.values()))))
 
 
 def durable(run, part):
@@ -89,13 +97,14 @@ def alone(run, part):
                  "Set that writes nothing; the three in turn, in slices of less than a second. Medians, in microseconds.")
     one = (*SET, "--closed", 1, "--channels", 1, "--keys", min(1000, run.size.unary_keys))
     bare, call, write = [], [], []
-    with run.machine.ours("aof", flags=("--fsync", "always")) as durable_, run.machine.ours() as memory:
-        asked = ((bare, run.machine.bare_sync_micros),
-                 (call, lambda: run.bench.run(memory, *one, seconds=figures.SLICE_SECONDS)["p50"]),
-                 (write, lambda: run.bench.run(durable_, *one, seconds=figures.SLICE_SECONDS)["p50"]))
-        for number in range(max(1, round(run.size.rounds * run.size.seconds / figures.SLICE_SECONDS))):
-            for found, ask in figures.in_turn(asked, number):
-                found.append(ask())
+    for _ in range(run.size.rounds):
+        with run.machine.ours("aof", flags=("--fsync", "always")) as durable_, run.machine.ours() as memory:
+            asked = ((bare, run.machine.bare_sync_micros),
+                     (call, lambda: run.bench.run(memory, *one, seconds=figures.SLICE_SECONDS)["p50"]),
+                     (write, lambda: run.bench.run(durable_, *one, seconds=figures.SLICE_SECONDS)["p50"]))
+            for number in range(max(1, round(run.size.round_seconds / figures.SLICE_SECONDS))):
+                for found, ask in figures.in_turn(asked, number):
+                    found.append(ask())
     ratio = figures.ratio(write, [b + c for b, c in zip(bare, call)])
     part.ratio("durable Set, of write and call", ratio)
     part.keep("alone", {"bare": bare, "call": call, "write": write})
@@ -109,22 +118,30 @@ def etcd(run, part):
                  "fsync always, which is what etcd does. Closed loop; the two are asked in turn, in slices of less than a second. Operations "
                  "a second.")
     rows, groups = [], []
+    rounds = [calls_of_etcd(run) for _ in range(run.size.rounds)]
+    for name, in_flight in rounds[0]:
+        theirs, ours = ([found[name, in_flight][place] for found in rounds] for place in (0, 1))
+        ratio = figures.ratio(ours, theirs)
+        part.ratio(f"{name}, {in_flight} in flight, of etcd", ratio)
+        part.keep(f"{name} {in_flight}", {"etcd": theirs, "ours": ours})
+        rows.append((name, in_flight, figures.count(figures.median(theirs)), figures.count(figures.median(ours)), figures.text(ratio)))
+        groups.append((f"{name} {in_flight}", (round(figures.median(theirs)), round(figures.median(ours)))))
+    part.table(("operation", "in flight", "etcd/s", "ours/s", "ratio"), rows)
+    part.bars("etcd", "Beside etcd, every write on disk: operations a second, by calls in flight", "operations/s", groups,
+              ("etcd", "kvstore"))
+
+
+def calls_of_etcd(run):
+    """One round: of each call and number in flight the rates of etcd and of ours."""
+    found = {}
     with run.machine.etcd() as theirs, run.machine.ours("aof", flags=("--fsync", "always")) as ours:
         keys = min(1000, run.size.unary_keys)
-        for server, api in ((theirs, "etcd"), (ours, "unary")):
+        both = ((theirs, "etcd"), (ours, "unary"))
+        for server, api in both:
             run.bench.load(server, keys, api=api)
         for name, preset in (("write", SET), ("read", GET)):
             for in_flight in (1, 64, 256):
                 words = (*preset, "--closed", in_flight, "--channels", min(4, in_flight), "--keys", keys)
-                loads = [run.bench.sliced(server, *words, "--api", api) for server, api in ((theirs, "etcd"), (ours, "unary"))]
-                rounds = [figures.sliced(run.size.seconds, loads) for _ in range(run.size.rounds)]
-                found = {server: [each[place]["rate"] for each in rounds] for place, server in enumerate((theirs, ours))}
-                ratio = figures.ratio(found[ours], found[theirs])
-                part.ratio(f"{name}, {in_flight} in flight, of etcd", ratio)
-                part.keep(f"{name} {in_flight}", {"etcd": found[theirs], "ours": found[ours]})
-                rows.append((name, in_flight, figures.count(figures.median(found[theirs])),
-                             figures.count(figures.median(found[ours])), figures.text(ratio)))
-                groups.append((f"{name} {in_flight}", (round(figures.median(found[theirs])), round(figures.median(found[ours])))))
-    part.table(("operation", "in flight", "etcd/s", "ours/s", "ratio"), rows)
-    part.bars("etcd", "Beside etcd, every write on disk: operations a second, by calls in flight", "operations/s", groups,
-              ("etcd", "kvstore"))
+                loads = [run.bench.sliced(server, *words, "--api", api) for server, api in both]
+                found[name, in_flight] = [each["rate"] for each in figures.sliced(run.size.round_seconds, loads)]
+    return found

@@ -156,7 +156,7 @@ def parts_in(folder, root, given, machine):
         began, load = time.monotonic(), os.getloadavg()[0]
         part = one_part(name, Run(machine, Bench(machine, size), size), given.smoke)
         took = time.monotonic() - began
-        when = {"size": size.name, "rounds": size.rounds, "seconds": size.seconds, "took": took, "load": load,
+        when = {"size": size.name, "rounds": size.rounds, "seconds": size.round_seconds, "took": took, "load": load,
                 "commit": commit, "time": f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"}
         report.put(part, when)
         report.write(head(report, filesystem))

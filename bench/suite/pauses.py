@@ -4,7 +4,7 @@ import math
 import subprocess
 import time
 
-from . import figures
+from . import figures, targets
 from .loads import MIXED, SET
 
 ENTRY_BYTES = 100  # about, of one entry in a snapshot
@@ -69,7 +69,7 @@ def disturbed(run, part):
         part.keep(name, runs)
         ratio = figures.text(ratios[name]) if ratios[name] else ""
         if ratios[name] and name != "nothing":
-            part.ratio(f"p99 during {name}, of that without", ratios[name])
+            part.ratio(f"p99 during {name}, of that without", ratios[name], side=targets.TARGETS["p99"].most)
         rows.append((name, sum(each["times"] for each in runs), figures.micros(p99) if p99 else "", ratio,
                      figures.micros(longest) if longest else "", behind))
         if p99:

@@ -30,33 +30,39 @@ def redis(run, part):
     map_micros = bare_map(run)
     rows, panels = [], {depth: [] for depth in DEPTHS}
     for name, persistence, mode, flags in KINDS:
-        with run.machine.redis(persistence) as theirs, run.machine.ours(mode, flags=flags) as ours, run.machine.null() as empty:
-            run.bench.load(ours, run.size.redis_keys)
-            fill_redis(run.machine, theirs, run.size.redis_keys)
-            for depth in DEPTHS:
-                found = one_depth(run, ours, theirs, empty if persistence == "none" else None, depth)
-                part.keep(f"{persistence} {depth}", found)
-                ratio = figures.ratio(found["ours"], found["redis"])
-                lean = figures.ratio(found["ours"], found["lean"])
-                part.ratio(f"{name}, depth {depth}, of redis-benchmark", ratio)
-                part.ratio(f"{name}, depth {depth}, of the lean client", lean)
-                middle = {key: figures.median(values) for key, values in found.items() if values}
-                rows.append((name, depth, figures.count(middle["redis"]), figures.count(middle["lean"]),
-                             figures.count(middle["ours"]), figures.text(ratio), figures.text(lean),
-                             f"{middle['redis cpu']:.2f}", f"{middle['ours cpu']:.2f}"))
-                panels[depth].append((persistence, (round(middle["redis"]), round(middle["lean"]), round(middle["ours"]))))
-                if persistence == "none" and depth > 1:
-                    limit = figures.ratio(found["null"], found["redis"])
-                    part.target(f"pipeline {depth}", ratio,
-                                f"empty server's pipeline: {figures.text(limit)}; bare map: {map_micros} of our "
-                                f"{middle['ours cpu']:.2f} us of CPU; of the lean client's rate: {figures.text(lean)}", limit["median"])
+        rounds = [all_depths(run, persistence, mode, flags) for _ in range(run.size.rounds)]
+        for depth in DEPTHS:
+            found = {key: [one[depth][key] for one in rounds] for key in rounds[0][depth]}
+            part.keep(f"{persistence} {depth}", found)
+            ratio = figures.ratio(found["ours"], found["redis"])
+            lean = figures.ratio(found["ours"], found["lean"])
+            part.ratio(f"{name}, depth {depth}, of redis-benchmark", ratio)
+            part.ratio(f"{name}, depth {depth}, of the lean client", lean)
+            middle = {key: figures.median(values) for key, values in found.items()}
+            rows.append((name, depth, figures.count(middle["redis"]), figures.count(middle["lean"]),
+                         figures.count(middle["ours"]), figures.text(ratio), figures.text(lean),
+                         f"{middle['redis cpu']:.2f}", f"{middle['ours cpu']:.2f}"))
+            panels[depth].append((persistence, (round(middle["redis"]), round(middle["lean"]), round(middle["ours"]))))
+            if persistence == "none" and depth > 1:
+                limit = figures.ratio(found["null"], found["redis"])
+                part.target(f"pipeline {depth}", ratio,
+                            f"empty server's pipeline: {figures.text(limit)}; bare map: {map_micros} of our "
+                            f"{middle['ours cpu']:.2f} us of CPU; of the lean client's rate: {figures.text(lean)}", limit["median"])
     part.table(("persistence", "depth", "redis-benchmark/s", "lean/s", "ours/s", "ratio", "to lean", "Redis CPU", "our CPU"), rows)
     part.panels("redis", "Half SET, half GET: operations a second, by what Redis calls appendfsync", "operations/s",
                 [(f"depth {depth}", panels[depth]) for depth in DEPTHS], ("redis-benchmark", "Redis, lean client", "kvstore"))
 
 
+def all_depths(run, persistence, mode, flags):
+    """One round: of each depth what one_depth() tells, all on servers that were started for it."""
+    with run.machine.redis(persistence) as theirs, run.machine.ours(mode, flags=flags) as ours, run.machine.null() as empty:
+        run.bench.load(ours, run.size.redis_keys)
+        fill_redis(run.machine, theirs, run.size.redis_keys)
+        return {depth: one_depth(run, ours, theirs, empty if persistence == "none" else None, depth) for depth in DEPTHS}
+
+
 def one_depth(run, ours, theirs, empty, depth):
-    """Of each client, round by round: rates, and under its name with " cpu" microseconds of its server an operation."""
+    """Of each client its rate, and under its name with " cpu" microseconds of its server an operation."""
     keys = run.size.redis_keys
     connections, words = shape(depth)
     loads = {"ours": run.bench.sliced(ours, *MIXED, "--keys", keys, *words),
@@ -65,11 +71,9 @@ def one_depth(run, ours, theirs, empty, depth):
                                                 connections, "--seconds", seconds)}
     if empty:
         loads["null"] = run.bench.sliced(empty, *MIXED, "--keys", keys, *words)
-    found = {f"{name}{figure}": [] for name in (*loads, "null") for figure in ("", " cpu")}
-    for _ in range(run.size.rounds):
-        for name, one in zip(loads, figures.sliced(run.size.seconds, tuple(loads.values())), strict=True):
-            found[name].append(one["rate"])
-            found[f"{name} cpu"].append(one["cpu"])
+    found = {}
+    for name, one in zip(loads, figures.sliced(run.size.round_seconds, tuple(loads.values())), strict=True):
+        found |= {name: one["rate"], f"{name} cpu": one["cpu"]}
     return found
 
 

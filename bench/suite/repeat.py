@@ -19,7 +19,7 @@ def read(folder):
 
 def differences(a, b, bound=BOUND):
     """Lines that say what differs by more; ratios that both have; those that only one has. A ratio that is no number, or nothing,
-    in one of the two differs."""
+    in one of the two differs; one that has a side is the same on one side of it, however far apart."""
     lines, both, alone = [], 0, []
     for part in sorted(a.keys() | b.keys()):
         for name in sorted(a.get(part, {}).keys() | b.get(part, {}).keys()):
@@ -28,8 +28,9 @@ def differences(a, b, bound=BOUND):
                 alone.append(f"{part}: {name}")
                 continue
             both += 1
+            side = one.get("side")
             one, other = one["median"], other["median"]
-            if one == other:
+            if one == other or (side is not None and (one > side) == (other > side)):
                 continue
             # The larger one, of the smaller: the same for A and B as for B and A.
             least, most = sorted((one, other))

@@ -31,9 +31,10 @@ class Part:
         same figure of what has nothing of ours in it: the empty server, the bare disk, the bare map."""
         self.found["targets"][name] = {**found, "limit": limit, "bound": bound}
 
-    def ratio(self, name, found):
-        """What a second run is to find again, within the bound of repeat.py: median, least and most."""
-        self.found["ratios"][name] = found
+    def ratio(self, name, found, side=None):
+        """What a second run is to find again, within the bound of repeat.py: median, least and most. With `side` only whether it is
+        above that: a percentile of a queue near saturation has no value that stays."""
+        self.found["ratios"][name] = found if side is None else {**found, "side": side}
 
     def keep(self, name, data):
         self.found["data"][name] = data

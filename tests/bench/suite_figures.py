@@ -9,7 +9,7 @@ import subprocess
 import sys
 import types
 
-from suite import compare, costs, figures, loads, pauses, profile, targets
+from suite import compare, costs, figures, loads, pauses, profile, redis, targets
 
 
 def check(good, what):
@@ -35,7 +35,7 @@ class World:
         self.asked = []
         self.machine = self.bench = self
         self.answers = answers
-        self.size = types.SimpleNamespace(rounds=rounds, seconds=0.1, unary_keys=10, **sizes)
+        self.size = types.SimpleNamespace(rounds=rounds, round_seconds=0.1, unary_keys=10, **sizes)
 
     def ours(self, *_, **__):
         return Server("ours")
@@ -43,7 +43,7 @@ class World:
     def null(self, *_, log=False):
         return Server("logging" if log else "empty")
 
-    def load(self, server, keys, *_):
+    def load(self, server, keys, *_, **__):
         pass
 
     sliced = loads.Bench.sliced
@@ -64,8 +64,37 @@ def what_is_compared_is_asked_in_turn_and_in_turn_first():
     check(figures.in_turn("abc", 0) == ["a", "b", "c"] and figures.in_turn("abc", 1) == ["c", "b", "a"], "the order does not turn")
     world = World(rounds=2)
     compare.null(world, Page())
-    order = [name for name, _ in world.asked[:4]]
-    check(order == ["empty", "ours", "ours", "empty"], f"asked {order}")
+    order = [name for name, _ in world.asked]
+    check(order == ["empty", "ours"] * 4 + ["ours", "empty"] * 4, f"asked {order}")
+    world = World(rounds=2, answers=[{"cpu": cpu, "rate": 1.0} for cpu in [1.0, 2.0] * 4 + [4.0, 2.0] * 4])
+    found = [compare.calls_of_both(world, number) for number in range(2)]
+    check(all(each == [[1.0, 2.0], [2.0, 4.0]][number] for number in range(2) for each in found[number].values()), f"found {found}")
+
+
+def servers_are_started_for_each_round():
+    """Which pages a process got decides a tenth of what a call costs it, for as long as it lives."""
+    world, started = World(rounds=3), []
+    for kind in ("ours", "null", "redis", "etcd"):
+        setattr(world, kind, lambda *_, kind=kind, **__: started.append(kind) or Server(kind))
+    compare.null(world, Page())
+    check(sorted(started) == ["null"] * 3 + ["ours"] * 3, f"null: {started}")
+    started.clear()
+    compare.etcd(world, Page())
+    check(sorted(started) == ["etcd"] * 3 + ["ours"] * 3, f"etcd: {started}")
+    started.clear()
+    world.bare_sync_micros = lambda: 1.0
+    compare.alone(world, Page())
+    check(started == ["ours"] * 6, f"alone: {started}")
+    started.clear()
+    real = redis.one_depth, redis.fill_redis, redis.bare_map
+    redis.one_depth = lambda *_: {name: 1.0 for each in ("ours", "redis", "lean", "null") for name in (each, f"{each} cpu")}
+    redis.fill_redis, redis.bare_map = (lambda *_: "1" for _ in range(2))
+    world.size.redis_keys = 10
+    try:
+        redis.redis(world, Page())
+    finally:
+        redis.one_depth, redis.fill_redis, redis.bare_map = real
+    check(sorted(started) == ["null"] * 9 + ["ours"] * 9 + ["redis"] * 9, f"redis: {started}")
 
 
 def a_round_in_slices_is_as_long_as_one_without():
@@ -86,7 +115,7 @@ def a_round_in_slices_is_as_long_as_one_without():
 
 def every_mode_takes_its_turn_in_every_slice():
     world, started = World(), []
-    world.size.seconds = 2 * figures.SLICE_SECONDS
+    world.size.round_seconds = 2 * figures.SLICE_SECONDS
     world.ours = lambda mode, flags: Server(" ".join((mode, *flags)))
     world.syncing = lambda: started.append("disk") or contextlib.nullcontext()
     found = compare.all_kinds(world)
@@ -218,7 +247,8 @@ def two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program):
     def made(name, parts):
         (folder / name / "parts").mkdir(parents=True)
         for part, ratios in parts.items():
-            ratios = {key: {"median": median, "least": 0, "most": 9} for key, median in ratios.items()}
+            ratios = {key: {"median": median, "least": 0, "most": 9, **({"side": 2.0} if key == "p99" else {})}
+                      for key, median in ratios.items()}
             (folder / name / "parts" / f"{part}.json").write_text(json.dumps({"name": part, "ratios": ratios}))
 
     def compared(a, b):
@@ -229,6 +259,10 @@ def two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program):
     made("a", {"null": {"get": 1.0, "set": 2.0}, "redis": {"pipeline": 3.0}})
     made("near", {"null": {"get": 1.14, "set": 1.8}, "redis": {"pipeline": 3.0}})
     made("far", {"null": {"get": 1.0, "set": 1.7}, "redis": {"pipeline": math.nan}})
+    made("calm", {"disturbed": {"p99": 1.2}})
+    made("still calm", {"disturbed": {"p99": 1.9}})
+    made("busy", {"disturbed": {"p99": 30.0}})
+    made("saturated", {"disturbed": {"p99": math.inf}})
     made("part", {"null": {"get": 1.0}})
     made("other", {"etcd": {"write": 1.0}})
     code, said = compared("a", "near")
@@ -237,6 +271,12 @@ def two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program):
         code, said = compared(a, b)
         check(code == 1 and "null: set" in said and "18 % apart" in said, f"{code}: {said}")
         check("redis: pipeline" in said and "null: get" not in said, said)
+    for a, b in (("calm", "still calm"), ("busy", "saturated"), ("saturated", "busy")):
+        code, said = compared(a, b)
+        check(code == 0 and "1 ratios, 0 of them" in said, f"on one side of its bound: {code}: {said}")
+    for a, b in (("calm", "busy"), ("saturated", "still calm")):
+        code, said = compared(a, b)
+        check(code == 1 and "disturbed: p99" in said, f"on both sides of its bound: {code}: {said}")
     code, said = compared("a", "part")
     check(code == 0 and "null: set: only in one" in said and "1 ratios" in said, f"{code}: {said}")
     for nothing in ("other", "no-such-run"):
@@ -246,6 +286,7 @@ def two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program):
 
 def everything(folder, program):
     what_is_compared_is_asked_in_turn_and_in_turn_first()
+    servers_are_started_for_each_round()
     a_round_in_slices_is_as_long_as_one_without()
     every_mode_takes_its_turn_in_every_slice()
     what_is_there_once_is_no_key_s_memory()
