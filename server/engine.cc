@@ -166,7 +166,10 @@ LevelWait Engine::answerable(Changes changes, std::optional<Level> asked, Schedu
 }
 
 Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& caller, OutcomeSink* sink) {
+  // What it will look up and change comes near meanwhile.
+  if (operation.options.request_id) store_.requests().prefetch(*operation.options.request_id);
   const HashedKey key(operation.key);
+  if (const auto shard = store_.try_read_shard(store_.shard_of(key))) shard->prefetch_entry(key);
   const HashedValue value(operation.value);
   Written written;
   Outcome outcome;

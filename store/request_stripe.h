@@ -30,13 +30,13 @@ struct alignas(64) RequestStripe {
     }
   };
 
-  struct Bucket {
-    Slot* youngest = nullptr;
-  };
-
-  RequestStripe() : slots(CountingAllocator<Slot>(&memory)), buckets(CountingAllocator<Bucket>(&memory)) {}
+  RequestStripe()
+      : slots(CountingAllocator<Slot>(&memory)),
+        buckets(CountingAllocator<Slot*>(&memory)),
+        bits(CountingAllocator<std::uint16_t>(&memory)) {}
 
   Slot* find(const RequestId& id, std::uint64_t hash) const noexcept;
+  void prefetch(std::uint64_t hash) const noexcept;
   // An empty slot behind all others. Throws std::bad_alloc.
   void take_place();
   void give_place_back() noexcept { slots.pop_back(); }
@@ -47,13 +47,19 @@ struct alignas(64) RequestStripe {
   void clear() noexcept;
 
   mutable std::mutex lock;
-  MemoryCount memory;                                      // before its users
-  std::deque<Slot, CountingAllocator<Slot>> slots;         // oldest first
-  std::vector<Bucket, CountingAllocator<Bucket>> buckets;  // as many as a power of two
-  UnixMillis crowded_out = 0;                              // of the youngest that went for the bound on their number
+  MemoryCount memory;                                    // before its users
+  std::deque<Slot, CountingAllocator<Slot>> slots;       // oldest first
+  std::vector<Slot*, CountingAllocator<Slot*>> buckets;  // the youngest of each; as many as a power of two
+  // Of each bucket a bit for each hash that is in it, and for some that were: an id whose bit is missing is not looked
+  // for in buckets and slots, which lie cold. Most ids are new.
+  std::vector<std::uint16_t, CountingAllocator<std::uint16_t>> bits;
+  UnixMillis crowded_out = 0;  // of the youngest that went for the bound on their number
 
  private:
-  Slot*& bucket_of(std::uint64_t hash) noexcept { return buckets[hash & (buckets.size() - 1)].youngest; }
+  std::size_t bucket_of(std::uint64_t hash) const noexcept { return hash & (buckets.size() - 1); }
+  static std::uint16_t bit_of(std::uint64_t hash) noexcept { return std::uint16_t(1U << ((hash >> 32) % 16)); }
+  void put_in(Slot& slot, std::uint64_t hash) noexcept;
+  void take_out(const Slot& oldest) noexcept;
   void grow(std::size_t count);
 };
 

@@ -28,9 +28,16 @@ std::uint64_t hash_of(const RequestId& id) noexcept { return HashedKey(as_text(i
 
 Slot* RequestStripe::find(const RequestId& id, std::uint64_t hash) const noexcept {
   if (buckets.empty()) return nullptr;
-  Slot* slot = buckets[hash & (buckets.size() - 1)].youngest;
+  const std::size_t bucket = bucket_of(hash);
+  Slot* slot = (bits[bucket] & bit_of(hash)) != 0 ? buckets[bucket] : nullptr;
   while (slot != nullptr && slot->request.block.id != id) slot = slot->next;
   return slot;
+}
+
+void RequestStripe::prefetch(std::uint64_t hash) const noexcept {
+  if (buckets.empty()) return;
+  __builtin_prefetch(&bits[bucket_of(hash)]);
+  __builtin_prefetch(&buckets[bucket_of(hash)]);  // which a new id is put in
 }
 
 void RequestStripe::take_place() {
@@ -46,20 +53,31 @@ void RequestStripe::take_place() {
   slots.emplace_back();
 }
 
-void RequestStripe::fill(const RememberedRequest& request, std::uint64_t hash, std::uint64_t number) noexcept {
-  Slot*& first = bucket_of(hash);
-  slots.back() = {.request = request, .number = number, .next = first};
+void RequestStripe::put_in(Slot& slot, std::uint64_t hash) noexcept {
+  const std::size_t bucket = bucket_of(hash);
   // Before older ones: of two with the same id the newer is found.
-  first = &slots.back();
+  slot.next = std::exchange(buckets[bucket], &slot);
+  bits[bucket] |= bit_of(hash);
+}
+
+void RequestStripe::take_out(const Slot& oldest) noexcept {
+  const std::size_t bucket = bucket_of(hash_of(oldest.request.block.id));
+  Slot** link = &buckets[bucket];
+  while (*link != &oldest) link = &(*link)->next;
+  *link = oldest.next;
+  if (buckets[bucket] == nullptr) bits[bucket] = 0;
+}
+
+void RequestStripe::fill(const RememberedRequest& request, std::uint64_t hash, std::uint64_t number) noexcept {
+  slots.back() = {.request = request, .number = number};
+  put_in(slots.back(), hash);
 }
 
 std::size_t RequestStripe::drop(const RequestHorizon& horizon, std::size_t most) noexcept {
   std::size_t dropped = 0;
   while (dropped < most && !slots.empty() && slots.front().behind(horizon)) {
     Slot& oldest = slots.front();
-    Slot** link = &bucket_of(hash_of(oldest.request.block.id));
-    while (*link != &oldest) link = &(*link)->next;
-    *link = oldest.next;
+    take_out(oldest);
     if (oldest.number < horizon.number) crowded_out = std::max(crowded_out, oldest.request.time);
     slots.pop_front();
     ++dropped;
@@ -69,18 +87,18 @@ std::size_t RequestStripe::drop(const RequestHorizon& horizon, std::size_t most)
 
 void RequestStripe::clear() noexcept {
   slots.clear();
-  std::fill(buckets.begin(), buckets.end(), Bucket());
+  std::fill(buckets.begin(), buckets.end(), nullptr);
+  std::fill(bits.begin(), bits.end(), std::uint16_t{0});
   crowded_out = 0;
 }
 
 void RequestStripe::grow(std::size_t count) {
   assert(std::has_single_bit(count));
-  decltype(buckets) larger(count, Bucket(), buckets.get_allocator());
+  decltype(buckets) larger(count, nullptr, buckets.get_allocator());
+  decltype(bits) larger_bits(count, std::uint16_t{0}, bits.get_allocator());
   buckets.swap(larger);
-  for (Slot& slot : slots) {
-    Slot*& first = bucket_of(hash_of(slot.request.block.id));
-    slot.next = std::exchange(first, &slot);
-  }
+  bits.swap(larger_bits);
+  for (Slot& slot : slots) put_in(slot, hash_of(slot.request.block.id));
 }
 
 // ---- A claim ----
@@ -144,6 +162,13 @@ std::optional<RememberedRequest> RequestWindow::find(const RequestId& id, UnixMi
   const Slot* slot = stripe.find(id, hash);
   if (slot == nullptr || slot->behind(horizon(now))) return std::nullopt;
   return slot->request;
+}
+
+void RequestWindow::prefetch(const RequestId& id) const noexcept {
+  const std::uint64_t hash = hash_of(id);
+  const RequestStripe& stripe = stripe_of(hash);
+  const std::lock_guard lock(stripe.lock);
+  stripe.prefetch(hash);
 }
 
 std::size_t RequestWindow::forget(std::size_t stripe, UnixMillis now, std::size_t most) noexcept {

@@ -9,9 +9,9 @@
 // the bound is exact over all stripes: what lies behind it is not found any more, and its memory goes, a few with every
 // new id and the rest by forget().
 //
-// Threads:  find() and figures() from any thread. claim() and forget() by a holder of a shard's lock, in this order of
-//           locks, and one claim at a time. restore() and clear() while nobody else uses the store. The frozen ones as
-//           in store/store.h.
+// Threads:  find(), prefetch() and figures() from any thread. claim() and forget() by a holder of a shard's lock, in
+//           this order of locks, and one claim at a time. restore() and clear() while nobody else uses the store. The
+//           frozen ones as in store/store.h.
 // Lifetime: the window outlives its claims.
 // Errors:   claim() and restore() throw std::bad_alloc; nothing has changed then.
 // Units:    milliseconds of the server's clock; about 100 bytes an id.
@@ -84,6 +84,8 @@ class RequestWindow {
   RequestWindow& operator=(const RequestWindow&) = delete;
 
   std::optional<RememberedRequest> find(const RequestId& id, UnixMillis now) const;
+  // Asks for the memory that finding a new id will touch, and does not wait for it.
+  void prefetch(const RequestId& id) const noexcept;
   RequestClaim claim(const RequestId& id, UnixMillis now) { return {*this, id, now}; }
   // Frees up to `most` ids of a stripe that the window has left behind; gives how many.
   std::size_t forget(std::size_t stripe, UnixMillis now, std::size_t most) noexcept;

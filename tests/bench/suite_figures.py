@@ -155,6 +155,19 @@ def files_are_loaded_in_turn():
         costs.ours_at, costs.redis_at, costs.touch = real
     check(order == [1, "ours", 2, "redis", 2, "redis", 1, "ours"], f"touched and loaded {order}")
     costs.touch(1e-6)  # less than a page
+    steps, real = iter((1.3, 0.1, 0.4, 0.1, 0.08)), costs.touched
+    costs.touched = lambda _: next(steps)
+    try:
+        costs.touch(1)
+        check(next(steps, None) is None, "memory is not touched until that goes no faster")
+        steps = iter(range(100, 0, -5))
+        costs.touch(1)
+        check(next(steps) == 100 - 5 * 2, "touched again though it took as long")
+        steps = (0.5 ** number for number in range(100))
+        costs.touch(1)
+        check(next(steps) == 0.5 ** costs.MOST_TOUCHES, "touched without end")
+    finally:
+        costs.touched = real
     check(len(ours["load"]) == len(theirs["load"]) == 2, "a load is lost")
 
 

@@ -106,6 +106,20 @@ TEST_CASE("request window: beyond the count exactly the oldest go, whatever stri
   }
 }
 
+TEST_CASE("request window: while tables grow and old ids go, each id that is there is found") {
+  constexpr std::uint64_t kKept = 3000;
+  WindowFixture f({.count = kKept});
+  for (std::uint64_t newest = 100; newest <= 4 * kKept; newest += 100) {
+    f.remember(newest - 99, newest);
+    const std::uint64_t oldest = newest > kKept ? newest - kKept + 1 : 1;
+    for (std::uint64_t number = oldest; number <= newest; ++number) {
+      f.window.prefetch(id_of(number));
+      if (!f.knows(number)) FAIL("id " << number << " of " << oldest << " to " << newest << " is not found");
+    }
+    if (oldest > 1 && f.knows(oldest - 1)) FAIL("id " << oldest - 1 << " is found, beyond " << newest);
+  }
+}
+
 TEST_CASE("request window: the window really kept is the age, or what the count leaves of it") {
   WindowFixture f({.age = 10min, .count = 100});
   CHECK(f.kept() == 10min);
