@@ -4,6 +4,7 @@
 #include <atomic>
 #include <limits>
 #include <mutex>
+#include <span>
 #include <system_error>
 #include <thread>
 #include <tuple>
@@ -56,20 +57,28 @@ std::string_view problem_of(const RequestIdRecord& record, Revision cut) noexcep
 // The request ids of all blocks, put into the store by their age, however threads and blocks came.
 class RequestIds {
  public:
-  explicit RequestIds(Revision cut) : cut_(cut) {}
+  // `count`: how many are promised; memory for so many is taken.
+  RequestIds(Revision cut, std::uint64_t count) : cut_(cut) { found_.reserve(count); }
 
-  void add(const RequestIdRecord& record) {
+  void add(std::span<const RequestIdRecord> records) {
     const std::lock_guard lock(mutex_);
-    found_.push_back(fields_of(record, cut_));
+    for (const RequestIdRecord& record : records) found_.push_back(fields_of(record, cut_));
   }
   void restore(Store& store) {
     std::sort(found_.begin(), found_.end(), [](const RememberedRequest& a, const RememberedRequest& b) {
       return std::tie(a.time, a.revision, a.block.id) < std::tie(b.time, b.revision, b.block.id);
     });
-    for (const RememberedRequest& request : found_) store.requests().restore(request);
+    RequestWindow& window = store.requests();
+    window.reserve(found_.size());
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+      if (i + kAhead < found_.size()) window.prefetch(found_[i + kAhead].block.id);
+      window.restore(found_[i]);
+    }
   }
 
  private:
+  static constexpr std::size_t kAhead = 8;  // ids whose memory comes while others are put in
+
   const Revision cut_;
   std::mutex mutex_;
   std::vector<RememberedRequest> found_;  // guarded by mutex_
@@ -169,15 +178,16 @@ absl::Status not_in_footer(const SnapshotFile& file, std::string_view what) {
   return file.damaged(what, file.info().footer.file_bytes - kFooterBytes);
 }
 
-// All blocks by several threads, and what they add up to beside the footer. OnEntry, OnRequestId: called from all of
-// them.
-template <class OnEntry, class OnRequestId>
+// All blocks by several threads, and what they add up to beside the footer. OnEntry, OnRequestIds: called from all of
+// them; the latter with those of a block.
+template <class OnEntry, class OnRequestIds>
 absl::Status read_all(const SnapshotFile& file, const SnapshotLoadOptions& options, const OnEntry& on_entry,
-                      const OnRequestId& on_request_id) {
+                      const OnRequestIds& on_request_ids) {
   std::mutex mutex;
   Sums total;
   Pass pass(file, options, [&](const SnapshotBlock& block, Bytes payload) {
     Sums sums;
+    std::vector<RequestIdRecord> ids;
     absl::Status decoded = decode_block(
         file, block, payload,
         [&](const EntryRecord& entry) {
@@ -186,8 +196,9 @@ absl::Status read_all(const SnapshotFile& file, const SnapshotLoadOptions& optio
         },
         [&](const RequestIdRecord& record) {
           ++sums.request_ids;
-          on_request_id(record);
+          ids.push_back(record);
         });
+    if (!ids.empty()) on_request_ids(ids);
     std::lock_guard lock(mutex);
     total.add(sums);
     return decoded;
@@ -201,10 +212,10 @@ absl::Status fill(const SnapshotFile& file, Store& store, const SnapshotLoadOpti
   // No believing a footer that claims more entries than there are bytes for.
   const Footer& footer = file.info().footer;
   store.reserve(std::min(footer.entries, footer.file_bytes / kEntryHeaderBytes));
-  RequestIds request_ids(file.info().cut());
+  RequestIds request_ids(file.info().cut(), std::min(footer.request_ids, footer.file_bytes / sizeof(RequestId)));
   absl::Status read = read_all(
       file, options, [&](const EntryRecord& entry) { store.load(fields_of(entry)); },
-      [&](const RequestIdRecord& record) { request_ids.add(record); });
+      [&](std::span<const RequestIdRecord> records) { request_ids.add(records); });
   if (!read.ok()) return read;
 
   // A key that the file holds twice has passed every checksum so far.

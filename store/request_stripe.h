@@ -37,6 +37,8 @@ struct alignas(64) RequestStripe {
 
   Slot* find(const RequestId& id, std::uint64_t hash) const noexcept;
   void prefetch(std::uint64_t hash) const noexcept;
+  // Room for so many in the table, a power of two. Throws std::bad_alloc.
+  void reserve(std::size_t count);
   // An empty slot behind all others. Throws std::bad_alloc.
   void take_place();
   void give_place_back() noexcept { slots.pop_back(); }

@@ -85,6 +85,10 @@ std::size_t RequestStripe::drop(const RequestHorizon& horizon, std::size_t most)
   return dropped;
 }
 
+void RequestStripe::reserve(std::size_t count) {
+  if (count > std::max(buckets.size(), kBucketsMin)) grow(count);
+}
+
 void RequestStripe::clear() noexcept {
   slots.clear();
   std::fill(buckets.begin(), buckets.end(), nullptr);
@@ -174,6 +178,14 @@ void RequestWindow::prefetch(const RequestId& id) const noexcept {
 std::size_t RequestWindow::forget(std::size_t stripe, UnixMillis now, std::size_t most) noexcept {
   const std::lock_guard lock(stripes_[stripe].lock);
   return stripes_[stripe].drop(horizon(now), most);
+}
+
+void RequestWindow::reserve(std::uint64_t count) {
+  const std::uint64_t each = std::bit_ceil(std::min(count, bounds_.count) / kStripes);
+  for (std::size_t i = 0; i < kStripes; ++i) {
+    const std::lock_guard lock(stripes_[i].lock);
+    stripes_[i].reserve(each);
+  }
 }
 
 void RequestWindow::restore(const RememberedRequest& request) {

@@ -90,6 +90,8 @@ class RequestWindow {
   // Frees up to `most` ids of a stripe that the window has left behind; gives how many.
   std::size_t forget(std::size_t stripe, UnixMillis now, std::size_t most) noexcept;
 
+  // Loading: room for so many, or as many as the window holds, spread evenly. Throws std::bad_alloc.
+  void reserve(std::uint64_t count);
   // Loading: the next one in order of time. One whose id is there already takes its place. The older one, which a
   // snapshot would hold too and which could come back as the newer one, says the same from now on.
   void restore(const RememberedRequest& request);

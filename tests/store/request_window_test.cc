@@ -192,6 +192,25 @@ TEST_CASE("request window: what is restored is found, bounded by its own times, 
 
 // A DeleteRange has a record where it begins and one where it ends, which may say the same time. Of two in a snapshot
 // the first could be restored last, and a retry would be told what the beginning knew.
+TEST_CASE("request window: room that is made for many is bounded by the window, and loses nobody") {
+  WindowFixture f({.count = 4000});
+  f.remember(1, 300);
+  const std::uint64_t before = f.window.figures(f.now).memory_bytes;
+  f.window.reserve(1'000'000'000'000);
+  const std::uint64_t made = f.window.figures(f.now).memory_bytes;
+  CHECK(made > before);
+  CHECK(made < before + 4000 * 2 * 16);
+  for (std::uint64_t number = 301; number <= 4000; ++number) {
+    f.window.restore({.block = block_of(number), .revision = number, .time = f.now});
+  }
+  for (std::uint64_t number = 1; number <= 4000; ++number) {
+    if (!f.knows(number)) FAIL("id " << number << " is not found");
+  }
+  f.window.reserve(10);  // less than there is
+  CHECK(f.knows(1));
+  CHECK(f.knows(4000));
+}
+
 TEST_CASE("request window: of an id that is restored twice every trace says what was said last") {
   RequestWindow window({.age = 1min, .count = 100});
   window.restore({.block = block_of(1), .revision = 1, .time = kStart});
