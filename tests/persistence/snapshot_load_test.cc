@@ -29,7 +29,8 @@ void check_refused(const SnapshotFixture& fixture) {
 
 // A file of one block that says what it likes, with a right digest and a right footer, but for how many entries it
 // claims.
-std::string forge(const FileHeader& header, const BlockHeader& block, std::uint64_t entries) {
+std::string forge(const FileHeader& header, const BlockHeader& block, std::uint64_t entries,
+                  std::uint64_t request_ids = 0) {
   const FileHeaderBytes first = encode(header);
   const BlockHeaderBytes second = encode(block);
   DigestStream digest;
@@ -37,6 +38,7 @@ std::string forge(const FileHeader& header, const BlockHeader& block, std::uint6
   digest.update(second);
   const Footer footer{.blocks = 1,
                       .entries = entries,
+                      .request_ids = request_ids,
                       .file_bytes = kFileHeaderBytes + kBlockHeaderBytes + kFooterBytes,
                       .cut = header.cut,
                       .digest = digest.value()};
@@ -346,7 +348,9 @@ TEST_CASE("snapshot: what was loaded before the damage is gone when the load has
 TEST_CASE(
     "snapshot: a footer that claims more entries than the file has bytes for is refused without memory for them") {
   SnapshotFixture fixture;
-  fixture.write_file(forge(fixture.header, {.count = 1}, std::uint64_t{1} << 60));
+  constexpr std::uint64_t kClaimed = std::uint64_t{1} << 60;
+  SECTION("keys") { fixture.write_file(forge(fixture.header, {.count = 1}, kClaimed)); }
+  SECTION("request ids") { fixture.write_file(forge(fixture.header, {.count = 1}, 1, kClaimed)); }
   check_refused(fixture);
 }
 
