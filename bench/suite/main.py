@@ -70,7 +70,7 @@ def head(report, filesystem):
              + ", ".join(peer for peer in peers if peer) + "."]
     busy = [part for part in parts if part["load"] > 0.5 * os.cpu_count()]
     if busy:
-        lines += ["", "The machine did other work when these parts began: " +
+        lines += ["", "The machine did other work when the run of these parts began: " +
                   ", ".join(f"{part['name']} (load {part['load']:.1f})" for part in busy) +
                   ". Rates and latencies suffer from that; ratios of CPU time suffer least."]
     if len(commits := sorted({part["commit"] for part in parts})) > 1:
@@ -151,9 +151,10 @@ def parts_in(folder, root, given, machine):
     filesystem = machine.filesystem()
     if filesystem == "tmpfs":
         print(f"./dev bench: {folder} is memory: what is said of disks will be wrong", file=sys.stderr)
+    load = os.getloadavg()[0]  # Later it is ours.
     failed = []
     for name in given.names:
-        began, load = time.monotonic(), os.getloadavg()[0]
+        began = time.monotonic()
         part = one_part(name, Run(machine, Bench(machine, size), size), given.smoke)
         took = time.monotonic() - began
         when = {"size": size.name, "rounds": size.rounds, "seconds": size.round_seconds, "took": took, "load": load,
