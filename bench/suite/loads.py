@@ -5,7 +5,7 @@ import io
 import json
 import subprocess
 
-from .processes import die_with_parent, plain_environment
+from .processes import die_with_parent, plain_environment, undisturbed
 
 SET, GET, MIXED = ("--preset", "set"), ("--preset", "get"), ("--preset", "mixed")
 MANY_SETS = (*SET, "--closed", 256, "--channels", 4)  # what durability is measured with
@@ -49,9 +49,10 @@ class Bench:
         try:
             errors = child.communicate()[1]
         finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
+            with undisturbed():
+                if child.poll() is None:
+                    child.kill()
+                    child.wait()
         if child.returncode not in (0, 3):  # 3: saturated, which is a result
             raise RuntimeError(f"{' '.join(child.args)}: exit {child.returncode}: {errors.strip()}")
         result = json.loads(path.read_text())

@@ -6,6 +6,7 @@ import time
 
 from . import figures, targets
 from .loads import MIXED, SET
+from .processes import ended, undisturbed
 
 ENTRY_BYTES = 100  # about, of one entry in a snapshot
 DURABLE = ("--fsync", "always", "--snapshot-interval", "1d")
@@ -132,11 +133,12 @@ def while_running(run, server, words, work):
     try:
         try:
             # The warm-up is a wait for nothing that could be awaited: the load says nothing when it ends.
-            started[0].wait(run.bench.warm_up)
+            with undisturbed():
+                started[0].wait(run.bench.warm_up)
         except subprocess.TimeoutExpired:
             pass
         end = time.monotonic() + run.size.disturbed_seconds
-        while work and time.monotonic() < end and started[0].poll() is None:
+        while work and time.monotonic() < end and not ended(started[0]):
             work(server)
             times += 1
     finally:

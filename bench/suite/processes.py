@@ -3,6 +3,7 @@
 Each is started on loopback, on a free port, with data of its own; awaited by what it says; and gone at the end of its
 `with`. None outlives this program, however that ends.
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -24,6 +25,22 @@ class Unavailable(Exception):
 
 
 ENDING = {signal.SIGTERM, signal.SIGINT}
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """A signal that ends us waits meanwhile. Popen.poll() and wait() hold a lock that they would keep if they were left at the wrong
+    moment, and whoever stops the process then would wait for ever."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ended(child):
+    with undisturbed():
+        return child.poll() is not None
 
 
 def free_port():
@@ -70,13 +87,14 @@ class Process:
             raise RuntimeError(f"{self.child.args[0]} ended with {self.child.returncode}\n{self.said()[-2000:]}")
 
     def stop(self):
-        if self.child.poll() is None:
-            self.child.send_signal(signal.SIGTERM)
-            try:
-                self.child.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
+        with undisturbed():
+            if self.child.poll() is None:
+                self.child.send_signal(signal.SIGTERM)
+                try:
+                    self.child.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    self.child.kill()
+                    self.child.wait()
         self.file.close()
         Process.running.discard(self)
 
@@ -94,7 +112,7 @@ class Process:
             while time.monotonic() - self.began < PATIENCE:
                 so_far += lines.readline()
                 if not so_far.endswith("\n"):
-                    if self.child.poll() is not None:
+                    if ended(self.child):
                         raise self.failed("ended before it served")
                     time.sleep(0.002)  # A log file wakes nobody.
                     continue

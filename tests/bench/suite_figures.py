@@ -5,11 +5,13 @@ Called by suite.py.
 import contextlib
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 import types
 
-from suite import compare, costs, figures, loads, pauses, profile, redis, targets
+from suite import compare, costs, figures, loads, pauses, processes, profile, redis, targets
 
 
 def check(good, what):
@@ -123,6 +125,27 @@ def every_mode_takes_its_turn_in_every_slice():
     check(len(found) == 9 and order[:9] == order[:8:-1], f"asked {order}")
     check(len(set(order[:6])) == 6 and order[6:12] == ["empty", "logging", "empty"] * 2 and started == 2 * ["disk"], f"{order}, {started}")
     check(all("no" in words for _, words in world.asked), "a slice sets its keys first")
+
+
+def a_signal_waits_until_a_child_was_looked_at():
+    looked = []
+
+    class Child:
+        def poll(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            looked.append("whole")
+
+    def end(*_):
+        raise SystemExit
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        processes.ended(Child())
+        check(False, "no signal came")
+    except SystemExit:
+        check(looked == ["whole"], "a signal came in the middle")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def what_is_there_once_is_no_key_s_memory():
@@ -302,6 +325,7 @@ def everything(folder, program):
     servers_are_started_for_each_round()
     a_round_in_slices_is_as_long_as_one_without()
     every_mode_takes_its_turn_in_every_slice()
+    a_signal_waits_until_a_child_was_looked_at()
     what_is_there_once_is_no_key_s_memory()
     files_are_loaded_in_turn()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
