@@ -15,7 +15,7 @@ def memory(run, part):
                  "resident memory; of Redis what it says it uses, in the same way. The bare store is `kvstore_store_bench`, with the server's "
                  "allocator; it gives each key an expiry of its own, the load gives all keys the same time to live. Loading is the time from the start of the process until it "
                  "serves, from a snapshot after a clean stop (Redis: from its RDB file), with the file in the page cache, and memory "
-                 "that the machine has at hand (as much as the server took is touched before each, until that goes no faster); the two "
+                 "that the machine has at hand (a quarter more than the server took is touched before each, until that goes no faster); the two "
                  "start in turn, round by round. The pause "
                  "is how long writers wait at a fork: the first one, then the later ones, with writes between them (Redis: "
                  "latest_fork_usec), for each GiB of resident memory.")
@@ -75,7 +75,7 @@ WHILE_LOADING = 1.25  # of what the server took: a load takes more for a moment
 
 
 def touch(gib):
-    """So much free memory is written to and given back, until that goes no faster. What a virtual machine had free for some seconds
+    """So much free memory, and what a load takes for a moment, is written to and given back, until that goes no faster. What a virtual machine had free for some seconds
     its host may have taken back, and gives again at 7 us for each page: loads of 5 M keys after one touch took 0.6 to 1.6 s, 0.6 to
     0.9 s when it went no faster."""
     took = []
