@@ -49,10 +49,15 @@ std::optional<PreparedPut> prepare(WriteLock& shard, const FoundKey& found, cons
   switch (decision.change) {
     case Change::kPut: {
       const HashedValue put = decision.makes_value ? HashedValue(decision.made) : value;
-      return shard.prepare_put(key, put, ValueType::kString, decision.expire_at);
+      // What is due is removed first.
+      if (found.entry == nullptr || found.due)
+        return shard.prepare_put(key, put, ValueType::kString, decision.expire_at);
+      return shard.prepare_over(*found.entry, key, put, ValueType::kString, decision.expire_at);
     }
-    case Change::kSetExpiry:
-      return shard.prepare_expiry(*found.entry, decision.expire_at);
+    case Change::kSetExpiry: {
+      const HashedValue same(found.entry->value(), found.entry->value_hash());
+      return shard.prepare_over(*found.entry, key, same, found.entry->type(), decision.expire_at);
+    }
     case Change::kRemove:
     case Change::kNone:
       break;

@@ -48,7 +48,7 @@ struct WriteContext {
   std::size_t entry_bytes_max;
   UnixMillis now;  // as decide() wants it
   Level level;     // that the answer will name
-  std::optional<RequestKey> request = {};
+  const std::optional<RequestKey>& request;  // no copy: reading back what was just written in parts takes its time
 };
 
 // A write, as one record, or the answer of the earlier one with its request id. `value` is the operation's own, hashed

@@ -18,7 +18,6 @@
 // Lifetime: views point into the block, which lives while the lock under which it was found is held.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -68,27 +67,35 @@ class Entry {
   // Of the last change.
   Revision version() const noexcept { return kv::load<std::uint64_t>(bytes()); }
   // Of the change that made the key appear.
-  Revision create_version() const noexcept {
-    return version() - field(layout().create_delta, width_bytes(flags() >> kCreateShift));
-  }
+  Revision create_version() const noexcept { return create_version(layout()); }
   // kNoExpiry when there is none.
-  UnixMillis expire_at() const noexcept {
-    const unsigned width = width_bytes(flags() >> kExpiryShift);
-    if (width == 0) return kNoExpiry;
-    const auto stored = static_cast<UnixMillis>(field(layout().expiry, width));
-    return width == kShortBytes ? stored + kShortExpiryEpoch : stored;
-  }
+  UnixMillis expire_at() const noexcept { return expires() ? expire_at(layout()) : kNoExpiry; }
   bool expires() const noexcept { return width_bytes(flags() >> kExpiryShift) != 0; }
   bool due(UnixMillis now) const noexcept { return expires() && expire_at() <= now; }
 
-  LoadedEntry fields() const noexcept { return {key(), value(), type(), version(), create_version(), expire_at()}; }
+  // All of them, for the price of one.
+  LoadedEntry fields() const noexcept {
+    const Layout at = layout();
+    const char* const key = reinterpret_cast<const char*>(bytes() + at.key);
+    return {.key = {key, at.key_bytes},
+            .value = {key + at.key_bytes, at.value_bytes},
+            .type = type(),
+            .version = version(),
+            .create_version = create_version(at),
+            .expire_at = expire_at(at)};
+  }
   // The bytes that were asked of the allocator.
   std::size_t block_bytes() const noexcept {
     const Layout at = layout();
     return at.key + std::size_t{at.key_bytes} + at.value_bytes;
   }
-  // The same number as digest_of(fields()), without reading a large value.
-  std::uint64_t digest() const noexcept;
+  // content_hash of the value, without reading a large one.
+  std::uint64_t value_hash() const noexcept {
+    return (flags() & kValueHashBit) != 0 ? field(layout().value_hash, 8) : content_hash(value());
+  }
+  // The same number as digest_of(fields()), without reading a large value; `key_hash` is content_hash of the key.
+  std::uint64_t digest(std::uint64_t key_hash) const noexcept;
+  std::uint64_t digest() const noexcept { return digest(content_hash(key())); }
 
  private:
   friend class EntryBuilder;
@@ -110,20 +117,31 @@ class Entry {
   };
 
   static constexpr unsigned width_bytes(unsigned code) noexcept {
-    constexpr std::array<unsigned, 4> kBytes{0, kShortBytes, 8, 8};
-    return kBytes[code & 3];
+    constexpr std::uint32_t kBytes = 8U << 24 | 8U << 16 | kShortBytes << 8;  // one byte a code: no table to look in
+    return kBytes >> (code & 3) * 8 & 0xFF;
   }
 
   const std::byte* bytes() const noexcept { return reinterpret_cast<const std::byte*>(this); }
   unsigned flags() const noexcept { return std::to_integer<unsigned>(bytes()[kFlagsOffset]); }
   std::uint64_t field(unsigned offset, unsigned width) const noexcept {
-    std::uint64_t number = 0;
-    std::memcpy(&number, bytes() + offset, width);
-    return number;
+    const std::byte* const from = bytes() + offset;
+    if (width == 0) return 0;
+    if (width == 8) return kv::load<std::uint64_t>(from);
+    return kv::load<std::uint32_t>(from) | std::to_integer<std::uint64_t>(from[4]) << 32;
+  }
+  Revision create_version(const Layout& at) const noexcept {
+    return version() - field(at.create_delta, width_bytes(flags() >> kCreateShift));
+  }
+  UnixMillis expire_at(const Layout& at) const noexcept {
+    const unsigned width = width_bytes(flags() >> kExpiryShift);
+    const auto stored = static_cast<UnixMillis>(field(at.expiry, width));
+    return width == kShortBytes ? stored + kShortExpiryEpoch : stored;  // without a width 0, which is kNoExpiry
   }
   std::uint32_t length(unsigned& offset) const noexcept {
-    std::uint32_t number = 0;
-    for (unsigned shift = 0;; shift += 7) {
+    auto number = std::to_integer<std::uint32_t>(bytes()[offset++]);
+    if (number < 0x80) return number;
+    number &= 0x7F;
+    for (unsigned shift = 7;; shift += 7) {
       const auto byte = std::to_integer<std::uint32_t>(bytes()[offset++]);
       number |= (byte & 0x7F) << shift;
       if (byte < 0x80) return number;

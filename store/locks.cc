@@ -42,7 +42,14 @@ bool WriteLock::expires() const noexcept { return shard_->expiry.next() != kNoEx
 
 PreparedPut WriteLock::prepare_put(const HashedKey& key, const HashedValue& value, ValueType type,
                                    UnixMillis expire_at) {
-  PreparedPut prepared = shard_->prepare(key, value, type, expire_at, unpublished_ + 1);
+  PreparedPut prepared = shard_->prepare(shard_->find_even_due(key), key, value, type, expire_at, unpublished_ + 1);
+  ++unpublished_;
+  return prepared;
+}
+
+PreparedPut WriteLock::prepare_over(const Entry& present, const HashedKey& key, const HashedValue& value,
+                                    ValueType type, UnixMillis expire_at) {
+  PreparedPut prepared = shard_->prepare_over(present, key, value, type, expire_at, unpublished_ + 1);
   ++unpublished_;
   return prepared;
 }

@@ -56,43 +56,65 @@ void Shard::reserve_slots(std::size_t count) {
   assert(count <= free_slots_);
 }
 
-PreparedPut Shard::prepare(const HashedKey& key, const HashedValue& value, ValueType type, UnixMillis expire_at,
-                           std::size_t unpublished) {
-  const Entry* old = find_even_due(key);
-  PreparedPut prepared;
-  prepared.hash_ = key.hash;
-  prepared.key_hash_ = key.order;
-  prepared.value_hash_ = value.hash;
-  prepared.block_ = EntryBuilder::build({
-      .key = key.key,
-      .value = value.value,
-      .value_hash = value.hash,
-      .type = type,
-      .expire_at = expire_at,
-      .delta =
-          old == nullptr ? DeltaWidth::kNone : EntryBuilder::width_for(old->create_version(), revision_hint->get()),
-  });
+EntryBuilder::Parts Shard::parts_of(const Entry* present, const HashedKey& key, const HashedValue& value,
+                                    ValueType type, UnixMillis expire_at) const noexcept {
+  return {.key = key.key,
+          .value = value.value,
+          .value_hash = value.hash,
+          .type = type,
+          .expire_at = expire_at,
+          .delta = present == nullptr ? DeltaWidth::kNone
+                                      : EntryBuilder::width_for(present->create_version(), revision_hint->get())};
+}
+
+PreparedPut Shard::prepare(const Entry* present, const HashedKey& key, const HashedValue& value, ValueType type,
+                           UnixMillis expire_at, std::size_t unpublished) {
+  PreparedPut prepared({key.hash, key.order, value.hash});
+  prepared.block_ = EntryBuilder::build(parts_of(present, key, value, type, expire_at));
   reserve_slots(unpublished);
   if (expire_at != kNoExpiry) expiry.reserve(unpublished);
   return prepared;
 }
 
+PreparedPut Shard::prepare_over(const Entry& present, const HashedKey& key, const HashedValue& value, ValueType type,
+                                UnixMillis expire_at, std::size_t unpublished) {
+  // A walk may still want the entry as it is.
+  if (watches != nullptr || !EntryBuilder::fits(present, parts_of(&present, key, value, type, expire_at)))
+    return prepare(&present, key, value, type, expire_at, unpublished);
+  PreparedPut prepared({key.hash, key.order, value.hash});
+  prepared.over_ = const_cast<Entry*>(&present);
+  prepared.value_ = value.value;
+  prepared.expire_at_ = expire_at;
+  if (expire_at != kNoExpiry) expiry.reserve(unpublished);
+  return prepared;
+}
+
 void Shard::publish(PreparedPut&& prepared, Revision revision) noexcept {
+  if (prepared.over_ != nullptr) return overwrite(prepared, revision);
   EntryPointer entry(std::exchange(prepared.block_, nullptr));
-  const Entry* old = find_even_due({entry->key(), prepared.hash_});
-  EntryBuilder::stamp(*entry, revision, old == nullptr ? revision : old->create_version());
-  const std::uint64_t entry_sum = entry_digest({.key_hash = prepared.key_hash_,
-                                                .value_hash = prepared.value_hash_,
-                                                .type = entry->type(),
-                                                .version = revision,
-                                                .create_version = entry->create_version(),
-                                                .expire_at = entry->expire_at()});
-  put(std::move(entry), prepared.hash_, entry_sum);
+  const auto found = table.find(TableKey(entry->key(), prepared.hashes_.place));
+  const Slot* present = found == table.end() ? nullptr : &*found;
+  EntryBuilder::stamp(*entry, revision, present == nullptr ? revision : present->entry->create_version());
+  put(std::move(entry), present, prepared.hashes_);
+}
+
+// Neither its key nor any length changes, and so nothing that is counted.
+void Shard::overwrite(const PreparedPut& prepared, Revision revision) noexcept {
+  Entry& entry = *prepared.over_;
+  assert(watches == nullptr);
+  const UnixMillis before = entry.expire_at();
+  const Revision create_version = entry.create_version();
+  digest -= entry.digest(prepared.hashes_.key);
+  EntryBuilder::overwrite(entry, prepared.value_, prepared.hashes_.value, prepared.expire_at_);
+  EntryBuilder::stamp(entry, revision, create_version);
+  digest += digest_of(entry, prepared.hashes_);
+  note_revision(revision);
+  note_expiry(before, prepared.expire_at_, prepared.hashes_.place);
 }
 
 void Shard::load(const LoadedEntry& loaded, const HashedKey& key, const HashedValue& value) {
-  const Entry* old = find_even_due(key);
-  if (old != nullptr && old->version() >= loaded.version) return;
+  const auto found = table.find(TableKey(key));
+  if (found != table.end() && found->entry->version() >= loaded.version) return;
   const bool created_here = loaded.version == loaded.create_version;
   EntryPointer entry(EntryBuilder::build({
       .key = loaded.key,
@@ -103,47 +125,69 @@ void Shard::load(const LoadedEntry& loaded, const HashedKey& key, const HashedVa
       .delta = created_here ? DeltaWidth::kNone : EntryBuilder::width_for(loaded.create_version, loaded.version),
   }));
   EntryBuilder::stamp(*entry, loaded.version, loaded.create_version);
-  reserve_slots(1);
   if (entry->expires()) expiry.reserve(1);
-  const std::uint64_t entry_sum = entry->digest();
-  put(std::move(entry), key.hash, entry_sum);
+  const bool present = found != table.end();
+  if (!present) reserve_slots(1);  // which may move all slots
+  put(std::move(entry), present ? &*found : nullptr, {key.hash, key.order, value.hash});
 }
 
-void Shard::put(EntryPointer entry, std::uint64_t hash, std::uint64_t entry_sum) noexcept {
+void Shard::put(EntryPointer entry, const Slot* present, const PreparedPut::Hashes& hashes) noexcept {
   const UnixMillis expire_at = entry->expire_at();
-  UnixMillis hint = kNoExpiry;  // the time under which the index knows the key already
-  count_in(*entry, entry_sum);
+  const UnixMillis before = present == nullptr ? kNoExpiry : present->entry->expire_at();
+  count_in(*entry, digest_of(*entry, hashes));
+  note_revision(entry->version());
+  if (present == nullptr) {
+    insert(std::move(entry), hashes.place);
+  } else {
+    count_out(*present->entry, hashes.key);
+    replace(*present, std::move(entry));
+  }
+  note_expiry(before, expire_at, hashes.place);
+}
+
+void Shard::insert(EntryPointer entry, std::uint64_t hash) noexcept {
+  const TableKey key(entry->key(), hash);
+  table.lazy_emplace(key, [&entry](const auto& construct) { construct(Slot{std::move(entry)}); });
+  assert(free_slots_ > 0);
+  --free_slots_;
+}
+
+void Shard::replace(const Slot& slot, EntryPointer entry) noexcept {
   const Revision revision = entry->version();
+  EntryPointer old = std::exchange(slot.entry, std::move(entry));
+  if (watches != nullptr) {
+    keep_for_walks(std::move(old), revision);
+  } else {
+    EntryBuilder::replaced(old.release());
+  }
+}
+
+void Shard::note_revision(Revision revision) noexcept {
   newest = std::max(newest, revision);
   revision_hint->note(revision);
-  const TableKey key(entry->key(), hash);
-  bool inserted = false;
-  const auto place = table.lazy_emplace(key, [&](const auto& construct) {
-    construct(Slot{std::move(entry)});
-    inserted = true;
-  });
-  if (inserted) {
-    assert(free_slots_ > 0);
-    --free_slots_;
-  } else {
-    hint = place->entry->expire_at();
-    count_out(*place->entry);
-    EntryPointer old = std::exchange(place->entry, std::move(entry));
-    if (watches != nullptr) {
-      keep_for_walks(std::move(old), revision);
-    } else {
-      EntryBuilder::replaced(old.release());
-    }
-  }
-  if (expire_at != kNoExpiry && (hint == kNoExpiry || hint > expire_at)) expiry.add(expire_at, hash);
-  if (hint != kNoExpiry) expiry.bound(expiring_keys, [this](std::uint64_t wanted) { return find_hash(wanted); });
+}
+
+// `before` is the time under which the index knows the key already.
+void Shard::note_expiry(UnixMillis before, UnixMillis expire_at, std::uint64_t hash) noexcept {
+  if (expire_at != kNoExpiry && (before == kNoExpiry || before > expire_at)) expiry.add(expire_at, hash);
+  if (before != kNoExpiry) expiry.bound(expiring_keys, [this](std::uint64_t wanted) { return find_hash(wanted); });
+}
+
+std::uint64_t Shard::digest_of(const Entry& entry, const PreparedPut::Hashes& hashes) noexcept {
+  const LoadedEntry all = entry.fields();
+  return entry_digest({.key_hash = hashes.key,
+                       .value_hash = hashes.value,
+                       .type = all.type,
+                       .version = all.version,
+                       .create_version = all.create_version,
+                       .expire_at = all.expire_at});
 }
 
 void Shard::erase(const Entry& entry, Revision revision) noexcept {
   const auto found = table.find(TableKey(entry.key(), table_hash(entry.key())));
   assert(found != table.end() && found->entry.get() == &entry);
   const bool expired = entry.expires();
-  count_out(entry);
+  count_out(entry, content_hash(entry.key()));
   if (watches != nullptr) keep_for_walks(std::move(found->entry), revision);
   table.erase(found);
   last_removal = std::max(last_removal, revision);
@@ -164,7 +208,7 @@ void Shard::trim() noexcept {
 
 void Shard::clear() noexcept {
   assert(watches == nullptr);
-  for (const Slot& slot : table) count_out(*slot.entry);
+  for (const Slot& slot : table) count_out(*slot.entry, content_hash(slot.entry->key()));
   table.clear();
   table.rehash(0);  // Of an empty table: frees it.
   free_slots_ = 0;
@@ -186,8 +230,8 @@ void Shard::count_in(const Entry& entry, std::uint64_t entry_sum) noexcept {
   if (entry.expires()) ++expiring_keys;
 }
 
-void Shard::count_out(const Entry& entry) noexcept {
-  digest -= entry.digest();
+void Shard::count_out(const Entry& entry, std::uint64_t key_hash) noexcept {
+  digest -= entry.digest(key_hash);
   memory.count_out(const_cast<Entry*>(&entry), entry.block_bytes());
   data_bytes -= entry.key().size() + entry.value().size();
   if (entry.expires()) --expiring_keys;

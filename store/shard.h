@@ -122,9 +122,11 @@ struct alignas(64) Shard {
   const Entry* find(const TableKey& key, UnixMillis now) const noexcept;
   const Entry* find_even_due(const TableKey& key) const noexcept;
 
-  // Room for `unpublished` changes, this one included.
-  PreparedPut prepare(const HashedKey& key, const HashedValue& value, ValueType type, UnixMillis expire_at,
-                      std::size_t unpublished);
+  // Room for `unpublished` changes, this one included. `present`: the key's entry, or null.
+  PreparedPut prepare(const Entry* present, const HashedKey& key, const HashedValue& value, ValueType type,
+                      UnixMillis expire_at, std::size_t unpublished);
+  PreparedPut prepare_over(const Entry& present, const HashedKey& key, const HashedValue& value, ValueType type,
+                           UnixMillis expire_at, std::size_t unpublished);
   void publish(PreparedPut&& prepared, Revision revision) noexcept;
   void load(const LoadedEntry& loaded, const HashedKey& key, const HashedValue& value);
   void erase(const Entry& entry, Revision revision) noexcept;
@@ -155,9 +157,18 @@ struct alignas(64) Shard {
   SharedBytes* shared_bytes = nullptr;
 
  private:
-  void put(EntryPointer entry, std::uint64_t hash, std::uint64_t entry_sum) noexcept;
+  EntryBuilder::Parts parts_of(const Entry* present, const HashedKey& key, const HashedValue& value, ValueType type,
+                               UnixMillis expire_at) const noexcept;
+  void overwrite(const PreparedPut& prepared, Revision revision) noexcept;
+  // `present`: the key's slot, or null.
+  void put(EntryPointer entry, const Slot* present, const PreparedPut::Hashes& hashes) noexcept;
+  void insert(EntryPointer entry, std::uint64_t hash) noexcept;
+  void replace(const Slot& slot, EntryPointer entry) noexcept;
+  void note_revision(Revision revision) noexcept;
+  void note_expiry(UnixMillis before, UnixMillis expire_at, std::uint64_t hash) noexcept;
+  static std::uint64_t digest_of(const Entry& entry, const PreparedPut::Hashes& hashes) noexcept;
   void count_in(const Entry& entry, std::uint64_t entry_sum) noexcept;
-  void count_out(const Entry& entry) noexcept;
+  void count_out(const Entry& entry, std::uint64_t key_hash) noexcept;
   // Has the memory for a table of `capacity` ready while `change` runs. Throws std::bad_alloc; nothing changed then.
   template <class Change>
   void resize_table(std::size_t capacity, Change change);

@@ -43,9 +43,10 @@ PreparedPut::~PreparedPut() { EntryBuilder::free(block_); }
 
 PreparedPut& PreparedPut::operator=(PreparedPut&& other) noexcept {
   std::swap(block_, other.block_);
-  std::swap(hash_, other.hash_);
-  std::swap(key_hash_, other.key_hash_);
-  std::swap(value_hash_, other.value_hash_);
+  std::swap(hashes_, other.hashes_);
+  std::swap(over_, other.over_);
+  std::swap(value_, other.value_);
+  std::swap(expire_at_, other.expire_at_);
   return *this;
 }
 
@@ -97,10 +98,14 @@ void Store::apply(const Mutation& mutation, Revision revision) {
   if (entry != nullptr && entry->version() > revision) return;
   switch (mutation.kind) {
     case MutationKind::kSet:
-      return lock.publish(lock.prepare_put(key, value, mutation.type, mutation.expire_at), revision);
-    case MutationKind::kSetExpiry:
+      if (entry == nullptr)
+        return lock.publish(lock.prepare_put(key, value, mutation.type, mutation.expire_at), revision);
+      return lock.publish(lock.prepare_over(*entry, key, value, mutation.type, mutation.expire_at), revision);
+    case MutationKind::kSetExpiry: {
       if (entry == nullptr) return;
-      return lock.publish(lock.prepare_expiry(*entry, mutation.expire_at), revision);
+      const HashedValue same(entry->value(), entry->value_hash());
+      return lock.publish(lock.prepare_over(*entry, key, same, entry->type(), mutation.expire_at), revision);
+    }
     case MutationKind::kDelete:
     case MutationKind::kExpire:
     case MutationKind::kEvict:

@@ -62,27 +62,35 @@ struct HashedValue {
 
 struct Shard;
 
-// A new block that is ready but not visible; freed when it is dropped unpublished, at any time.
+// A new block that is ready but not visible, freed when it is dropped unpublished, at any time; or what will be put
+// into the block of an entry that is there.
 class PreparedPut {
  public:
   PreparedPut(PreparedPut&& other) noexcept
       : block_(std::exchange(other.block_, nullptr)),
-        hash_(other.hash_),
-        key_hash_(other.key_hash_),
-        value_hash_(other.value_hash_) {}
+        hashes_(other.hashes_),
+        over_(std::exchange(other.over_, nullptr)),
+        value_(other.value_),
+        expire_at_(other.expire_at_) {}
   PreparedPut& operator=(PreparedPut&& other) noexcept;
   ~PreparedPut();
 
-  // What will be published; it has no version yet.
+  // What will be published; it has no version yet. Not of prepare_over().
   const Entry& entry() const noexcept { return *block_; }
 
  private:
   friend struct Shard;
-  PreparedPut() noexcept = default;
+  struct Hashes {
+    std::uint64_t place = 0;  // HashedKey::hash
+    std::uint64_t key = 0;    // HashedKey::order
+    std::uint64_t value = 0;  // HashedValue::hash
+  };
+  explicit PreparedPut(const Hashes& hashes) noexcept : hashes_(hashes) {}
   Entry* block_ = nullptr;
-  std::uint64_t hash_ = 0;
-  std::uint64_t key_hash_ = 0;
-  std::uint64_t value_hash_ = 0;
+  Hashes hashes_;
+  Entry* over_ = nullptr;  // to be overwritten, without a block: with these
+  std::string_view value_ = {};
+  UnixMillis expire_at_ = kNoExpiry;
 };
 
 class ReadLock {
@@ -124,6 +132,11 @@ class WriteLock {
   // Several may be prepared before the first is published; those of the same key are then published with one
   // revision. Neither key nor value may have 2^32 bytes or more.
   PreparedPut prepare_put(const HashedKey& key, const HashedValue& value, ValueType type, UnixMillis expire_at);
+  // The same over an entry of that key that was found under this lock and stays until this is published, before
+  // anything else of the key is prepared. What fits into its block is only written there, by publish(): `value` lives
+  // until then, and may be the entry's own.
+  PreparedPut prepare_over(const Entry& present, const HashedKey& key, const HashedValue& value, ValueType type,
+                           UnixMillis expire_at);
   // The same for "the value stays, the expiry becomes `expire_at`", of an entry found under this lock.
   PreparedPut prepare_expiry(const Entry& entry, UnixMillis expire_at);
   // Makes it visible as version `revision`, under the lock that prepared it. create_version is kept from an entry of

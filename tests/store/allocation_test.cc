@@ -80,6 +80,35 @@ TEST_CASE("store: publishing, erasing and walking never allocate, however the ta
   CHECK(walked > 0);
 }
 
+TEST_CASE("store: a value over another of its length is written into its block, and asks for no memory") {
+  const std::size_t length = GENERATE(0U, 64U, 300U, 100'000U);
+  const UnixMillis expire_at = GENERATE(kNoExpiry, kSoon, UnixMillis{1});
+  Store store(StoreOptions{1});
+  const HashedKey key("key");
+  const auto put = [&](const std::string& value, UnixMillis due, Revision revision) {
+    WriteLock lock = store.write(key);
+    const Entry* present = lock.find_even_due(key);
+    lock.publish(present == nullptr
+                     ? lock.prepare_put(key, std::string_view(value), ValueType::kString, due)
+                     : lock.prepare_over(*present, key, std::string_view(value), ValueType::kString, due),
+                 revision);
+    return lock.find_even_due(key);
+  };
+  put(std::string(length, 'a'), expire_at, 1);
+  const Entry* const second = put(std::string(length, 'b'), expire_at, 2);  // has room for a create version now
+  const std::string value(length, 'c');
+  const UnixMillis later = expire_at == kNoExpiry ? kNoExpiry : expire_at + 1;
+  const FailingAllocation none(0);
+  const Entry* const third = put(value, later, 3);
+  CHECK_FALSE(none.struck());
+  CHECK(third == second);
+  CHECK(third->value() == value);
+  CHECK(third->version() == 3);
+  CHECK(third->create_version() == 1);
+  CHECK(third->expire_at() == later);
+  CHECK(store.totals().digest == digest_of(third->fields()));
+}
+
 TEST_CASE("store: taking every lock and adding up the totals allocates nothing") {
   Store store(StoreOptions{64});
   const FailingAllocation none(0);

@@ -89,13 +89,18 @@ class Walk {
   }
 
   void put(const std::string& key) {
-    const std::string value(pick(10) == 0 ? pick(2000) : pick(80), static_cast<char>(pick(256)));
     const HashedKey hashed(key);
     const UnixMillis expire_at = some_expiry();
     WriteLock lock = store_.write(hashed);
     const Entry* old = lock.find_even_due(hashed);
     const bool was_due = old != nullptr && old->due(now_);
-    PreparedPut put = lock.prepare_put(hashed, HashedValue(value), ValueType::kString, expire_at);
+    const std::size_t length = old != nullptr && pick(2) == 0 ? old->value().size()
+                               : pick(10) == 0                ? pick(2000)
+                                                              : pick(80);
+    const std::string value(length, static_cast<char>(pick(256)));
+    PreparedPut put = old != nullptr && !was_due && pick(3) != 0
+                          ? lock.prepare_over(*old, hashed, HashedValue(value), ValueType::kString, expire_at)
+                          : lock.prepare_put(hashed, HashedValue(value), ValueType::kString, expire_at);
     if (pick(10) == 0) return;  // The journal refused: nothing happens.
     revision_ += 1 + (pick(50) == 0 ? 1ULL << 33 : 0);
     if (was_due) {
@@ -122,7 +127,9 @@ class Walk {
     const Entry* entry = lock.find(hashed, now_);
     if (entry == nullptr) return;
     const UnixMillis expire_at = some_expiry();
-    PreparedPut put = lock.prepare_expiry(*entry, expire_at);
+    const HashedValue same(entry->value(), entry->value_hash());
+    PreparedPut put = pick(2) == 0 ? lock.prepare_expiry(*entry, expire_at)
+                                   : lock.prepare_over(*entry, hashed, same, entry->type(), expire_at);
     lock.publish(std::move(put), ++revision_);
     model_.at(key).version = revision_;
     model_.at(key).expire_at = expire_at;

@@ -28,6 +28,12 @@ std::string text_of(Revision version, std::string_view value) {
   return std::to_string(version) + " " + std::string(value);
 }
 
+PreparedPut prepare(WriteLock& lock, const HashedKey& key, std::string_view value, UnixMillis expire_at) {
+  const Entry* present = lock.find_even_due(key);
+  if (present == nullptr) return lock.prepare_put(key, value, ValueType::kString, expire_at);
+  return lock.prepare_over(*present, key, value, ValueType::kString, expire_at);
+}
+
 // A store whose changes get the revisions 1, 2, 3, and what a plain map says of it.
 struct WalkedStore {
   explicit WalkedStore(std::size_t shards = 4) : store(StoreOptions{shards}) {}
@@ -35,8 +41,7 @@ struct WalkedStore {
   void put(const std::string& key, const std::string& value, UnixMillis expire_at = kNoExpiry) {
     const HashedKey hashed(key);
     WriteLock lock = store.write(hashed);
-    PreparedPut prepared = lock.prepare_put(hashed, std::string_view(value), ValueType::kString, expire_at);
-    lock.publish(std::move(prepared), ++revision);
+    lock.publish(prepare(lock, hashed, value, expire_at), ++revision);
     model[key] = text_of(revision, value);
   }
   void remove(const std::string& key) {
@@ -162,8 +167,7 @@ TEST_CASE("walk: four writers at full speed do not disturb what a snapshot shows
         const Entry* entry = lock.find_even_due(hashed);
         if (value.empty() && entry == nullptr) continue;
         std::optional<PreparedPut> prepared;
-        if (!value.empty())
-          prepared.emplace(lock.prepare_put(hashed, std::string_view(value), ValueType::kString, kNoExpiry));
+        if (!value.empty()) prepared.emplace(prepare(lock, hashed, value, kNoExpiry));
         Revision revision = 0;
         {
           const std::lock_guard notes_lock(mutex);
