@@ -37,7 +37,7 @@ std::uint64_t WireReader::long_varint() noexcept {
   return 0;
 }
 
-std::string_view WireReader::bytes() noexcept {
+std::string_view WireReader::long_bytes() noexcept {
   std::uint64_t length = 0;
   for (unsigned shift = 0;; shift += 7) {
     if (shift == 35 || at_ == end_) return fail(), std::string_view();
@@ -49,12 +49,6 @@ std::string_view WireReader::bytes() noexcept {
   const std::string_view content(at_, length);
   at_ += length;
   return content;
-}
-
-WireReader WireReader::message() noexcept {
-  WireReader inner(bytes(), depth_left_ - 1);
-  if (failed_ || inner.depth_left_ < 0) inner.fail();
-  return inner;
 }
 
 void WireReader::skip() noexcept {

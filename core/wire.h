@@ -10,6 +10,7 @@
 // Source:   the protocol buffers encoding page; tests/server/operation_decoder_test.cc compares with the library.
 #pragma once
 
+#include <bit>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -67,10 +68,21 @@ class WireReader {
   std::int64_t zigzag_number() noexcept { return unzigzag(varint()); }
   // An int32 or an enum: the lower half of what is there, as the library takes it.
   std::int32_t int32() noexcept { return static_cast<std::int32_t>(static_cast<std::uint32_t>(varint())); }
-  std::string_view bytes() noexcept;
+  std::string_view bytes() noexcept {
+    const auto left = static_cast<std::size_t>(end_ - at_);
+    const std::size_t length = left == 0 ? 0x80 : static_cast<std::uint8_t>(*at_);
+    if (length >= 0x80 || length >= left) return long_bytes();
+    const std::string_view content(at_ + 1, length);
+    at_ += 1 + length;
+    return content;
+  }
   // A reader of the message that is this field's content. It fails at once where messages are nested too deeply; ask
   // it for failed() in the end.
-  WireReader message() noexcept;
+  WireReader message() noexcept {
+    WireReader inner(bytes(), depth_left_ - 1);
+    if (failed_ || inner.depth_left_ < 0) inner.fail();
+    return inner;
+  }
   // Passes over the content of a field of any type.
   void skip() noexcept;
 
@@ -90,6 +102,7 @@ class WireReader {
   WireType type() const noexcept { return static_cast<WireType>(tag_ & 7); }
   bool read_long_tag() noexcept;
   std::uint64_t long_varint() noexcept;
+  std::string_view long_bytes() noexcept;  // and what is cut off
   void skip_fixed(std::size_t count) noexcept;
   void skip_group() noexcept;
 
@@ -100,10 +113,9 @@ class WireReader {
   bool failed_ = false;
 };
 
+// Seven bits a byte, at least one: 9/64 is a seventh, and closer to it than the next byte for all of 64 bits.
 constexpr std::size_t varint_bytes(std::uint64_t value) noexcept {
-  std::size_t bytes = 1;
-  for (; value >= 0x80; value >>= 7) ++bytes;
-  return bytes;
+  return (static_cast<std::size_t>(std::bit_width(value | 1)) * 9 + 64) / 64;
 }
 inline constexpr std::size_t kVarintBytesMax = 10;
 

@@ -42,7 +42,8 @@ void Batch::plan(const Store& store) {
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (!items_[i].error.ok()) continue;
     const HashedKey key(items_[i].operation.key);
-    steps_.push_back({store.shard_of(key), i, key, HashedValue(items_[i].operation.value).hash});
+    const Operation& operation = items_[i].operation;
+    steps_.push_back({store.shard_of(key), i, key, operation.writes() ? HashedValue(operation.value).hash : 0});
   }
   // Numbers are sorted in place of the steps, which are long: the shard, and below it the step.
   order_.reserve(steps_.size());
@@ -116,7 +117,6 @@ std::size_t Batch::prefetch(std::size_t begin, std::size_t end, const Store& sto
     }
   };
   each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_group(key); });
-  each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_slot(key); });
   each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_entry(key); });
   return begin;
 }

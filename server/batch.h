@@ -74,7 +74,7 @@ class Batch {
     std::size_t copied_bytes = 0;  // of values that are there and get another expiry, which no record holds
   };
   std::size_t steps() const noexcept { return steps_.size(); }
-  // Asks for the memory that the keys of the next steps will touch, all of it at once instead of key after key: what a
+  // Asks for the memory that the keys of the next steps will touch, some keys at once instead of key after key: what a
   // cache miss costs is then paid once, not for each. Shards that are being written to are left out; nothing depends on
   // it. Gives the step that it came to. Locks shards for reading: the caller holds none.
   std::size_t prefetch(std::size_t begin, std::size_t end, const Store& store) const noexcept;

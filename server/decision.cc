@@ -20,15 +20,15 @@ constexpr std::size_t kSlotShareBytes = 16;
 EntryShown show(const SeenKey& seen, bool with_value) noexcept {
   EntryShown shown;
   if (seen.entry == nullptr) return shown;
-  const Entry& entry = *seen.entry;
+  const LoadedEntry entry = seen.entry->fields();
   shown.there = true;
-  shown.type = entry.type();
+  shown.type = entry.type;
   shown.with_value = with_value && shown.type == ValueType::kString;
-  if (shown.with_value) shown.value = entry.value();
-  shown.version = seen.unnumbered ? 0 : entry.version();
-  shown.create_version = seen.unnumbered ? seen.create_version : entry.create_version();
+  if (shown.with_value) shown.value = entry.value;
+  shown.version = seen.unnumbered ? 0 : entry.version;
+  shown.create_version = seen.unnumbered ? seen.create_version : entry.create_version;
   shown.expire_at = seen.expire_at();
-  shown.size_bytes = entry.block_bytes() + kSlotShareBytes;
+  shown.size_bytes = seen.entry->block_bytes() + kSlotShareBytes;
   return shown;
 }
 

@@ -46,8 +46,8 @@ struct WriteContext {
   Journal& journal;
   RequestWindow& requests;
   std::size_t entry_bytes_max;
-  UnixMillis now;  // as decide() wants it
-  Level level;     // that the answer will name
+  UnixMillis now;                            // as decide() wants it
+  Level level;                               // that the answer will name
   const std::optional<RequestKey>& request;  // no copy: reading back what was just written in parts takes its time
 };
 

@@ -148,6 +148,9 @@ absl::Status finish(DecodedOperation& decoded) {
   if (decoded.expiry.unknown.number != 0) return refuse_unknown(decoded.expiry.unknown);
   Operation& operation = decoded.operation;
   if (operation.kind == OperationKind::kNone) return refuse_field("op", "is not set");
+  const bool plain = !decoded.test.there && !decoded.expiry.there && !decoded.options.there &&
+                     (operation.kind == OperationKind::kGet || operation.kind == OperationKind::kSet);
+  if (plain) return absl::OkStatus();  // most of all: nothing is left to judge
   if (absl::Status tested = finish_precondition(decoded); !tested.ok()) return tested;
   if (absl::Status expires = finish_expiry(decoded, operation.expiry); !expires.ok()) return expires;
   if (absl::Status stepped = finish_step(operation.step); !stepped.ok()) return stepped;

@@ -25,6 +25,10 @@ absl::Status check_entry(const Limits& limits, std::string_view key, std::string
 
 absl::Status check_operation(const Limits& limits, const Operation& operation) {
   const bool brings_a_value = operation.kind == OperationKind::kSet || operation.kind == OperationKind::kAppend;
+  const std::size_t key_bytes = operation.key.size();
+  if (key_bytes != 0 && key_bytes <= limits.key_bytes_max &&
+      (!brings_a_value || key_bytes + operation.value.size() <= limits.entry_bytes_max))
+    return absl::OkStatus();  // most of all, and at once
   if (brings_a_value) return check_entry(limits, operation.key, operation.value);
   return check_key(limits, operation.key);
 }
