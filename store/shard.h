@@ -43,11 +43,8 @@ struct KeyHash {
   std::uint64_t hash;
 };
 
-// Look where a key's entry would be and find nothing: all that they do is to ask the processor for the slot, and for
-// the entry that it names.
-struct SlotPrefetch {
-  std::uint64_t hash;
-};
+// Looks where a key's entry would be and finds nothing: all that it does is to ask the processor for the entry that the
+// slot names.
 struct EntryPrefetch {
   std::uint64_t hash;
 };
@@ -57,7 +54,6 @@ struct SlotHash {
   std::size_t operator()(const Slot& slot) const noexcept { return table_hash(slot.entry->key()); }
   std::size_t operator()(const TableKey& key) const noexcept { return key.hash; }
   std::size_t operator()(KeyHash key) const noexcept { return key.hash; }
-  std::size_t operator()(SlotPrefetch key) const noexcept { return key.hash; }
   std::size_t operator()(EntryPrefetch key) const noexcept { return key.hash; }
 };
 
@@ -66,10 +62,6 @@ struct SlotEqual {
   bool operator()(const Slot& a, const Slot& b) const noexcept { return a.entry->key() == b.entry->key(); }
   bool operator()(const Slot& slot, const TableKey& key) const noexcept { return slot.entry->key() == key.key; }
   bool operator()(const Slot& slot, KeyHash key) const noexcept { return table_hash(slot.entry->key()) == key.hash; }
-  bool operator()(const Slot& slot, SlotPrefetch) const noexcept {
-    __builtin_prefetch(&slot);
-    return false;
-  }
   bool operator()(const Slot& slot, EntryPrefetch) const noexcept {
     const auto* block = reinterpret_cast<const char*>(slot.entry.get());
     __builtin_prefetch(block);
