@@ -43,10 +43,10 @@ std::byte* put_text(std::byte* to, std::string_view text) noexcept {
 
 }  // namespace
 
-std::uint64_t Entry::digest(std::uint64_t key_hash) const noexcept {
+std::uint64_t Entry::digest(std::uint64_t key_hash, std::uint64_t value_hash) const noexcept {
   const LoadedEntry all = fields();
   return entry_digest({.key_hash = key_hash,
-                       .value_hash = value_hash(),
+                       .value_hash = value_hash,
                        .type = all.type,
                        .version = all.version,
                        .create_version = all.create_version,

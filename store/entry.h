@@ -93,9 +93,10 @@ class Entry {
   std::uint64_t value_hash() const noexcept {
     return (flags() & kValueHashBit) != 0 ? field(layout().value_hash, 8) : content_hash(value());
   }
-  // The same number as digest_of(fields()), without reading a large value; `key_hash` is content_hash of the key.
-  std::uint64_t digest(std::uint64_t key_hash) const noexcept;
-  std::uint64_t digest() const noexcept { return digest(content_hash(key())); }
+  // The same number as digest_of(fields()), where content_hash of key and value is known.
+  std::uint64_t digest(std::uint64_t key_hash, std::uint64_t value_hash) const noexcept;
+  // Without reading a large value.
+  std::uint64_t digest() const noexcept { return digest(content_hash(key()), value_hash()); }
 
  private:
   friend class EntryBuilder;

@@ -104,10 +104,10 @@ void Shard::overwrite(const PreparedPut& prepared, Revision revision) noexcept {
   assert(watches == nullptr);
   const UnixMillis before = entry.expire_at();
   const Revision create_version = entry.create_version();
-  digest -= entry.digest(prepared.hashes_.key);
+  digest -= entry.digest(prepared.hashes_.key, entry.value_hash());
   EntryBuilder::overwrite(entry, prepared.value_, prepared.hashes_.value, prepared.expire_at_);
   EntryBuilder::stamp(entry, revision, create_version);
-  digest += digest_of(entry, prepared.hashes_);
+  digest += entry.digest(prepared.hashes_.key, prepared.hashes_.value);
   note_revision(revision);
   note_expiry(before, prepared.expire_at_, prepared.hashes_.place);
 }
@@ -134,7 +134,7 @@ void Shard::load(const LoadedEntry& loaded, const HashedKey& key, const HashedVa
 void Shard::put(EntryPointer entry, const Slot* present, const PreparedPut::Hashes& hashes) noexcept {
   const UnixMillis expire_at = entry->expire_at();
   const UnixMillis before = present == nullptr ? kNoExpiry : present->entry->expire_at();
-  count_in(*entry, digest_of(*entry, hashes));
+  count_in(*entry, entry->digest(hashes.key, hashes.value));
   note_revision(entry->version());
   if (present == nullptr) {
     insert(std::move(entry), hashes.place);
@@ -171,16 +171,6 @@ void Shard::note_revision(Revision revision) noexcept {
 void Shard::note_expiry(UnixMillis before, UnixMillis expire_at, std::uint64_t hash) noexcept {
   if (expire_at != kNoExpiry && (before == kNoExpiry || before > expire_at)) expiry.add(expire_at, hash);
   if (before != kNoExpiry) expiry.bound(expiring_keys, [this](std::uint64_t wanted) { return find_hash(wanted); });
-}
-
-std::uint64_t Shard::digest_of(const Entry& entry, const PreparedPut::Hashes& hashes) noexcept {
-  const LoadedEntry all = entry.fields();
-  return entry_digest({.key_hash = hashes.key,
-                       .value_hash = hashes.value,
-                       .type = all.type,
-                       .version = all.version,
-                       .create_version = all.create_version,
-                       .expire_at = all.expire_at});
 }
 
 void Shard::erase(const Entry& entry, Revision revision) noexcept {
@@ -231,7 +221,7 @@ void Shard::count_in(const Entry& entry, std::uint64_t entry_sum) noexcept {
 }
 
 void Shard::count_out(const Entry& entry, std::uint64_t key_hash) noexcept {
-  digest -= entry.digest(key_hash);
+  digest -= entry.digest(key_hash, entry.value_hash());
   memory.count_out(const_cast<Entry*>(&entry), entry.block_bytes());
   data_bytes -= entry.key().size() + entry.value().size();
   if (entry.expires()) --expiring_keys;

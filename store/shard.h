@@ -158,7 +158,6 @@ struct alignas(64) Shard {
   void replace(const Slot& slot, EntryPointer entry) noexcept;
   void note_revision(Revision revision) noexcept;
   void note_expiry(UnixMillis before, UnixMillis expire_at, std::uint64_t hash) noexcept;
-  static std::uint64_t digest_of(const Entry& entry, const PreparedPut::Hashes& hashes) noexcept;
   void count_in(const Entry& entry, std::uint64_t entry_sum) noexcept;
   void count_out(const Entry& entry, std::uint64_t key_hash) noexcept;
   // Has the memory for a table of `capacity` ready while `change` runs. Throws std::bad_alloc; nothing changed then.
