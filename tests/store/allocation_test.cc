@@ -82,7 +82,7 @@ TEST_CASE("store: publishing, erasing and walking never allocate, however the ta
 
 TEST_CASE("store: a value over another of its length is written into its block, and asks for no memory") {
   const std::size_t length = GENERATE(0U, 64U, 300U, 100'000U);
-  const UnixMillis expire_at = GENERATE(kNoExpiry, kSoon, UnixMillis{1});
+  const UnixMillis expire_at = GENERATE(as<UnixMillis>{}, kNoExpiry, kSoon, 1);
   Store store(StoreOptions{1});
   const HashedKey key("key");
   const auto put = [&](const std::string& value, UnixMillis due, Revision revision) {
