@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -16,7 +17,9 @@ constexpr std::uint64_t kPageBytes = 4096;
 constexpr std::uint64_t kWindowBytes = 1 << 20;
 
 bool all_zero(Bytes bytes) noexcept {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+  // Each byte is the one before it, and the first is 0.
+  return bytes.empty() ||
+         (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 }  // namespace
@@ -177,8 +180,21 @@ absl::StatusOr<std::optional<SegmentReader::Stop>> SegmentReader::read_record(st
 
 absl::StatusOr<SegmentReader::Scan> SegmentReader::scan(std::uint64_t from) {
   Scan found{.bytes_used = from};
-  for (std::uint64_t offset = from & ~std::uint64_t{kBatchAlignment - 1}; offset < file_bytes_;
-       offset += kBatchAlignment) {
+  for (std::uint64_t offset = from & ~std::uint64_t{kBatchAlignment - 1}; offset < file_bytes_;) {
+    const std::uint64_t page_end = std::min((offset | (kPageBytes - 1)) + 1, file_bytes_);
+    const auto page = view(offset, page_end - offset);
+    if (!page.ok()) return page.status();
+    // Most of what lies behind the last record was never written.
+    if (!all_zero(*page)) {
+      if (absl::Status scanned = scan_page(from, offset, page_end, found); !scanned.ok()) return scanned;
+    }
+    offset = page_end;
+  }
+  return found;
+}
+
+absl::Status SegmentReader::scan_page(std::uint64_t from, std::uint64_t begin, std::uint64_t end, Scan& found) {
+  for (std::uint64_t offset = begin; offset < end; offset += kBatchAlignment) {
     const auto word = view(offset, kBatchAlignment);
     if (!word.ok()) return word.status();
     for (std::size_t i = 0; i < word->size(); ++i) {
@@ -195,7 +211,7 @@ absl::StatusOr<SegmentReader::Scan> SegmentReader::scan(std::uint64_t from) {
     found.watermark = batch.durable_watermark;
     found.watermark_offset = offset;
   }
-  return found;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> SegmentReader::unused() {

@@ -76,6 +76,7 @@ class SegmentReader {
   absl::StatusOr<std::optional<Stop>> read_batch(const Visitor& visit);
   absl::StatusOr<std::optional<Stop>> read_record(std::uint64_t batch_end, const BatchHeader& batch,
                                                   const Visitor& visit);
+  absl::Status scan_page(std::uint64_t from, std::uint64_t begin, std::uint64_t end, Scan& found);
   void accept(Bytes bytes) noexcept;
 
   const std::unique_ptr<File> file_;

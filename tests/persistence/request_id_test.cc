@@ -165,8 +165,9 @@ TEST_CASE("request ids: cut at any byte, the log holds the ids of exactly the ch
     if (end_of_data(server.read("aof/" + name)) > kSegmentHeaderBytes) file = "aof/" + name;
   }
   const std::string whole = server.read(file);
+  const std::size_t written = end_of_data(whole);
   std::set<std::size_t> seen;
-  for (std::size_t size = kSegmentHeaderBytes; size <= end_of_data(whole); size += 37) {
+  for (std::size_t size = kSegmentHeaderBytes; size <= written; size += 37) {
     std::filesystem::remove_all(server.path());
     server.adopt(saved);
     std::string cut = whole;
