@@ -5,11 +5,13 @@ Called by suite.py.
 import contextlib
 import json
 import math
+import mmap
 import os
 import signal
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 from suite import compare, costs, figures, loads, pauses, processes, profile, redis, targets
 
@@ -165,33 +167,36 @@ def files_are_loaded_in_turn():
         order.append(name)
         return Server(name)
 
-    world = World(loads=2)
+    world = World(loads=2, held_seconds=7)
     world.folder = lambda: "folder"
     world.ours = lambda *_, **__: start("ours")
     world.redis = lambda **_: start("redis")
-    real = costs.ours_at, costs.redis_at, costs.touch
+    real = costs.ours_at, costs.redis_at, costs.put_at_hand
     costs.ours_at, costs.redis_at = (lambda *_, gib=gib: {"load": [], "gib": gib} for gib in (1, 2))
-    costs.touch = order.append
+    costs.put_at_hand = lambda gib, seconds: order.extend((gib, seconds))
     try:
         ours, theirs = costs.both_at(world, 10)
     finally:
-        costs.ours_at, costs.redis_at, costs.touch = real
-    check(order == [1, "ours", 2, "redis", 2, "redis", 1, "ours"], f"touched and loaded {order}")
-    costs.touch(1e-6)  # less than a page
-    steps, real = iter((1.3, 0.1, 0.4, 0.1, 0.08)), costs.touched
-    costs.touched = lambda _: next(steps)
-    try:
-        costs.touch(1)
-        check(next(steps, None) is None, "memory is not touched until that goes no faster")
-        steps = iter(range(100, 0, -5))
-        costs.touch(1)
-        check(next(steps) == 100 - 5 * 2, "touched again though it took as long")
-        steps = (0.5 ** number for number in range(100))
-        costs.touch(1)
-        check(next(steps) == 0.5 ** costs.MOST_TOUCHES, "touched without end")
-    finally:
-        costs.touched = real
+        costs.ours_at, costs.redis_at, costs.put_at_hand = real
+    check(order == [1, 7, "ours", 2, 7, "redis", 2, 7, "redis", 1, 7, "ours"], f"had at hand and loaded {order}")
     check(len(ours["load"]) == len(theirs["load"]) == 2, "a load is lost")
+
+
+def memory_at_hand_is_held():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    held, real = [], costs.time
+    costs.time = types.SimpleNamespace(sleep=lambda seconds: held.append((seconds, resident())))
+    before = resident()
+    try:
+        costs.put_at_hand(0.1, 3)
+        costs.put_at_hand(1e-6, 0)  # less than a page
+    finally:
+        costs.time = real
+    seconds, most = held[0]
+    check(seconds == 3 and most - before > 0.12 * costs.GIB, f"{(most - before) / costs.GIB:.3f} GiB are held for {seconds} s")
+    check(resident() - before < 0.01 * costs.GIB, "memory is not given back")
 
 
 def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
@@ -328,6 +333,7 @@ def everything(folder, program):
     a_signal_waits_until_a_child_was_looked_at()
     what_is_there_once_is_no_key_s_memory()
     files_are_loaded_in_turn()
+    memory_at_hand_is_held()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
     a_saturated_round_takes_nothing_from_the_others()
     what_is_compared_with_all_is_asked_in_the_middle()
