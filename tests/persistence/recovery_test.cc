@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/bytes.h"
 #include "core/error.h"
 #include "persistence/format/log_format.h"
 #include "tests/persistence/storage_fixture.h"
@@ -62,6 +63,33 @@ TEST_CASE("recovery: damage below what is known to be on disk is refused, never 
   CHECK(facts_of(status)["exit"] == "3");
   CHECK(message_of(status).find(file) != std::string_view::npos);
   CHECK(server.read(file) == bytes);
+}
+
+TEST_CASE("recovery: zeros in the place of what is known to be on disk are damage, not the end of the log") {
+  StorageFixture server(Mode::kAof);
+  server.give("fsync", "always");
+  server.start();
+  server.put_many("k", 100);
+  server.kill();
+  const std::string file = last_segment(server);
+  const std::string whole = server.read(file);
+  const std::size_t written = end_of_data(whole);
+  constexpr std::size_t kSectorBytes = 512;
+  // A batch that says of one before it that it was on disk stands behind each of these holes, also in the hole's own
+  // page.
+  int holes = 0;
+  for (std::size_t at = kSegmentHeaderBytes; at + 2 * kSectorBytes < written; at += kBatchAlignment) {
+    if (load<std::uint32_t>(as_bytes(whole).data() + at) != kBatchMagic) continue;
+    std::string bytes = whole;
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), kSectorBytes, '\0');
+    server.overwrite(file, bytes);
+    const absl::Status status = server.open();
+    INFO("the hole begins at " << at << " of " << written);
+    CHECK(status.code() == absl::StatusCode::kDataLoss);
+    CHECK((server.read(file) == bytes));
+    ++holes;
+  }
+  CHECK(holes > 80);
 }
 
 TEST_CASE("recovery: HYBRID survives a damaged newest snapshot, from the one before and the log") {
