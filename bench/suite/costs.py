@@ -1,4 +1,4 @@
-"""What keys cost in memory, to load and to copy at a snapshot; what an operation costs against what it works on."""
+"""What keys cost in memory and to load; what an operation costs against what it works on."""
 import mmap
 import re
 import time
@@ -10,16 +10,14 @@ GIB = 1 << 30
 
 
 def memory(run, part):
-    part.section("Memory, the time to load, and the pause of a snapshot", "Keys of 16 bytes, values of 64. Memory is what the keys "
+    part.section("Memory, and the time to load", "Keys of 16 bytes, values of 64. Memory is what the keys "
                  "after the first 2,000 added, for each of them, so that what connections and the first calls take once is no key's: "
                  "resident memory; of Redis what it says it uses, in the same way. The bare store is `kvstore_store_bench`, with the server's "
                  "allocator; it gives each key an expiry of its own, the load gives all keys the same time to live. Loading is the time from the start of the process until it "
                  "serves, from a snapshot after a clean stop (Redis: from its RDB file), with the file in the page cache, and memory "
                  "that the machine has at hand (a quarter more than the server took is written to before each, and held for a while); the two "
-                 "start in turn, round by round. The pause "
-                 "is how long writers wait at a fork: the first one, then the later ones, with writes between them (Redis: "
-                 "latest_fork_usec), for each GiB of resident memory.")
-    sizes, loads, pauses, restarts = [], [], [], []
+                 "start in turn, round by round.")
+    sizes, loads, restarts = [], [], []
     for keys in run.size.memory_keys:
         ours, theirs = both_at(run, keys)
         ours_expiring = expiring_at(run, keys)
@@ -32,21 +30,14 @@ def memory(run, part):
         part.ratio(f"bytes of {name} keys, of Redis", figures.ratio([ours["bytes"]], [theirs["bytes"]]))
         loads.append((name, *(f"{figures.text(figures.spread(each['load']))} s" for each in (ours, theirs)), figures.text(load)))
         restarts.append((f"{name} keys", tuple(round(figures.median(each["load"]), 2) for each in (ours, theirs))))
-        later = figures.spread(ours["pauses"][1:])
-        pauses.append((name, f"{ours['gib']:.2f}", f"{ours['pauses'][0]:.2f}", figures.text(later),
-                       figures.text(figures.spread(theirs["pauses"]))))
         part.ratio(f"bytes of {name} keys with an expiry, of Redis' without", figures.ratio([ours_expiring], [theirs["bytes"]]))
         part.target(f"bytes {name}", figures.spread([ours["bytes"]]), f"bare store: {bare:.0f} bytes; Redis: {theirs['bytes']:.0f}", bare)
         part.target(f"expiring {name}", figures.spread([ours_expiring]), f"bare store: {expiring:.0f} bytes", expiring)
         if keys == max(run.size.memory_keys):
             filled = seconds / figures.median(theirs["load"])
             part.target(f"load {name}", load, f"filling a bare map with one thread, of Redis' time: {filled:.2f}")
-            each = figures.spread([pause / ours["gib"] for pause in ours["pauses"][1:]])
-            part.ratio("later pauses a GiB, of Redis'", figures.ratio([each["median"]], [figures.median(theirs["pauses"]) / theirs["gib"]]))
-            part.target("pause", each, f"Redis at the same keys: {figures.median(theirs['pauses']) / theirs['gib']:.1f} ms a GiB")
     part.table(("keys", "our bytes a key", "bare store", "ours, with expiries", "bare store, with expiries", "Redis' bytes a key"), sizes)
     part.table(("keys", "our load", "Redis' load", "ratio"), loads)
-    part.table(("keys", "our GiB", "first pause, ms", "later pauses, ms", "Redis' pauses, ms"), pauses)
     part.bars("memory", "Bytes a key, 16 bytes of key and 64 of value", "bytes",
               [(f"{row[0]} keys", (row[1], row[3], row[5])) for row in sizes],
               ("kvstore", "kvstore, each key with an expiry", "Redis"))
@@ -102,33 +93,20 @@ def expiring_at(run, keys):
 
 
 def ours_at(run, keys, data):
+    """Leaves a snapshot: it stops well."""
     with run.machine.ours("snapshot", data, FLAGS) as server:
         size = each_key(lambda count: run.bench.load(server, count), server.resident_bytes, keys)
-        for _ in range(run.size.snapshots):
-            # Writes in between, so that the next fork finds pages that were copied.
-            run.bench.run(server, *SET, "--closed", 16, "--keys", keys, "--load", "no")
-            run.machine.client(server, "snapshot")
-        micros = [int(each) for each in re.findall(r"writers paused (\d+) us", server.said())]
-        gib = server.resident_bytes() / GIB
-    if len(micros) < run.size.snapshots:
-        raise RuntimeError(f"{run.size.snapshots} snapshots, and the log tells of {len(micros)} pauses")
-    return {"bytes": size, "load": [], "pauses": [each / 1000 for each in micros[:run.size.snapshots]], "gib": gib}
+        return {"bytes": size, "load": [], "gib": server.resident_bytes() / GIB}
 
 
 def redis_at(run, keys, data):
     def info(server, name):
         return int(re.search(rf"^{name}:(\d+)", redis_cli(run.machine, server, "INFO"), re.M).group(1))
 
-    pauses = []
     with run.machine.redis(data=data) as server:
         size = each_key(lambda count: fill_redis(run.machine, server, count), lambda: info(server, "used_memory"), keys)
-        for _ in range(run.size.snapshots):
-            redis_cli(run.machine, server, "BGSAVE")
-            while info(server, "rdb_bgsave_in_progress"):
-                time.sleep(0.02)  # It tells nobody.
-            pauses.append(info(server, "latest_fork_usec") / 1000)
-        gib = server.resident_bytes() / GIB
-    return {"bytes": size, "load": [], "pauses": pauses, "gib": gib}
+        redis_cli(run.machine, server, "SAVE")
+        return {"bytes": size, "load": [], "gib": server.resident_bytes() / GIB}
 
 
 def store_at(run, keys):

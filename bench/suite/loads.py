@@ -110,8 +110,8 @@ def redis_load(machine, server, command, *words):
     return {"rate": found["rate"], "cpu": (server.cpu_seconds() - before) / max(1, found["operations"]) * 1e6}
 
 
-def fill_redis(machine, server, keys):
-    redis_load(machine, server, "fill", "--keys", keys, "--depth", 128)
+def fill_redis(machine, server, keys, value_bytes=64):
+    redis_load(machine, server, "fill", "--keys", keys, "--depth", 128, "--value-bytes", value_bytes)
 
 
 def redis_cli(machine, server, *words):

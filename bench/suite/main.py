@@ -14,7 +14,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import compare, copies, costs, pauses, profile, redis, repeat, sizes
+from . import compare, copies, costs, forks, pauses, profile, redis, repeat, sizes
 from .loads import Bench
 from .processes import Machine, Unavailable
 from .report import Part, Report
@@ -23,6 +23,7 @@ from .report import Part, Report
 PARTS = {"null": (compare.null, ()), "durable": (compare.durable, ()),
          "redis": (redis.redis, ("redis-server", "redis-benchmark")), "etcd": (compare.etcd, ("etcd",)),
          "alone": (compare.alone, ()), "memory": (costs.memory, ("redis-server", "redis-cli")),
+         "pause": (forks.pause, ("redis-server", "redis-cli")),
          "copies": (copies.copies, ("redis-server", "redis-cli")), "disturbed": (pauses.disturbed, ()), "against": (costs.against, ()),
          "latency": (pauses.latency, ()), "profile": (profile.profile, ("perf",))}
 

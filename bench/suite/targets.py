@@ -27,7 +27,7 @@ TARGETS = {
     "expiring 1M": Target("memory", "memory of a key, 1 M keys, each with an expiry", most=150, unit=" bytes", digits=0),
     "expiring 5M": Target("memory", "the same, 5 M keys", most=150, unit=" bytes", digits=0),
     "load 5M": Target("memory", "load of 5 M keys: time, of Redis' from its RDB file", most=0.5),
-    "pause": Target("memory", "pause of the second and later snapshots, for each GiB", most=3, unit=" ms"),
+    "pause": Target("pause", "pause of the second and later snapshots, for each GiB", most=3, unit=" ms"),
     "p99": Target("disturbed", "p99 of writes during a snapshot, at half of saturation: of that without", most=2),
     "alone": Target("alone", "one durable write, alone: of a bare write and fdatasync and one call", most=1.20),
 }

@@ -13,7 +13,7 @@ import sys
 import types
 from pathlib import Path
 
-from suite import compare, costs, figures, loads, pauses, processes, profile, redis, targets
+from suite import compare, costs, figures, forks, loads, pauses, processes, profile, redis, targets
 
 
 def check(good, what):
@@ -199,6 +199,40 @@ def memory_at_hand_is_held():
     check(resident() - before < 0.01 * costs.GIB, "memory is not given back")
 
 
+def each_snapshot_tells_its_own_pause():
+    lines = ["writers paused 9000 us\n"]
+    world = World()
+    world.client = lambda *_: lines.append("writers paused 2500 us\n")
+    server = Server("ours")
+    server.said = lambda: "".join(lines)
+    check(forks.ours_once(world, server, 10) == 2.5, "not the pause of its snapshot")
+    check(world.asked, "no writes before the fork")
+    world.client = lambda *_: None
+    try:
+        forks.ours_once(world, server, 10)
+    except RuntimeError:
+        return
+    check(False, "a snapshot without a pause is one with the pause before it")
+
+
+def a_pause_is_for_each_gib_of_its_own_server():
+    told = {}
+
+    class Kept(Page):
+        def target(self, name, found, limit):
+            told[name] = found, limit
+
+        def ratio(self, name, found):
+            told[name] = found["median"]
+
+    forks.tell(Kept(), {"kvstore": {"gib": 2, "pauses": [99, 4, 6, 8]}, "Redis": {"gib": 0.5, "pauses": [99, 30, 10, 20]},
+                        "kvstore, one key": {"gib": 0.01, "pauses": [99, 1, 1, 1]}})
+    found, limit = told["pause"]
+    check(found == {"median": 3, "least": 2, "most": 4}, f"the first one counts, or not each GiB: {found}")
+    check("one key 1.00 ms" in limit and "40.0 ms a GiB" in limit, limit)
+    check(told["later pauses a GiB, of Redis'"] == 3 / 40, f"{told}")
+
+
 def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
     found = profile.functions_of("""
     40.00%  libgrpc.so.29   [.] grpc_core::poll(int)
@@ -334,6 +368,8 @@ def everything(folder, program):
     what_is_there_once_is_no_key_s_memory()
     files_are_loaded_in_turn()
     memory_at_hand_is_held()
+    each_snapshot_tells_its_own_pause()
+    a_pause_is_for_each_gib_of_its_own_server()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
     a_saturated_round_takes_nothing_from_the_others()
     what_is_compared_with_all_is_asked_in_the_middle()
