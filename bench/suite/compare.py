@@ -5,6 +5,9 @@ from . import figures
 from .loads import GET, MANY_SETS, SET
 
 UNARY = ("--closed", 64, "--channels", 4)
+# A process keeps the pages that it happened to get, and with them up to a tenth of what a call costs it: of parts whose ratio is
+# near its bound more processes say more than longer runs.
+MORE_ROUNDS = 2
 CALLS = (("unary", "Get", GET, "get"), ("unary", "Set", SET, "set"),
          ("legacy", "Get", GET, "old get"), ("legacy", "Set", SET, "old set"))
 
@@ -15,9 +18,9 @@ def null(run, part):
                  "service go through protobuf on both sides, those of kvstore.v1 on neither, and there the empty server reads nothing "
                  "of a request and always gives the same bytes: the ratio is what reading the request, the store, its checks and "
                  "writing the answer add. Microseconds of server CPU an operation; both are asked in turn, in slices of less than a "
-                 "second.")
+                 f"second, in {MORE_ROUNDS * run.size.rounds} rounds of half the length.")
     rows = []
-    rounds = [calls_of_both(run, number) for number in range(run.size.rounds)]
+    rounds = [calls_of_both(run, number) for number in range(MORE_ROUNDS * run.size.rounds)]
     for api, name, _, target in CALLS:
         empty, ours = ([found[api, name][place] for found in rounds] for place in (0, 1))
         ratio = figures.ratio(ours, empty)
@@ -39,7 +42,7 @@ def calls_of_both(run, number):
             servers = figures.in_turn((empty, ours), number)
             words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys)
             slices = [run.bench.sliced(server, *words) for server in servers]
-            told = figures.sliced(run.size.round_seconds, slices)
+            told = figures.sliced(run.size.round_seconds / MORE_ROUNDS, slices)
             found[api, name] = [each["cpu"] for each in figures.in_turn(told, number)]
     return found
 
@@ -94,10 +97,11 @@ def durable(run, part):
 def alone(run, part):
     part.section("One durable write, alone", "A Set with fsync always and nobody else about, beside what it is made of: a write of "
                  "4 KiB and its fdatasync in a preallocated file on the same disk (`kvstore_tool disk-check`: no server about), and a "
-                 "Set that writes nothing; the three in turn, in slices of less than a second. Medians, in microseconds.")
+                 "Set that writes nothing; the three in turn, in slices of less than a second, in "
+                 f"{MORE_ROUNDS * run.size.rounds} rounds. Medians, in microseconds.")
     one = (*SET, "--closed", 1, "--channels", 1, "--keys", min(1000, run.size.unary_keys))
     bare, call, write = [], [], []
-    for _ in range(run.size.rounds):
+    for _ in range(MORE_ROUNDS * run.size.rounds):
         with run.machine.ours("aof", flags=("--fsync", "always")) as durable_, run.machine.ours() as memory:
             asked = ((bare, run.machine.bare_sync_micros),
                      (call, lambda: run.bench.run(memory, *one, seconds=figures.SLICE_SECONDS)["p50"]),

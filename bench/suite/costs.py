@@ -25,14 +25,16 @@ def memory(run, part):
         name = figures.count(keys)
         part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "ours expiring": ours_expiring, "expiring": expiring, "bare seconds": seconds})
         sizes.append((name, *(f"{each:.0f}" for each in (ours["bytes"], bare, ours_expiring, expiring, theirs["bytes"]))))
-        load = figures.ratio(ours["load"], theirs["load"])
-        part.ratio(f"load of {name} keys, of Redis", load)
         part.ratio(f"bytes of {name} keys, of Redis", figures.ratio([ours["bytes"]], [theirs["bytes"]]))
-        loads.append((name, *(f"{figures.text(figures.spread(each['load']))} s" for each in (ours, theirs)), figures.text(load)))
-        restarts.append((f"{name} keys", tuple(round(figures.median(each["load"]), 2) for each in (ours, theirs))))
         part.ratio(f"bytes of {name} keys with an expiry, of Redis' without", figures.ratio([ours_expiring], [theirs["bytes"]]))
         part.target(f"bytes {name}", figures.spread([ours["bytes"]]), f"bare store: {bare:.0f} bytes; Redis: {theirs['bytes']:.0f}", bare)
         part.target(f"expiring {name}", figures.spread([ours_expiring]), f"bare store: {expiring:.0f} bytes", expiring)
+        if keys not in run.size.load_keys:
+            continue
+        load = figures.ratio(ours["load"], theirs["load"])
+        part.ratio(f"load of {name} keys, of Redis", load)
+        loads.append((name, *(f"{figures.text(figures.spread(each['load']))} s" for each in (ours, theirs)), figures.text(load)))
+        restarts.append((f"{name} keys", tuple(round(figures.median(each["load"]), 2) for each in (ours, theirs))))
         if keys == max(run.size.memory_keys):
             filled = seconds / figures.median(theirs["load"])
             part.target(f"load {name}", load, f"filling a bare map with one thread, of Redis' time: {filled:.2f}")
@@ -53,7 +55,7 @@ def both_at(run, keys):
     data, theirs_data = run.machine.folder(), run.machine.folder()
     ours, theirs = ours_at(run, keys, data), redis_at(run, keys, theirs_data)
     starts = ((ours, lambda: run.machine.ours("snapshot", data, FLAGS)), (theirs, lambda: run.machine.redis(data=theirs_data)))
-    for number in range(run.size.loads):
+    for number in range(run.size.loads if keys in run.size.load_keys else 0):
         for found, start in figures.in_turn(starts, number):
             put_at_hand(found["gib"], run.size.held_seconds)
             with start() as server:
