@@ -5,9 +5,6 @@ from . import figures
 from .loads import GET, MANY_SETS, SET
 
 UNARY = ("--closed", 64, "--channels", 4)
-# A process keeps the pages that it happened to get, and with them up to a tenth of what a call costs it: of parts whose ratio is
-# near its bound more processes say more than longer runs.
-MORE_ROUNDS = 2
 CALLS = (("unary", "Get", GET, "get"), ("unary", "Set", SET, "set"),
          ("legacy", "Get", GET, "old get"), ("legacy", "Set", SET, "old set"))
 
@@ -18,9 +15,9 @@ def null(run, part):
                  "service go through protobuf on both sides, those of kvstore.v1 on neither, and there the empty server reads nothing "
                  "of a request and always gives the same bytes: the ratio is what reading the request, the store, its checks and "
                  "writing the answer add. Microseconds of server CPU an operation; both are asked in turn, in slices of less than a "
-                 f"second, in {MORE_ROUNDS * run.size.rounds} rounds of half the length.")
+                 f"second, in {run.size.many_rounds} rounds of half the length.")
     rows = []
-    rounds = [calls_of_both(run, number) for number in range(MORE_ROUNDS * run.size.rounds)]
+    rounds = [calls_of_both(run, number) for number in range(run.size.many_rounds)]
     for api, name, _, target in CALLS:
         empty, ours = ([found[api, name][place] for found in rounds] for place in (0, 1))
         ratio = figures.ratio(ours, empty)
@@ -42,7 +39,7 @@ def calls_of_both(run, number):
             servers = figures.in_turn((empty, ours), number)
             words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys)
             slices = [run.bench.sliced(server, *words) for server in servers]
-            told = figures.sliced(run.size.round_seconds / MORE_ROUNDS, slices)
+            told = figures.sliced(run.size.round_seconds / 2, slices)
             found[api, name] = [each["cpu"] for each in figures.in_turn(told, number)]
     return found
 
@@ -97,24 +94,36 @@ def durable(run, part):
 def alone(run, part):
     part.section("One durable write, alone", "A Set with fsync always and nobody else about, beside what it is made of: a write of "
                  "4 KiB and its fdatasync in a preallocated file on the same disk (`kvstore_tool disk-check`: no server about), and a "
-                 "Set that writes nothing; the three in turn, in slices of less than a second, in "
-                 f"{MORE_ROUNDS * run.size.rounds} rounds. Medians, in microseconds.")
-    one = (*SET, "--closed", 1, "--channels", 1, "--keys", min(1000, run.size.unary_keys))
-    bare, call, write = [], [], []
-    for _ in range(MORE_ROUNDS * run.size.rounds):
-        with run.machine.ours("aof", flags=("--fsync", "always")) as durable_, run.machine.ours() as memory:
-            asked = ((bare, run.machine.bare_sync_micros),
-                     (call, lambda: run.bench.run(memory, *one, seconds=figures.SLICE_SECONDS)["p50"]),
-                     (write, lambda: run.bench.run(durable_, *one, seconds=figures.SLICE_SECONDS)["p50"]))
-            for number in range(max(1, round(run.size.round_seconds / figures.SLICE_SECONDS))):
-                for found, ask in figures.in_turn(asked, number):
-                    found.append(ask())
-    ratio = figures.ratio(write, [b + c for b, c in zip(bare, call)])
+                 "Set that writes nothing. The limit is an empty server whose second thread writes and syncs, and does nothing else: its Set, "
+                 "of the same disk and a Set of the empty server alone. All take turns in each of "
+                 f"{run.size.many_rounds} rounds, a slice of less than a second each. Medians, in microseconds.")
+    found = {name: [] for name in ("bare", "call", "write", "empty call", "empty write")}
+    for number in range(run.size.many_rounds):
+        for name, micros in alone_once(run, number):
+            found[name].append(micros)
+    bare = found["bare"]
+    ratio, limit = (figures.ratio(found[write], [b + c for b, c in zip(bare, found[call], strict=True)])
+                    for write, call in (("write", "call"), ("empty write", "empty call")))
     part.ratio("durable Set, of write and call", ratio)
-    part.keep("alone", {"bare": bare, "call": call, "write": write})
-    part.table(("bare write and fdatasync", "a Set without them", "a durable Set", "of the sum"),
-               [(*(figures.text(figures.spread(each), 0) for each in (bare, call, write)), figures.text(ratio))])
-    part.target("alone", ratio, f"disk {figures.median(bare):.0f} us and call {figures.median(call):.0f} us")
+    part.keep("alone", found)
+    part.table(("", "bare write and fdatasync", "a Set without them", "a durable Set", "of the sum"),
+               [(name, *(figures.text(figures.spread(found[each]), 0) for each in ("bare", call, write)), figures.text(one))
+                for name, call, write, one in (("kvstore", "call", "write", ratio), ("empty server", "empty call", "empty write", limit))])
+    part.target("alone", ratio, f"disk {figures.median(bare):.0f} us and call {figures.median(found['call']):.0f} us; empty server that "
+                f"writes and syncs: {figures.text(limit)}", limit["median"])
+
+
+def alone_once(run, number):
+    """One round: of each name its microseconds."""
+    one = (*SET, "--closed", 1, "--channels", 1, "--keys", min(1000, run.size.unary_keys))
+    machine = run.machine
+    with (machine.ours("aof", flags=("--fsync", "always")) as durable_, machine.ours() as memory, machine.null(log=True) as logging,
+          machine.null() as empty):
+        servers = {"call": memory, "write": durable_, "empty call": empty, "empty write": logging}
+        asks = {name: lambda server=server: run.bench.run(server, *one, seconds=figures.SLICE_SECONDS)["p50"]
+                for name, server in servers.items()}
+        asked = {"bare": machine.bare_sync_micros, **asks}
+        return [(name, ask()) for name, ask in figures.in_turn(asked.items(), number)]
 
 
 def etcd(run, part):
