@@ -128,10 +128,10 @@ def alone_once(run, number):
 
 def etcd(run, part):
     part.section("Beside etcd", "etcd of Debian 12, one member, Put and Range over gRPC by the same load generator; ours in AOF with "
-                 "fsync always, which is what etcd does. Closed loop; the two are asked in turn, in slices of less than a second. Operations "
-                 "a second.")
+                 "fsync always, which is what etcd does. Closed loop; the two are asked in turn, in slices of less than a second, in "
+                 f"{run.size.more_rounds} rounds of half the length. Operations a second.")
     rows, groups = [], []
-    rounds = [calls_of_etcd(run) for _ in range(run.size.rounds)]
+    rounds = [calls_of_etcd(run) for _ in range(run.size.more_rounds)]
     for name, in_flight in rounds[0]:
         theirs, ours = ([found[name, in_flight][place] for found in rounds] for place in (0, 1))
         ratio = figures.ratio(ours, theirs)
@@ -156,5 +156,5 @@ def calls_of_etcd(run):
             for in_flight in (1, 64, 256):
                 words = (*preset, "--closed", in_flight, "--channels", min(4, in_flight), "--keys", keys)
                 loads = [run.bench.sliced(server, *words, "--api", api) for server, api in both]
-                found[name, in_flight] = [each["rate"] for each in figures.sliced(run.size.round_seconds, loads)]
+                found[name, in_flight] = [each["rate"] for each in figures.sliced(run.size.round_seconds / 2, loads)]
     return found

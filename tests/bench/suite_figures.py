@@ -39,7 +39,7 @@ class World:
         self.asked = []
         self.machine = self.bench = self
         self.answers = answers
-        self.size = types.SimpleNamespace(rounds=rounds, many_rounds=2 * rounds, round_seconds=0.1, unary_keys=10, **sizes)
+        self.size = types.SimpleNamespace(rounds=rounds, more_rounds=rounds + 1, many_rounds=2 * rounds, round_seconds=0.1, unary_keys=10, **sizes)
 
     def ours(self, *_, **__):
         return Server("ours")
@@ -84,7 +84,7 @@ def servers_are_started_for_each_round():
     check(sorted(started) == ["null"] * 6 + ["ours"] * 6, f"null: {started}")
     started.clear()
     compare.etcd(world, Page())
-    check(sorted(started) == ["etcd"] * 3 + ["ours"] * 3, f"etcd: {started}")
+    check(sorted(started) == ["etcd"] * 4 + ["ours"] * 4, f"etcd: {started}")
     started.clear()
     world.bare_sync_micros = lambda: 1.0
     compare.alone(world, Page())
