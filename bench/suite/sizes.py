@@ -35,8 +35,21 @@ class Size:
 VALUES = (16, 256, 4 << 10, 64 << 10, 1 << 20)
 SHARES = (0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9)
 
-LONG = Size("long", 7, 2, 14, 28, 3, 0.4, 10_000, 1_000_000, (1_000_000, 5_000_000), (1_000_000, 5_000_000), 9, 2.5, 1_000_000, 10, 2,
-            (10_000, 100_000, 1_000_000, 10_000_000), VALUES, (1, 10, 100, 1000), SHARES, 1_000_000, 17, 2.2, 6)
-QUICK = Size("quick", 3, 0.8, 6, 6, 0.8, 0.1, 10_000, 1_000_000, (1_000_000, 5_000_000), (5_000_000,), 3, 2.5, 1_000_000, 4, 1, (10_000, 100_000, 1_000_000), VALUES,
-             (1, 10, 100, 1000), (0.25, 0.5, 0.75, 0.9), 500_000, 5, 1.2, 3)
-SMOKE = Size("smoke", 1, 0.25, 1, 1, 0.25, 0.01, 200, 500, (1000,), (1000,), 1, 0, 1000, 2, 1, (200, 400), (16, 4096), (1, 10), (0.1,), 500, 1, 0.2, 0.5)
+LONG = Size("long",
+            rounds=7, round_seconds=2, more_rounds=14, many_rounds=28, seconds=3, warm_up=0.4,
+            unary_keys=10_000, redis_keys=1_000_000, memory_keys=(1_000_000, 5_000_000),
+            load_keys=(1_000_000, 5_000_000), loads=9, held_seconds=2.5, pause_keys=1_000_000, snapshots=10,
+            curve_rounds=2, curve_keys=(10_000, 100_000, 1_000_000, 10_000_000), curve_values=VALUES, curve_connections=(1, 10, 100, 1000),
+            shares=SHARES, disturbed_keys=1_000_000, disturbed_rounds=17, disturbed_seconds=2.2, copy_seconds=6)
+QUICK = Size("quick",
+             rounds=3, round_seconds=0.8, more_rounds=6, many_rounds=6, seconds=0.8, warm_up=0.1,
+             unary_keys=10_000, redis_keys=1_000_000, memory_keys=(1_000_000, 5_000_000),
+             load_keys=(5_000_000,), loads=3, held_seconds=2.5, pause_keys=1_000_000, snapshots=4,
+             curve_rounds=1, curve_keys=(10_000, 100_000, 1_000_000), curve_values=VALUES, curve_connections=(1, 10, 100, 1000),
+             shares=(0.25, 0.5, 0.75, 0.9), disturbed_keys=500_000, disturbed_rounds=5, disturbed_seconds=1.2, copy_seconds=3)
+SMOKE = Size("smoke",
+             rounds=1, round_seconds=0.25, more_rounds=1, many_rounds=1, seconds=0.25, warm_up=0.01,
+             unary_keys=200, redis_keys=500, memory_keys=(1000,),
+             load_keys=(1000,), loads=1, held_seconds=0, pause_keys=1000, snapshots=2,
+             curve_rounds=1, curve_keys=(200, 400), curve_values=(16, 4096), curve_connections=(1, 10),
+             shares=(0.1,), disturbed_keys=500, disturbed_rounds=1, disturbed_seconds=0.2, copy_seconds=0.5)
