@@ -2,6 +2,7 @@
 #include "persistence/log_strand.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/post.hpp>
@@ -189,11 +190,25 @@ bool LogStrand::finish_round() {
 
 // ---- The watermark when nothing is written ----
 
+// Each round puts it off, and touches the timer only when none is set: one that is put off rings once, finds that it is too
+// early, and is set again. Set anew after each round, it woke the other thread every time.
 void LogStrand::arm_idle() {
   if (current_ == nullptr || core_.waiters().durable() <= watermark_written_) return;
-  idle_.expires_after(core_.options().idle_after);
-  idle_.async_wait(asio::bind_executor(writes_, [this](const boost::system::error_code& cancelled) {
-    if (!cancelled) write_watermark();
+  idle_due_ = std::chrono::steady_clock::now() + core_.options().idle_after;  // by the clock of its timer
+  if (!std::exchange(idle_armed_, true)) wait_for_idle(core_.options().idle_after);
+}
+
+void LogStrand::wait_for_idle(std::chrono::steady_clock::duration time) {
+  idle_.expires_after(time);
+  idle_.async_wait(asio::bind_executor(writes_, [this](const boost::system::error_code&) {
+    // Also when it was cancelled: another log may be open by now, and have put it off.
+    const auto early = idle_due_ - std::chrono::steady_clock::now();
+    idle_armed_ = current_ != nullptr && early > early.zero();
+    if (idle_armed_) {
+      wait_for_idle(early);
+    } else {
+      write_watermark();
+    }
   }));
 }
 

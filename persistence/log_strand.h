@@ -11,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -81,6 +82,7 @@ class LogStrand {
   void retry_later();
   Progress stopped_by(const absl::Status& why);
   void arm_idle();
+  void wait_for_idle(std::chrono::steady_clock::duration time);
   void write_watermark();
 
   // On syncs_, or on writes_ under ALWAYS.
@@ -116,6 +118,8 @@ class LogStrand {
   // Of writes_.
   boost::asio::steady_timer retry_;
   boost::asio::steady_timer idle_;
+  std::chrono::steady_clock::time_point idle_due_{};
+  bool idle_armed_ = false;
   BatchQueue::Taken taken_;
   std::size_t position_ = 0;   // in taken_: where the next batch's header goes
   std::size_t batch_end_ = 0;  // in taken_: where the batch being written ends; 0: none is

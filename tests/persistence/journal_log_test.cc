@@ -182,6 +182,44 @@ TEST_CASE("journal: after a while without writes the durable watermark stands in
   CHECK(journal.stop().ok());
 }
 
+// Whatever timer an earlier write has set, and whether it still rings or was cancelled.
+bool watermark_reaches(JournalFixture& story, Revision revision, const std::vector<NamedSegment>& segments) {
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  do {
+    story.replayed(segments);
+  } while ((!story.replay_.ok() || story.replay_->watermark < revision) && std::chrono::steady_clock::now() < bound);
+  return story.replay_.ok() && story.replay_->watermark == revision;
+}
+
+TEST_CASE("journal: the watermark of the last write stands in the log, where others before it put it off") {
+  JournalFixture story;
+  story.options_.idle_after = std::chrono::milliseconds(200);
+  Journal& journal = story.start_logging();
+  for (std::size_t i = 0; i < 3; ++i) {
+    story.write("a", "1");
+    story.outcomes_.wait_for(i + 1);
+  }
+  CHECK(watermark_reaches(story, 3, story.keeper_.named()));
+  CHECK(journal.stop().ok());
+}
+
+TEST_CASE("journal: a log that is opened while the watermark of the one before it is due gets its own") {
+  JournalFixture story;
+  story.options_.idle_after = std::chrono::milliseconds(50);
+  Journal& journal = story.start_logging(0, {.first_number = 5, .predecessor = {}});
+  story.write("a", "1");
+  story.outcomes_.wait_for(1);
+  REQUIRE(journal.pause().ok());
+  const auto closing = journal.close_log();
+  REQUIRE(closing.ok());
+  REQUIRE(journal.open_log({.first_number = closing->next_number, .predecessor = closing->end}).ok());
+  journal.resume();
+  story.write("b", "2");
+  story.outcomes_.wait_for(2);
+  CHECK(watermark_reaches(story, 2, {{5, closing->end.used}, {closing->next_number, std::nullopt}}));
+  CHECK(journal.stop().ok());
+}
+
 TEST_CASE("journal: opening, closing and opening the log again, revisions going on") {
   JournalFixture story;
   Journal& journal = story.start(10, 1000);
