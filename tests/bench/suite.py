@@ -79,10 +79,10 @@ def a_part_that_fails_takes_nothing_from_the_others(folder, programs):
     (programs / "bench").mkdir()
     (programs / "bench/kvstore_bench").symlink_to(BUILD / "bench/kvstore_bench")
     (programs / "bench/kvstore_null_server").symlink_to(shutil.which("false"))
-    code, said, page = run(folder, "--only", "null,alone", programs=programs)
+    code, said, page = run(folder, "--only", "null,against", programs=programs)
     check(code == 1, f"exit {code} after a part failed:\n{said}")
     check("The part `null` failed" in page and "null: failed" in page, "the page does not say that null failed")
-    check("The part `alone` failed" not in page, said)
+    check("The part `against` failed" not in page, said)
     check("## One durable write, alone" in page and "## Latency against" in page, "what other parts found is gone")
 
 
