@@ -190,8 +190,8 @@ bool LogStrand::finish_round() {
 
 // ---- The watermark when nothing is written ----
 
-// Each round puts it off, and touches the timer only when none is set: one that is put off rings once, finds that it is too
-// early, and is set again. Set anew after each round, it woke the other thread every time.
+// Each round puts it off, and touches the timer only when none is set: one that is put off rings once, finds that it is
+// too early, and is set again. Set anew after each round, it woke the other thread every time.
 void LogStrand::arm_idle() {
   if (current_ == nullptr || core_.waiters().durable() <= watermark_written_) return;
   idle_due_ = std::chrono::steady_clock::now() + core_.options().idle_after;  // by the clock of its timer
