@@ -3,6 +3,7 @@ import contextlib
 
 from . import figures
 from .loads import GET, MANY_SETS, SET
+from .turns import rounds_of
 
 UNARY = ("--closed", 64, "--channels", 4)
 CALLS = (("unary", "Get", GET, "get"), ("unary", "Set", SET, "set"),
@@ -15,9 +16,9 @@ def null(run, part):
                  "service go through protobuf on both sides, those of kvstore.v1 on neither, and there the empty server reads nothing "
                  "of a request and always gives the same bytes: the ratio is what reading the request, the store, its checks and "
                  "writing the answer add. Microseconds of server CPU an operation; both are asked in turn, in slices of less than a "
-                 f"second, in {run.size.many_rounds} rounds of half the length.")
+                 f"second, in {run.size.many_rounds} rounds of {run.size.short_seconds:g} s each.")
     rows = []
-    rounds = [calls_of_both(run, number) for number in range(run.size.many_rounds)]
+    rounds = yield from rounds_of(run.size.many_rounds, lambda number: calls_of_both(run, number))
     for api, name, _, target in CALLS:
         empty, ours = ([found[api, name][place] for found in rounds] for place in (0, 1))
         ratio = figures.ratio(ours, empty)
@@ -39,7 +40,7 @@ def calls_of_both(run, number):
             servers = figures.in_turn((empty, ours), number)
             words = (*preset, *UNARY, "--api", api, "--keys", run.size.unary_keys)
             slices = [run.bench.sliced(server, *words) for server in servers]
-            told = figures.sliced(run.size.round_seconds / 2, slices)
+            told = figures.sliced(run.size.short_seconds, slices)
             found[api, name] = [each["cpu"] for each in figures.in_turn(told, number)]
     return found
 
@@ -72,7 +73,7 @@ def durable(run, part):
                  "The last three lines are the limit of this machine: the "
                  "empty server alone; one whose second thread writes so many bytes for all calls that wait, syncs, and has them answered, and "
                  "does nothing else; and the first beside a process that only writes 4 KiB and waits for the disk, over and over.")
-    rounds = [all_kinds(run) for _ in range(run.size.rounds)]
+    rounds = yield from rounds_of(run.size.rounds, lambda _: all_kinds(run))
     rates, cpus = ({name: [found[name][figure] for found in rounds] for name in rounds[0]} for figure in ("rate", "cpu"))
     rows = []
     for name in rates:
@@ -97,10 +98,8 @@ def alone(run, part):
                  "Set that writes nothing. The limit is an empty server whose second thread writes and syncs, and does nothing else: its Set, "
                  "of the same disk and a Set of the empty server alone. All take turns in each of "
                  f"{run.size.many_rounds} rounds, a slice of less than a second each. Medians, in microseconds.")
-    found = {name: [] for name in ("bare", "call", "write", "empty call", "empty write")}
-    for number in range(run.size.many_rounds):
-        for name, micros in alone_once(run, number):
-            found[name].append(micros)
+    rounds = yield from rounds_of(run.size.many_rounds, lambda number: alone_once(run, number))
+    found = {name: [one[name] for one in rounds] for name in rounds[0]}
     bare = found["bare"]
     ratio, limit = (figures.ratio(found[write], [b + c for b, c in zip(bare, found[call], strict=True)])
                     for write, call in (("write", "call"), ("empty write", "empty call")))
@@ -123,15 +122,15 @@ def alone_once(run, number):
         asks = {name: lambda server=server: run.bench.run(server, *one, seconds=figures.SLICE_SECONDS)["p50"]
                 for name, server in servers.items()}
         asked = {"bare": machine.bare_sync_micros, **asks}
-        return [(name, ask()) for name, ask in figures.in_turn(asked.items(), number)]
+        return {name: ask() for name, ask in figures.in_turn(asked.items(), number)}
 
 
 def etcd(run, part):
     part.section("Beside etcd", "etcd of Debian 12, one member, Put and Range over gRPC by the same load generator; ours in AOF with "
                  "fsync always, which is what etcd does. Closed loop; the two are asked in turn, in slices of less than a second, in "
-                 f"{run.size.more_rounds} rounds of half the length. Operations a second.")
+                 f"{run.size.more_rounds} rounds of {run.size.short_seconds:g} s each. Operations a second.")
     rows, groups = [], []
-    rounds = [calls_of_etcd(run) for _ in range(run.size.more_rounds)]
+    rounds = yield from rounds_of(run.size.more_rounds, lambda _: calls_of_etcd(run))
     for name, in_flight in rounds[0]:
         theirs, ours = ([found[name, in_flight][place] for found in rounds] for place in (0, 1))
         ratio = figures.ratio(ours, theirs)
@@ -156,5 +155,5 @@ def calls_of_etcd(run):
             for in_flight in (1, 64, 256):
                 words = (*preset, "--closed", in_flight, "--channels", min(4, in_flight), "--keys", keys)
                 loads = [run.bench.sliced(server, *words, "--api", api) for server, api in both]
-                found[name, in_flight] = [each["rate"] for each in figures.sliced(run.size.round_seconds / 2, loads)]
+                found[name, in_flight] = [each["rate"] for each in figures.sliced(run.size.short_seconds, loads)]
     return found

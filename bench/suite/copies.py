@@ -9,6 +9,7 @@ from pathlib import Path
 from . import figures
 from .loads import MIXED, fill_redis, redis_cli
 from .processes import die_with_parent, plain_environment
+from .turns import rounds_of
 
 MIB = 1 << 20
 LOOK = 0.02  # seconds between two looks
@@ -23,10 +24,9 @@ def copies(run, part):
                  "the process and its child together, each shared page counted once (the Pss of `/proc/PID/smaps_rollup`): what the "
                  "snapshot adds is what writes made the kernel copy, and what the child itself needs. The faster the writes and the slower "
                  "the disk, the more that is; rates are given with it.")
-    found = {"kvstore": [], "Redis": []}
-    for number in range(run.size.rounds):
-        for name, one in figures.in_turn((("kvstore", ours_once), ("Redis", redis_once)), number):
-            found[name].append(one(run, keys))
+    both = (("kvstore", ours_once), ("Redis", redis_once))
+    rounds = yield from rounds_of(run.size.durable_rounds, lambda number: {name: one(run, keys) for name, one in figures.in_turn(both, number)})
+    found = {name: [one[name] for one in rounds] for name, _ in both}
     rows = []
     for name, runs in found.items():
         middle = {figure: figures.spread([each[figure] for each in runs]) for figure in ("before", "most", "seconds", "rate")}

@@ -2,9 +2,11 @@
 import mmap
 import re
 import time
+from pathlib import Path
 
 from . import figures
 from .loads import GET, MIXED, SET, fill_redis, redis_cli
+from .turns import rounds_of
 
 GIB = 1 << 30
 
@@ -17,11 +19,18 @@ def memory(run, part):
                  "serves, from a snapshot after a clean stop (Redis: from its RDB file), with the file in the page cache, and memory "
                  "that the machine has at hand (a quarter more than the server took is written to before each, and held for a while); the two "
                  "start in turn, round by round.")
+    found = {keys: {} for keys in run.size.memory_keys}
+    rounds = [lambda keys=keys, one=one: measure(run, keys, one) for keys, one in found.items()]
+    rounds += [lambda keys=keys, number=number: load_both(run, found[keys], number)
+               for number in range(run.size.loads) for keys in run.size.load_keys]
+    yield from rounds_of(len(rounds), lambda number: rounds[number]())
+    tell_memory(run, part, found)
+
+
+def tell_memory(run, part, found):
     sizes, loads, restarts = [], [], []
-    for keys in run.size.memory_keys:
-        ours, theirs = both_at(run, keys)
-        ours_expiring = expiring_at(run, keys)
-        bare, expiring, seconds = store_at(run, keys)
+    for keys, one in found.items():
+        ours, theirs, ours_expiring, (bare, expiring, seconds) = (one[name] for name in ("ours", "redis", "ours expiring", "bare"))
         name = figures.count(keys)
         part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "ours expiring": ours_expiring, "expiring": expiring, "bare seconds": seconds})
         sizes.append((name, *(f"{each:.0f}" for each in (ours["bytes"], bare, ours_expiring, expiring, theirs["bytes"]))))
@@ -50,17 +59,25 @@ FIRST_KEYS = 2000
 FLAGS = ("--snapshot-interval", "1d")
 
 
-def both_at(run, keys):
-    """Ours and Redis: bytes a key, pauses, memory; and times to load what each has left, in turn."""
-    data, theirs_data = run.machine.folder(), run.machine.folder()
-    ours, theirs = ours_at(run, keys, data), redis_at(run, keys, theirs_data)
-    starts = ((ours, lambda: run.machine.ours("snapshot", data, FLAGS)), (theirs, lambda: run.machine.redis(data=theirs_data)))
-    for number in range(run.size.loads if keys in run.size.load_keys else 0):
-        for found, start in figures.in_turn(starts, number):
-            put_at_hand(found["gib"], run.size.held_seconds)
-            with start() as server:
-                found["load"].append(server.seconds_to_serve)
-    return ours, theirs
+def measure(run, keys, found):
+    """Memory of all kinds; and what is to be loaded later, in folders that stay until then."""
+    data, theirs_data = found["folders"] = run.machine.folder(stays=True), run.machine.folder(stays=True)
+    found |= {"ours": ours_at(run, keys, data), "redis": redis_at(run, keys, theirs_data), "ours expiring": expiring_at(run, keys),
+              "bare": store_at(run, keys)}
+
+
+def load_both(run, found, number):
+    """The time that each takes to load what it has left, in turn."""
+    data, theirs_data = found["folders"]
+    starts = ((found["ours"], data, lambda: run.machine.ours("snapshot", data, FLAGS)),
+              (found["redis"], theirs_data, lambda: run.machine.redis(data=theirs_data)))
+    for one, folder, start in figures.in_turn(starts, number):
+        for file in folder.rglob("*"):
+            if file.is_file():
+                file.read_bytes()  # Others had their rounds: it may have left the page cache.
+        put_at_hand(one["gib"], run.size.held_seconds)
+        with start() as server:
+            one["load"].append(server.seconds_to_serve)
 
 
 WHILE_LOADING = 1.25  # of what the server took: a load takes more for a moment

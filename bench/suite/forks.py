@@ -7,6 +7,7 @@ import time
 from . import figures
 from .copies import children_of
 from .loads import SET, fill_redis, redis_cli
+from .turns import rounds_of
 
 GIB = 1 << 30
 VALUE_BYTES = 1024  # so that few keys make a GiB
@@ -19,7 +20,13 @@ def pause(run, part):
                  "at a fork, as the server's log tells: of the first snapshot, then of the later ones, with writes between them (Redis: "
                  "latest_fork_usec of BGSAVE, whose child is ended then). The two take theirs by turns, and a server with one key too: that "
                  "much does not grow with the data. For each GiB of resident memory.")
-    found = {name: {"pauses": []} for name in ("kvstore", "Redis", "kvstore, one key")}
+    found = {name: {"first": [], "later": []} for name in ("kvstore", "Redis", "kvstore, one key")}
+    yield from rounds_of(run.size.pause_rounds, lambda _: some_of_each(run, keys, found))
+    tell(part, found)
+
+
+def some_of_each(run, keys, found):
+    """One round: servers that are filled for it, and some snapshots of each."""
     ours, theirs, empty = found.values()
     with (run.machine.ours("snapshot", flags=("--snapshot-interval", "1d")) as server,
           run.machine.ours("snapshot", flags=("--snapshot-interval", "1d")) as bare, run.machine.redis() as redis):
@@ -29,23 +36,22 @@ def pause(run, part):
                  (theirs, lambda: redis_once(run.machine, redis)))
         for number in range(run.size.snapshots):
             for one, take in figures.in_turn(takes, number):
-                one["pauses"].append(take())
+                one["later" if number else "first"].append(take())
         for one, process in zip(found.values(), (server, redis, bare), strict=True):
             one["gib"] = process.resident_bytes() / GIB
-    tell(part, found)
 
 
 def tell(part, found):
     rows = []
     for name, one in found.items():
         part.keep(name, one)
-        later = figures.spread(one["pauses"][1:])
+        later = figures.spread(one["later"])
         each = figures.text({kind: value / one["gib"] for kind, value in later.items()}) if one["gib"] > 0.1 else ""
-        rows.append((name, f"{one['gib']:.2f}", f"{one['pauses'][0]:.2f}", figures.text(later), each))
+        rows.append((name, f"{one['gib']:.2f}", f"{figures.median(one['first']):.2f}", figures.text(later), each))
     ours, theirs, empty = (found[name] for name in ("kvstore", "Redis", "kvstore, one key"))
-    each, redis = ([pause / one["gib"] for pause in one["pauses"][1:]] for one in (ours, theirs))
+    each, redis = ([pause / one["gib"] for pause in one["later"]] for one in (ours, theirs))
     part.ratio("later pauses a GiB, of Redis'", figures.ratio([figures.median(each)], [figures.median(redis)]))
-    part.target("pause", figures.spread(each), f"of {ours['gib']:.2f} GiB; with one key {figures.median(empty['pauses'][1:]):.2f} ms; Redis: "
+    part.target("pause", figures.spread(each), f"of {ours['gib']:.2f} GiB; with one key {figures.median(empty['later']):.2f} ms; Redis: "
                 f"{figures.median(redis):.1f} ms a GiB")
     part.table(("server", "GiB", "first pause, ms", "later pauses, ms", "a GiB, ms"), rows)
 

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from . import compare, copies, costs, forks, pauses, profile, redis, repeat, siz
 from .loads import Bench
 from .processes import Machine, Unavailable
 from .report import Part, Report
+from .turns import Ongoing, by_turns
 
 # Each with the programs that it needs beside ours.
 PARTS = {"null": (compare.null, ()), "durable": (compare.durable, ()),
@@ -103,24 +103,22 @@ def arguments_of(arguments):
     return given
 
 
-def one_part(name, run, smoke):
-    """What it found; never raises for what went wrong in it."""
-    work, needs = PARTS[name]
-    part = Part(name)
+def rounds_of_part(part, run, smoke):
+    """All that it does, round by round; never raises for what went wrong in it."""
+    work, needs = PARTS[part.found["name"]]
     missing = [program for program in needs if not shutil.which(program)]
     if missing and smoke:
         part.found["skipped"] = f"{', '.join(missing)} not installed"
-        return part
+        return
     try:
         if missing:
             raise RuntimeError(f"{', '.join(missing)} not installed")
-        work(run, part)
+        yield from work(run, part) or ()  # Those without rounds are done at once.
     except Unavailable as reason:
         part.found["skipped"] = str(reason)
     except Exception as failure:  # Whatever it is, it is this part's.
         traceback.print_exc()
         part.found["error"] = f"{type(failure).__name__}: {failure}"
-    return part
 
 
 def finish_up(number, _):
@@ -153,19 +151,20 @@ def parts_in(folder, root, given, machine):
     if filesystem == "tmpfs":
         print(f"./dev bench: {folder} is memory: what is said of disks will be wrong", file=sys.stderr)
     load = os.getloadavg()[0]  # Later it is ours.
-    failed = []
-    for name in given.names:
-        began = time.monotonic()
-        part = one_part(name, Run(machine, Bench(machine, size), size), given.smoke)
-        took = time.monotonic() - began
-        when = {"size": size.name, "rounds": size.rounds, "seconds": size.round_seconds, "took": took, "load": load,
+    failed, parts = [], {name: Part(name) for name in given.names}
+    run = Run(machine, Bench(machine, size), size)
+
+    def at_end(one):
+        part = parts[one.name]
+        when = {"size": size.name, "rounds": size.rounds, "seconds": size.round_seconds, "took": one.seconds, "load": load,
                 "commit": commit, "time": f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"}
         report.put(part, when)
         report.write(head(report, filesystem))
         word = "FAILED" if part.found["error"] else "skipped" if part.found["skipped"] else "done"
-        failed += [name] if part.found["error"] else []
-        print(f"{name}: {word}, {took:.0f} s", file=sys.stderr, flush=True)
-        machine.clear()
+        failed.extend([one.name] if part.found["error"] else [])
+        print(f"{one.name}: {word}, {one.seconds:.0f} s", file=sys.stderr, flush=True)
+
+    by_turns([Ongoing(name, rounds_of_part(part, run, given.smoke)) for name, part in parts.items()], machine.end_round, at_end)
     return failed, report
 
 

@@ -7,8 +7,10 @@ import time
 from . import figures, targets
 from .loads import MIXED, SET
 from .processes import ended, undisturbed
+from .turns import rounds_of
 
 ENTRY_BYTES = 100  # about, of one entry in a snapshot
+ROUNDS_OF_A_SERVER = 3
 DURABLE = ("--fsync", "always", "--snapshot-interval", "1d")
 
 
@@ -56,14 +58,20 @@ def disturbed(run, part):
              "full scans": lambda server: machine.aside(server, "scan", "--limit", "100000000")}
     beside = {"a computing process": machine.computing, "a writing process": lambda: machine.writing(keys * ENTRY_BYTES)}
     found = {name: [] for name in (*works, *beside)}
-    with machine.ours("hybrid", flags=DURABLE) as server:
-        run.bench.load(server, keys)
-        for number in range(run.size.disturbed_rounds):
-            most = run.bench.run(server, *SET, "--keys", keys, "--closed", 64, "--load", "no", seconds=SATURATION_SECONDS)["rate"]
-            words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
-            for name in figures.in_turn(round_of(tuple(found)), number):
-                with beside.get(name, contextlib.nullcontext)():
-                    found[name].append(while_running(run, server, words, works.get(name)))
+
+    def some_rounds(several):
+        with machine.ours("hybrid", flags=DURABLE) as server:
+            run.bench.load(server, keys)
+            for number in several:
+                most = run.bench.run(server, *SET, "--keys", keys, "--closed", 64, "--load", "no", seconds=SATURATION_SECONDS)["rate"]
+                words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
+                for name in figures.in_turn(round_of(tuple(found)), number):
+                    with beside.get(name, contextlib.nullcontext)():
+                        found[name].append(while_running(run, server, words, works.get(name)))
+
+    numbers = range(run.size.disturbed_rounds)
+    of_a_server = [numbers[first:first + ROUNDS_OF_A_SERVER] for first in numbers[::ROUNDS_OF_A_SERVER]]
+    yield from rounds_of(len(of_a_server), lambda number: some_rounds(of_a_server[number]))
     rows, bars, ratios = [], [], {}
     for name, runs in found.items():
         p99, longest, ratios[name], behind = summary(runs, found["nothing"])

@@ -154,14 +154,22 @@ class Machine:
 
     def clear(self):
         shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(parents=True)
+        for kept in ("stays", "round"):
+            (self.work / kept).mkdir(parents=True)
+
+    def end_round(self):
+        """Nothing of a round is left, and nothing that the kernel would write during the next one, but folders that stay."""
+        shutil.rmtree(self.work / "round", ignore_errors=True)
+        (self.work / "round").mkdir()
+        os.sync()
 
     def program(self, name):
         return str(self.programs / name)
 
-    def folder(self):
+    def folder(self, stays=False):
+        """Gone at the end of the round, unless it stays."""
         self.count += 1
-        made = self.work / f"{self.count}"
+        made = self.work / ("stays" if stays else "round") / f"{self.count}"
         made.mkdir()
         return made
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from . import figures
 from .loads import MIXED, RedisBenchmark, fill_redis, redis_load
+from .turns import rounds_of
 
 # Neither compacts its log: it would in the other's runs, too.
 GROWS = ("--log-rewrite-min-size", "1TiB")
@@ -28,9 +29,12 @@ def redis(run, part):
                  "server an operation. Ratios are of rates: ours to redis-benchmark's, and to the lean client's. All clients take turns in "
                  "slices of less than a second.")
     map_micros = bare_map(run)
+    turns = [kind for number in range(run.size.rounds) for kind in KINDS if number < run.size.durable_rounds or kind is KINDS[0]]
+    told = yield from rounds_of(len(turns), lambda number: all_depths(run, *turns[number][1:]))
     rows, panels = [], {depth: [] for depth in DEPTHS}
-    for name, persistence, mode, flags in KINDS:
-        rounds = [all_depths(run, persistence, mode, flags) for _ in range(run.size.rounds)]
+    for kind in KINDS:
+        name, persistence, *_ = kind
+        rounds = [one for each, one in zip(turns, told, strict=True) if each is kind]
         for depth in DEPTHS:
             found = {key: [one[depth][key] for one in rounds] for key in rounds[0][depth]}
             part.keep(f"{persistence} {depth}", found)
