@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(SOURCE / "bench"))
 
 import suite_figures  # noqa: E402
+import suite_turns  # noqa: E402
 from suite import main, targets  # noqa: E402
 
 
@@ -101,6 +102,7 @@ def what_is_ended_leaves_nothing(folder):
 
 with tempfile.TemporaryDirectory(prefix="bench-", dir=BUILD) as made:
     place = Path(made)
+    suite_turns.everything(place)
     suite_figures.everything(place / "compared", SOURCE / "scripts/bench")
     (place / "programs").mkdir()
     every_part_says_something(place / "bench")

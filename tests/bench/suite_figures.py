@@ -13,92 +13,19 @@ import sys
 import types
 from pathlib import Path
 
-from suite import compare, costs, figures, forks, loads, pauses, processes, profile, redis, targets
-
-
-def check(good, what):
-    if not good:
-        raise AssertionError(what)
-
-
-class Server(contextlib.nullcontext):
-    """One that does nothing, by name."""
-
-    def __init__(self, name, resident=()):
-        super().__init__(self)
-        self.name, self.resident, self.seconds_to_serve, self.pid = name, iter(resident), 1.0, 0
-
-    def resident_bytes(self):
-        return next(self.resident)
-
-
-class World:
-    """A machine, its load generator and its sizes, which write down who was asked for what."""
-
-    def __init__(self, rounds=2, answers=None, **sizes):
-        self.asked = []
-        self.machine = self.bench = self
-        self.answers = answers
-        self.size = types.SimpleNamespace(rounds=rounds, more_rounds=rounds + 1, many_rounds=2 * rounds, round_seconds=0.1, unary_keys=10, **sizes)
-
-    def ours(self, *_, **__):
-        return Server("ours")
-
-    def null(self, *_, log=False):
-        return Server("logging" if log else "empty")
-
-    def load(self, server, keys, *_, **__):
-        pass
-
-    sliced = loads.Bench.sliced
-
-    def run(self, server, *words, **_):
-        self.asked.append((server.name, words))
-        return self.answers.pop(0) if self.answers else {"cpu": 1.0, "rate": 1.0, "p50": 1.0}
-
-
-class Page:
-    """A part that keeps nothing."""
-
-    def __getattr__(self, _):
-        return lambda *_: None
+from suite import compare, costs, figures, forks, loads, pauses, processes, profile, targets
+from suite_world import Page, Server, World, all_rounds, check
 
 
 def what_is_compared_is_asked_in_turn_and_in_turn_first():
     check(figures.in_turn("abc", 0) == ["a", "b", "c"] and figures.in_turn("abc", 1) == ["c", "b", "a"], "the order does not turn")
     world = World(rounds=2)
-    compare.null(world, Page())
+    all_rounds(compare.null(world, Page()))
     order = [name for name, _ in world.asked]
     check(order == (["empty", "ours"] * 4 + ["ours", "empty"] * 4) * 2, f"asked {order}")
     world = World(rounds=2, answers=[{"cpu": cpu, "rate": 1.0} for cpu in [1.0, 2.0] * 4 + [4.0, 2.0] * 4])
     found = [compare.calls_of_both(world, number) for number in range(2)]
     check(all(each == [[1.0, 2.0], [2.0, 4.0]][number] for number in range(2) for each in found[number].values()), f"found {found}")
-
-
-def servers_are_started_for_each_round():
-    """Which pages a process got decides a tenth of what a call costs it, for as long as it lives."""
-    world, started = World(rounds=3), []
-    for kind in ("ours", "null", "redis", "etcd"):
-        setattr(world, kind, lambda *_, kind=kind, **__: started.append(kind) or Server(kind))
-    compare.null(world, Page())
-    check(sorted(started) == ["null"] * 6 + ["ours"] * 6, f"null: {started}")
-    started.clear()
-    compare.etcd(world, Page())
-    check(sorted(started) == ["etcd"] * 4 + ["ours"] * 4, f"etcd: {started}")
-    started.clear()
-    world.bare_sync_micros = lambda: 1.0
-    compare.alone(world, Page())
-    check(sorted(started) == ["null"] * 12 + ["ours"] * 12, f"alone: {started}")
-    started.clear()
-    real = redis.one_depth, redis.fill_redis, redis.bare_map
-    redis.one_depth = lambda *_: {name: 1.0 for each in ("ours", "redis", "lean", "null") for name in (each, f"{each} cpu")}
-    redis.fill_redis, redis.bare_map = (lambda *_: "1" for _ in range(2))
-    world.size.redis_keys = 10
-    try:
-        redis.redis(world, Page())
-    finally:
-        redis.one_depth, redis.fill_redis, redis.bare_map = real
-    check(sorted(started) == ["null"] * 9 + ["ours"] * 9 + ["redis"] * 9, f"redis: {started}")
 
 
 def a_round_in_slices_is_as_long_as_one_without():
@@ -160,29 +87,6 @@ def what_is_there_once_is_no_key_s_memory():
     check(costs.each_key(fill, lambda: used["bytes"], 1000) == 100, "few keys cannot be measured")
 
 
-def files_are_loaded_in_turn():
-    order = []
-
-    def start(name):
-        order.append(name)
-        return Server(name)
-
-    world = World(loads=2, held_seconds=7, load_keys=(10,))
-    world.folder = lambda: "folder"
-    world.ours = lambda *_, **__: start("ours")
-    world.redis = lambda **_: start("redis")
-    real = costs.ours_at, costs.redis_at, costs.put_at_hand
-    costs.ours_at, costs.redis_at = (lambda *_, gib=gib: {"load": [], "gib": gib} for gib in (1, 2))
-    costs.put_at_hand = lambda gib, seconds: order.extend((gib, seconds))
-    try:
-        ours, theirs = costs.both_at(world, 10)
-        check(costs.both_at(world, 20)[0]["load"] == [], "a file is loaded that nobody asked for")
-    finally:
-        costs.ours_at, costs.redis_at, costs.put_at_hand = real
-    check(order == [1, 7, "ours", 2, 7, "redis", 2, 7, "redis", 1, 7, "ours"], f"had at hand and loaded {order}")
-    check(len(ours["load"]) == len(theirs["load"]) == 2, "a load is lost")
-
-
 def memory_at_hand_is_held():
     def resident():
         return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
@@ -226,8 +130,8 @@ def a_pause_is_for_each_gib_of_its_own_server():
         def ratio(self, name, found):
             told[name] = found["median"]
 
-    forks.tell(Kept(), {"kvstore": {"gib": 2, "pauses": [99, 4, 6, 8]}, "Redis": {"gib": 0.5, "pauses": [99, 30, 10, 20]},
-                        "kvstore, one key": {"gib": 0.01, "pauses": [99, 1, 1, 1]}})
+    forks.tell(Kept(), {"kvstore": {"gib": 2, "first": [99], "later": [4, 6, 8]}, "Redis": {"gib": 0.5, "first": [99], "later": [30, 10, 20]},
+                        "kvstore, one key": {"gib": 0.01, "first": [99], "later": [1, 1, 1]}})
     found, limit = told["pause"]
     check(found == {"median": 3, "least": 2, "most": 4}, f"the first one counts, or not each GiB: {found}")
     check("one key 1.00 ms" in limit and "40.0 ms a GiB" in limit, limit)
@@ -362,12 +266,10 @@ def two_runs_are_the_same_within_15_percent_or_it_is_said(folder, program):
 
 def everything(folder, program):
     what_is_compared_is_asked_in_turn_and_in_turn_first()
-    servers_are_started_for_each_round()
     a_round_in_slices_is_as_long_as_one_without()
     every_mode_takes_its_turn_in_every_slice()
     a_signal_waits_until_a_child_was_looked_at()
     what_is_there_once_is_no_key_s_memory()
-    files_are_loaded_in_turn()
     memory_at_hand_is_held()
     each_snapshot_tells_its_own_pause()
     a_pause_is_for_each_gib_of_its_own_server()
