@@ -117,6 +117,7 @@ std::size_t Batch::prefetch(std::size_t begin, std::size_t end, const Store& sto
     }
   };
   each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_group(key); });
+  each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_slot(key); });
   each([](const ReadLock& shard, const HashedKey& key) { shard.prefetch_entry(key); });
   return begin;
 }

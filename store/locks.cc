@@ -11,6 +11,9 @@ ReadLock::~ReadLock() {
 
 const Entry* ReadLock::find(const HashedKey& key, UnixMillis now) const noexcept { return shard_->find(key, now); }
 void ReadLock::prefetch_group(const HashedKey& key) const noexcept { shard_->table.prefetch(TableKey(key)); }
+void ReadLock::prefetch_slot(const HashedKey& key) const noexcept {
+  static_cast<void>(shard_->table.contains(SlotPrefetch{key.hash}));
+}
 void ReadLock::prefetch_entry(const HashedKey& key) const noexcept {
   static_cast<void>(shard_->table.contains(EntryPrefetch{key.hash}));
 }

@@ -101,9 +101,10 @@ class ReadLock {
   Revision last_removal() const noexcept;
   // Whether a key of this shard is due one day. While none is, its keys are the same at every moment.
   bool expires() const noexcept;
-  // Ask for the memory that finding the key will touch, and wait for none of it. The second needs what the first asked
-  // for, so others' keys come in between: the group of the table with its first slots, and the entry.
+  // Ask for the memory that finding the key will touch, and wait for none of it. Each needs what the one before asked
+  // for, so others' keys come in between: the group of the table with its first slots, the key's slot, and the entry.
   void prefetch_group(const HashedKey& key) const noexcept;
+  void prefetch_slot(const HashedKey& key) const noexcept;
   void prefetch_entry(const HashedKey& key) const noexcept;
   // Every entry that is not due, in no order.
   void for_each(UnixMillis now, const std::function<void(const Entry&)>& visit) const;

@@ -96,6 +96,7 @@ TEST_CASE("store: asking for a key's memory ahead finds nothing, changes nothing
     const std::optional<ReadLock> shard = store.try_read_shard(0);
     REQUIRE(shard);
     shard->prefetch_group(key);
+    shard->prefetch_slot(key);
     shard->prefetch_entry(key);
     return shard->find(key, kNow) != nullptr;
   };
