@@ -87,7 +87,7 @@ def durable(run, part):
     limit, neighbour = (figures.ratio(rates[name], rates[EMPTY[0]]) for name in EMPTY[1:])
     part.target("always", figures.ratio(rates["AOF, fsync always"], rates["nothing on disk"]),
                 f"empty server that writes and syncs, of one that does not: {figures.text(limit)}; beside a bare disk at work: "
-                f"{figures.text(neighbour)}", limit["median"])
+                f"{figures.text(neighbour)}", limit["middle"])
     part.bars("durability", "Set, 256 in flight: operations a second in each mode", "operations/s",
               [(name.replace(", fsync ", "\\n").replace(" on disk", "\\non disk"), (round(figures.median(rates[name])),)) for name, *_ in KINDS], ("unary Set",))
 
@@ -109,7 +109,7 @@ def alone(run, part):
                [(name, *(figures.text(figures.spread(found[each]), 0) for each in ("bare", call, write)), figures.text(one))
                 for name, call, write, one in (("kvstore", "call", "write", ratio), ("empty server", "empty call", "empty write", limit))])
     part.target("alone", ratio, f"disk {figures.median(bare):.0f} us and call {figures.median(found['call']):.0f} us; empty server that "
-                f"writes and syncs: {figures.text(limit)}", limit["median"])
+                f"writes and syncs: {figures.text(limit)}", limit["middle"])
 
 
 def alone_once(run, number):

@@ -25,14 +25,14 @@ def copies(run, part):
                  "snapshot adds is what writes made the kernel copy, and what the child itself needs. The faster the writes and the slower "
                  "the disk, the more that is; rates are given with it.")
     both = (("kvstore", ours_once), ("Redis", redis_once))
-    rounds = yield from rounds_of(run.size.durable_rounds, lambda number: {name: one(run, keys) for name, one in figures.in_turn(both, number)})
+    rounds = yield from rounds_of(run.size.copy_rounds, lambda number: {name: one(run, keys) for name, one in figures.in_turn(both, number)})
     found = {name: [one[name] for one in rounds] for name, _ in both}
     rows = []
     for name, runs in found.items():
         middle = {figure: figures.spread([each[figure] for each in runs]) for figure in ("before", "most", "seconds", "rate")}
         added = figures.ratio([each["most"] for each in runs], [each["before"] for each in runs])
-        rows.append((name, f"{middle['before']['median']:.0f}", figures.text(middle["most"], 0), figures.text(added),
-                     figures.text(middle["seconds"]), figures.count(middle["rate"]["median"])))
+        rows.append((name, f"{middle['before']['middle']:.0f}", figures.text(middle["most"], 0), figures.text(added),
+                     figures.text(middle["seconds"]), figures.count(middle["rate"]["middle"])))
         part.ratio(f"memory at a snapshot of {name}, of that before", added)
         part.keep(name, runs)
     part.table(("server", "before, MiB", "most, MiB", "of that before", "snapshot, s", "operations/s"), rows)

@@ -1,4 +1,4 @@
-"""Medians, spreads and ratios of runs that alternated; figures as people write them."""
+"""Middles, spreads and ratios of runs that alternated; figures as people write them."""
 import math
 import statistics
 
@@ -8,13 +8,16 @@ def median(values):
 
 
 def spread(values):
-    return {"median": median(values), "least": min(values), "most": max(values)}
+    return {"middle": median(values), "least": min(values), "most": max(values)}
 
 
 def ratio(above, below):
-    """Of each round's two runs, so that what hit both cancels: median, least, most. A round too short for the clock, whose
-    figure is 0, says nothing; without any other one the ratio is not a number."""
-    return spread([a / b for a, b in zip(above, below, strict=True) if b] or [math.nan])
+    """Of each round's two runs, so that what hit both cancels: the geometric mean, least, most. Of ratios in few rounds it is found
+    again better than their median (docs/decisions.md), and it is the same whichever of the two is above. A round too short for
+    the clock, whose figure is 0, says nothing; without any other one the ratio is not a number."""
+    found = [a / b for a, b in zip(above, below, strict=True) if b] or [math.nan]
+    mean = math.exp(statistics.fmean(map(math.log, found))) if all(found) else 0.0
+    return {**spread(found), "middle": mean}
 
 
 def in_turn(things, number):
@@ -40,9 +43,9 @@ def sliced(seconds, loads):
 
 def text(found, digits=2):
     """Infinite: a run had no such figure, because it was saturated."""
-    median, least, most = (f"{value:.{digits}f}" if math.isfinite(value) else "saturated" if value > 0 else "nothing"
-                           for value in (found["median"], found["least"], found["most"]))
-    return f"{median} ({least} to {most})"
+    middle, least, most = (f"{value:.{digits}f}" if math.isfinite(value) else "saturated" if value > 0 else "nothing"
+                           for value in (found["middle"], found["least"], found["most"]))
+    return f"{middle} ({least} to {most})"
 
 
 def count(value):

@@ -65,8 +65,8 @@ def head(report, filesystem):
     peers = [first_line(output_of("redis-server", "--version")).split(" sha")[0], first_line(output_of("etcd", "--version"))]
     lines = ["# Performance", "",
              f"Made by `./dev bench{quick}`; [bench.md](bench.md) says how it measures. Client and server share the machine, so "
-             "rates are of both together; server CPU time an operation is the figure that lasts. A ratio is the median of the "
-             "rounds' own ratios, with the least and the most in parentheses.", "",
+             "rates are of both together; server CPU time an operation is the figure that lasts. A ratio is the geometric "
+             "mean of the rounds' own ratios, other figures are medians; with the least and the most in parentheses.", "",
              f"{os.cpu_count()} cores, {processor()}, {platform.system()} {version_of(platform.release())}, data on {filesystem}; "
              + ", ".join(peer for peer in peers if peer) + "."]
     busy = [part for part in parts if part["load"] > 0.5 * os.cpu_count()]

@@ -89,7 +89,7 @@ def disturbed(run, part):
         behind = next(row[-1] for row in rows if row[0] == "snapshots")
         said = [f"beside {name}: {figures.text(ratio)}" for name, ratio in limits.items()]
         part.target("p99", ratios["snapshots"], "; ".join([*said, behind] if behind else said),
-                    max((ratio["median"] for ratio in limits.values()), default=None))
+                    max((ratio["middle"] for ratio in limits.values()), default=None))
     if bars:
         part.bars("disturbed", f"Set at half of saturation, {figures.count(keys)} keys, during other work", "ms", bars,
                   ("p99", "longest"))

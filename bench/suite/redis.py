@@ -51,7 +51,7 @@ def redis(run, part):
                 limit = figures.ratio(found["null"], found["redis"])
                 part.target(f"pipeline {depth}", ratio,
                             f"empty server's pipeline: {figures.text(limit)}; bare map: {map_micros} of our "
-                            f"{middle['ours cpu']:.2f} us of CPU; of the lean client's rate: {figures.text(lean)}", limit["median"])
+                            f"{middle['ours cpu']:.2f} us of CPU; of the lean client's rate: {figures.text(lean)}", limit["middle"])
     part.table(("persistence", "depth", "redis-benchmark/s", "lean/s", "ours/s", "ratio", "to lean", "Redis CPU", "our CPU"), rows)
     part.panels("redis", "Half SET, half GET: operations a second, by what Redis calls appendfsync", "operations/s",
                 [(f"depth {depth}", panels[depth]) for depth in DEPTHS], ("redis-benchmark", "Redis, lean client", "kvstore"))

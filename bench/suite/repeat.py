@@ -4,7 +4,7 @@ import math
 import sys
 from pathlib import Path
 
-BOUND = 0.15  # what medians of two runs on one machine may differ by
+BOUND = 0.15  # what ratios of two runs on one machine may differ by
 
 
 def read(folder):
@@ -29,7 +29,7 @@ def differences(a, b, bound=BOUND):
                 continue
             both += 1
             side = one.get("side")
-            one, other = one["median"], other["median"]
+            one, other = one["middle"], other["middle"]
             if one == other or (side is not None and (one > side) == (other > side)):
                 continue
             # The larger one, of the smaller: the same for A and B as for B and A.

@@ -27,12 +27,12 @@ class Part:
         self.found["lines"] += table(head, rows)
 
     def target(self, name, found, limit, bound=None):
-        """One of targets.TARGETS: median, least and most; what of it is not ours, where something says that; and `bound`, the
+        """One of targets.TARGETS: its middle, least and most; what of it is not ours, where something says that; and `bound`, the
         same figure of what has nothing of ours in it: the empty server, the bare disk, the bare map."""
         self.found["targets"][name] = {**found, "limit": limit, "bound": bound}
 
     def ratio(self, name, found, side=None):
-        """What a second run is to find again, within the bound of repeat.py: median, least and most. With `side` only whether it is
+        """What a second run is to find again, within the bound of repeat.py: its middle, least and most. With `side` only whether it is
         above that: a percentile of a queue near saturation has no value that stays."""
         self.found["ratios"][name] = found if side is None else {**found, "side": side}
 
@@ -84,7 +84,7 @@ class Report:
         return table(("what", "target", "measured", "", "what else the same run says"), targets.rows(self.found()))
 
     def page(self, head):
-        lines = [*head, "", "## Against the targets", "", "A figure is the median of the rounds, with the least and the most.", "",
+        lines = [*head, "", "## Against the targets", "", "Of all rounds, with the least and the most.", "",
                  *self.targets_table()]
         for part in self.found().values():
             lines += part["lines"]

@@ -59,7 +59,7 @@ def profile_of(part, parts):
 def verdict(name, target, found, seen):
     """A target that is missed has its limit shown when what has nothing of ours in it misses it too, or when next to nothing of
     the time is spent in functions of ours."""
-    if target.met(found["median"]):
+    if target.met(found["middle"]):
         return "met"
     bound, share = found.get("bound"), seen.get("shares", {}).get(name)
     shown = (bound is not None and not target.met(bound)) or (share is not None and share < OWN_SHARE)
