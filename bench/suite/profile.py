@@ -1,35 +1,38 @@
 """Where the server's time goes: the share of its own functions, and the largest of them, as perf sees them."""
 import re
 
+from .compare import UNARY
 from .loads import GET, MANY_SETS, MIXED, SET
 from .processes import Unavailable
+from .redis import shape
 
 LARGEST = 5
 STARTS_IN = 0.7  # seconds, in which perf and the load have both begun
-LOADS = (("old get", "Get of the old service", ("--closed", 64, "--api", "legacy", *GET)),
-         ("old set", "Set of the old service", ("--closed", 64, "--api", "legacy", *SET)),
-         ("get", "unary Get", ("--closed", 64, *GET)), ("set", "unary Set", ("--closed", 64, *SET)),
+# Those that the targets are measured with.
+LOADS = (("old get", "Get of the old service", (*GET, *UNARY, "--api", "legacy")),
+         ("old set", "Set of the old service", (*SET, *UNARY, "--api", "legacy")),
+         ("get", "unary Get", (*GET, *UNARY)), ("set", "unary Set", (*SET, *UNARY)),
          ("always", "unary Set, fsync always", MANY_SETS),
-         ("pipeline 16", "pipeline, messages of 16", (*MIXED, "--api", "pipeline", "--pipeline-depth", 16, "--closed", 16)),
-         ("pipeline 128", "pipeline, messages of 128", (*MIXED, "--api", "pipeline", "--pipeline-depth", 128, "--closed", 16)))
+         ("pipeline 16", "pipeline, messages of 16", (*MIXED, *shape(16)[1])),
+         ("pipeline 128", "pipeline, messages of 128", (*MIXED, *shape(128)[1])))
 
 
 def profile(run, part):
     part.section("Where the server's time goes", "Closed loop, sampled by `perf record -e cpu-clock`; nothing on disk but where it says "
-                 "so: that line is the load whose rate stands above, with 256 in flight over its few keys. A function is "
+                 "so. Each line is the load of the row above that it stands beside, over as many keys. A function is "
                  "the server's own when its name, arguments of templates included, is in this tree's namespace `kv`. The whole "
                  "program is every function that is in the server's file: also the messages that protobuf generated, and what of "
                  "gRPC, protobuf, Abseil and the C++ library is templates or inline and stands there by itself; they are not counted "
                  "as its own, because their text is not this tree's, and may be work that this tree's code asks for. The rest is in "
                  "libraries (gRPC, protobuf, the allocator, libc) and the kernel. What the compiler put into its caller counts for the caller.")
-    keys = min(run.size.redis_keys, 100 * run.size.unary_keys)
     rows, shares, programs = [], {}, {}
     with run.machine.ours() as memory, run.machine.ours("aof", flags=("--fsync", "always")) as durable:
         may_look(run, memory)
-        run.bench.load(memory, keys)
+        run.bench.load(memory, run.size.redis_keys)
         run.bench.load(durable, run.size.unary_keys)
         for key, name, words in LOADS:
-            server, among = (durable, run.size.unary_keys) if key == "always" else (memory, keys)
+            server = durable if key == "always" else memory
+            among = run.size.redis_keys if key.startswith("pipeline") else run.size.unary_keys
             found = sampled(run, server, (*words, "--keys", among, "--load", "no"))
             shares[key], programs[key], largest = summed(found)
             rows.append((name, f"{shares[key]:.0f} %", f"{programs[key]:.0f} %",
