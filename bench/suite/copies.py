@@ -23,7 +23,8 @@ def copies(run, part):
                  "half, as fast as 64 connections or calls in flight do it, and a snapshot is taken (Redis: BGSAVE). Memory is that of "
                  "the process and its child together, each shared page counted once (the Pss of `/proc/PID/smaps_rollup`): what the "
                  "snapshot adds is what writes made the kernel copy, and what the child itself needs. The faster the writes and the slower "
-                 "the disk, the more that is; rates are given with it.")
+                 "the disk, the more that is; rates are given with it. "
+                 f"Of {run.size.copy_rounds} rounds.")
     both = (("kvstore", ours_once), ("Redis", redis_once))
     rounds = yield from rounds_of(run.size.copy_rounds, lambda number: {name: one(run, keys) for name, one in figures.in_turn(both, number)})
     found = {name: [one[name] for one in rounds] for name, _ in both}

@@ -44,7 +44,7 @@ def latency(run, part):
 def disturbed(run, part):
     part.section("Writes during other work", "Set in an open loop at half of what a closed loop of 64 reached at the round's beginning, unary, "
                  f"HYBRID with fsync always, while the other work is done over and over for all of the measured time; {run.size.disturbed_rounds} short "
-                 "rounds, the undisturbed run in the middle of each. Figures are medians of the rounds; a round that was saturated has an infinite "
+                 f"rounds, {ROUNDS_OF_A_SERVER} of each server, the undisturbed run in the middle of each. Figures are medians of the rounds; a round that was saturated has an infinite "
                  "p99, how many were is said, and where half of them were there is none. "
                  "The longest one bounds every pause of the server. The last two lines are the limit of this machine: a process that "
                  "only computes, and one that writes a file as large as a snapshot with its checksum, both without a server in them, at the "
@@ -58,20 +58,26 @@ def disturbed(run, part):
              "full scans": lambda server: machine.aside(server, "scan", "--limit", "100000000")}
     beside = {"a computing process": machine.computing, "a writing process": lambda: machine.writing(keys * ENTRY_BYTES)}
     found = {name: [] for name in (*works, *beside)}
-
-    def some_rounds(several):
-        with machine.ours("hybrid", flags=DURABLE) as server:
-            run.bench.load(server, keys)
-            for number in several:
-                most = run.bench.run(server, *SET, "--keys", keys, "--closed", 64, "--load", "no", seconds=SATURATION_SECONDS)["rate"]
-                words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
-                for name in figures.in_turn(round_of(tuple(found)), number):
-                    with beside.get(name, contextlib.nullcontext)():
-                        found[name].append(while_running(run, server, words, works.get(name)))
-
     numbers = range(run.size.disturbed_rounds)
     of_a_server = [numbers[first:first + ROUNDS_OF_A_SERVER] for first in numbers[::ROUNDS_OF_A_SERVER]]
-    yield from rounds_of(len(of_a_server), lambda number: some_rounds(of_a_server[number]))
+    yield from rounds_of(len(of_a_server), lambda number: on_a_server(run, of_a_server[number], works, beside, found))
+    tell_disturbed(part, found, beside, keys)
+
+
+def on_a_server(run, numbers, works, beside, found):
+    """The rounds with these numbers, on a server that is started for them."""
+    keys = run.size.disturbed_keys
+    with run.machine.ours("hybrid", flags=DURABLE) as server:
+        run.bench.load(server, keys)
+        for number in numbers:
+            most = run.bench.run(server, *SET, "--keys", keys, "--closed", 64, "--load", "no", seconds=SATURATION_SECONDS)["rate"]
+            words = (*SET, "--keys", keys, "--rate", f"{most / 2:.0f}", "--load", "no")
+            for name in figures.in_turn(round_of(tuple(found)), number):
+                with beside.get(name, contextlib.nullcontext)():
+                    found[name].append(while_running(run, server, words, works.get(name)))
+
+
+def tell_disturbed(part, found, beside, keys):
     rows, bars, ratios = [], [], {}
     for name, runs in found.items():
         p99, longest, ratios[name], behind = summary(runs, found["nothing"])

@@ -27,7 +27,7 @@ def redis(run, part):
                  "a message here; depth 1 is a unary call. Closed loops: 64 in flight at depth 1, 16 pipelines or messages above. "
                  "`lean` is kvstore_redis_load, a client that costs less than redis-benchmark. CPU is microseconds of the "
                  "server an operation. Ratios are of rates: ours to redis-benchmark's, and to the lean client's. All clients take turns in "
-                 "slices of less than a second.")
+                 f"slices of less than a second, in {run.size.rounds} rounds with nothing on disk and {run.size.durable_rounds} of each other kind.")
     map_micros = bare_map(run)
     turns = [kind for number in range(run.size.rounds) for kind in KINDS if number < run.size.durable_rounds or kind is KINDS[0]]
     told = yield from rounds_of(len(turns), lambda number: all_depths(run, *turns[number][1:]))

@@ -84,7 +84,7 @@ class Report:
         return table(("what", "target", "measured", "", "what else the same run says"), targets.rows(self.found()))
 
     def page(self, head):
-        lines = [*head, "", "## Against the targets", "", "Of all rounds, with the least and the most.", "",
+        lines = [*head, "", "## Against the targets", "", "Ratios are geometric means of the rounds, other figures (p99 too) their medians, with the least and the most.", "",
                  *self.targets_table()]
         for part in self.found().values():
             lines += part["lines"]

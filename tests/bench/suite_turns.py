@@ -2,7 +2,7 @@
 import types
 from pathlib import Path
 
-from suite import compare, costs, forks, processes, redis, turns
+from suite import compare, costs, forks, pauses, processes, redis, turns
 from suite_world import Page, Server, World, all_rounds, check
 
 
@@ -125,9 +125,31 @@ def the_first_snapshot_of_each_server_is_counted_by_itself():
     check(told["Redis"] == {"first": [2, 11], "later": [3, 8, 12, 17], "gib": 1}, f"{told}")
 
 
+def no_round_of_other_work_is_lost_between_servers():
+    world, started, told = World(disturbed_keys=10, disturbed_rounds=4), [], {}
+    world.ours = lambda *_, **__: started.append("ours") or Server("ours")
+    real = pauses.while_running
+    pauses.while_running = lambda *_: {"p99": 1.0, "max": 1.0, "saturated": False, "times": len(started)}
+
+    class Kept(Page):
+        def keep(self, name, found):
+            told[name] = [one["times"] for one in found]
+
+        def ratio(self, *_, **__):
+            pass
+
+    world.computing, world.writing = (lambda *_: Server("neighbour") for _ in range(2))
+    try:
+        count = all_rounds(pauses.disturbed(world, Kept()))
+    finally:
+        pauses.while_running = real
+    check(count == 2 and all(rounds == [1, 1, 1, 2] for rounds in told.values()) and len(told) == 7, f"{count}: {told}")
+
+
 def everything(folder):
     parts_have_their_rounds_by_turns()
     only_what_stays_outlives_a_round(folder / "rounds")
     servers_are_started_for_each_round()
     files_are_loaded_in_turn()
     the_first_snapshot_of_each_server_is_counted_by_itself()
+    no_round_of_other_work_is_lost_between_servers()
