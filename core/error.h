@@ -5,7 +5,8 @@
 // exactly one status code: the code says what kind of trouble it is, the word says which.
 //
 // Texts may change between releases. Words may not.
-// Threads: free functions, safe from any thread.
+// Threads: free functions, safe from any thread. Cold: the compiler lays out what leads to one away from everything
+// else.
 #pragma once
 
 #include <map>
@@ -72,21 +73,21 @@ enum class Reason {
 std::string_view word(Reason reason) noexcept;
 
 // A status of the reason's code whose message reads "WORD: text".
-absl::Status error(Reason reason, std::string_view text);
+[[gnu::cold]] absl::Status error(Reason reason, std::string_view text);
 
 // The same, with facts for programs (a limit, a field path, an offset). Values are plain text.
-absl::Status error(Reason reason, std::string_view text, const std::map<std::string, std::string>& facts);
+[[gnu::cold]] absl::Status error(Reason reason, std::string_view text, const std::map<std::string, std::string>& facts);
 
 // The same status with one fact more. For an error that has no reason word too.
-absl::Status with_fact(absl::Status status, const std::string& name, const std::string& value);
+[[gnu::cold]] absl::Status with_fact(absl::Status status, const std::string& name, const std::string& value);
 
 // The same for a reason that came over the wire: the word is the peer's, perhaps newer than our list. The message is
 // left as it came, because a peer that sends a word has put it in front of the message already.
-absl::Status error_of_peer(absl::StatusCode code, std::string_view reason_word, std::string_view message);
+[[gnu::cold]] absl::Status error_of_peer(absl::StatusCode code, std::string_view reason_word, std::string_view message);
 
 // The reason word of a status made by error() or error_of_peer(), or an empty string.
-std::string reason_of(const absl::Status& status);
-bool has_reason(const absl::Status& status, Reason reason);
+[[gnu::cold]] std::string reason_of(const absl::Status& status);
+[[gnu::cold]] bool has_reason(const absl::Status& status, Reason reason);
 
 // The facts given to error() and with_fact(), or an empty map.
 std::map<std::string, std::string> facts_of(const absl::Status& status);

@@ -25,7 +25,7 @@
 namespace kv {
 
 // A status that carries `error_number`; `doing` says what was tried, with the path.
-absl::Status errno_status(int error_number, std::string_view doing);
+[[gnu::cold]] absl::Status errno_status(int error_number, std::string_view doing);
 // The errno of a status made by errno_status(), or 0.
 int errno_of(const absl::Status& status);
 // ENOSPC or EDQUOT: space may come back.

@@ -20,13 +20,13 @@ struct DamagedPlace {
 // EIO, or a file system that has found itself broken, at a known file and offset (read_all_at() tells both, as facts).
 bool is_unreadable(const absl::Status& status);
 // The same for an error of opening the file: it happened at offset 0. Any other status comes back as it is.
-absl::Status unreadable(absl::Status status, const std::string& path);
+[[gnu::cold]] absl::Status unreadable(absl::Status status, const std::string& path);
 
 // DATA_LOSS, or unreadable. Not another format: nothing is lost there, and nobody may agree to go on without it.
 bool is_damage(const absl::Status& status);
 // A whole file, written by a version of this program with a format that this one does not know: it is for that version
 // to read, so the start ends (exit 3) and everything stays as it is.
-absl::Status other_format(const std::string& path, std::uint64_t found, std::uint64_t known);
+[[gnu::cold]] absl::Status other_format(const std::string& path, std::uint64_t found, std::uint64_t known);
 DamagedPlace place_of(const absl::Status& status, std::string_view directory);
 
 }  // namespace kv

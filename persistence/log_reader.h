@@ -26,7 +26,7 @@
 namespace kv {
 
 // Damage that proves itself: file and offset in the text and as facts.
-absl::Status log_corruption(const std::string& file, std::uint64_t offset, std::string_view what);
+[[gnu::cold]] absl::Status log_corruption(const std::string& file, std::uint64_t offset, std::string_view what);
 
 class SegmentReader {
  public:

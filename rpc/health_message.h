@@ -17,7 +17,7 @@ struct HealthRequest {
 };
 
 bool parse(grpc::ByteBuffer& bytes, HealthRequest& request);
-absl::Status unparsable(const HealthRequest& request);
+[[gnu::cold]] absl::Status unparsable(const HealthRequest& request);
 absl::Status serialize(Health health, grpc::ByteBuffer& bytes);
 
 }  // namespace kv

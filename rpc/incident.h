@@ -19,9 +19,9 @@ namespace kv {
 void set_incident_log(std::function<void(const std::string&)> log);
 
 // What becomes of the exception that is being handled. INTERNAL with the fact `incident`, 16 hexadecimal digits.
-absl::Status incident(std::string_view method) noexcept;
+[[gnu::cold]] absl::Status incident(std::string_view method) noexcept;
 
 // MEMORY_LIMIT: the request did not fit into memory, so nothing of it was begun.
-absl::Status request_too_large_now() noexcept;
+[[gnu::cold]] absl::Status request_too_large_now() noexcept;
 
 }  // namespace kv

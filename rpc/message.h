@@ -41,7 +41,7 @@ class WireMessage {
 // be read.
 bool parse(grpc::ByteBuffer& bytes, WireMessage& message);
 absl::Status serialize(const WireMessage& message, grpc::ByteBuffer& bytes);
-absl::Status unparsable(const WireMessage& message);
+[[gnu::cold]] absl::Status unparsable(const WireMessage& message);
 
 // False when the bytes are no such message, or have far more fields than any. What was read before stays in `message`.
 bool parse(grpc::ByteBuffer& bytes, google::protobuf::MessageLite& message);
@@ -50,7 +50,7 @@ bool parse(grpc::ByteBuffer& bytes, google::protobuf::MessageLite& message);
 absl::Status serialize(const google::protobuf::MessageLite& message, grpc::ByteBuffer& bytes);
 
 // MESSAGE_INVALID, naming the type.
-absl::Status unparsable(const google::protobuf::MessageLite& message);
-absl::Status unparsable(std::string_view type);
+[[gnu::cold]] absl::Status unparsable(const google::protobuf::MessageLite& message);
+[[gnu::cold]] absl::Status unparsable(std::string_view type);
 
 }  // namespace kv

@@ -22,14 +22,15 @@ inline constexpr std::chrono::milliseconds kCallsPass{100};
 inline constexpr std::chrono::milliseconds kWalksPass{1000};
 
 // `limit`: how much of it there may be; 0: nothing that a caller could use.
-inline absl::Status overloaded(std::string_view text, std::size_t limit, std::chrono::milliseconds retry_after) {
+[[gnu::cold]] inline absl::Status overloaded(std::string_view text, std::size_t limit,
+                                             std::chrono::milliseconds retry_after) {
   std::map<std::string, std::string> facts{{std::string(kRetryAfterFact), std::to_string(retry_after.count())}};
   if (limit != 0) facts.emplace("limit", std::to_string(limit));
   return error(Reason::kOverloaded, text, facts);
 }
 
 // The server holds as many bytes of requests and answers as it may.
-inline absl::Status bytes_overloaded(std::size_t bytes_max) {
+[[gnu::cold]] inline absl::Status bytes_overloaded(std::size_t bytes_max) {
   return overloaded("the server holds as many bytes of requests and answers as it may; nothing was done", bytes_max,
                     kCallsPass);
 }

@@ -61,7 +61,7 @@ bool apply(WriteLock& shard, const Operation& operation, const HashedKey& key, c
 void tell(OutcomeSink* sink, Outcome& outcome);
 
 // MEMORY_LIMIT: what std::bad_alloc becomes.
-absl::Status no_memory();
+[[gnu::cold]] absl::Status no_memory();
 
 // The most that the record of a write takes. For an Append: if the key's value has `present_bytes`.
 std::size_t record_bytes_at_most(const Operation& operation, std::size_t present_bytes) noexcept;

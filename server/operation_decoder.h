@@ -75,11 +75,11 @@ absl::Status finish_precondition(DecodedOperation& decoded);
 
 // The same error, told of a place inside of a larger request: of the field "key" in "then[3].set", or, when it is of no
 // field, of the place itself.
-absl::Status within(const absl::Status& failed, std::string_view place);
+[[gnu::cold]] absl::Status within(const absl::Status& failed, std::string_view place);
 // "then[3].set", of an operation that was decoded.
 std::string place_of(std::string_view list, std::size_t index, OperationKind kind);
 
-absl::Status refuse_field(std::string_view path, std::string_view why);
-absl::Status refuse_unknown(const UnknownField& unknown);
+[[gnu::cold]] absl::Status refuse_field(std::string_view path, std::string_view why);
+[[gnu::cold]] absl::Status refuse_unknown(const UnknownField& unknown);
 
 }  // namespace kv

@@ -56,6 +56,6 @@ class TransactionWriter final : public TransactionSink {
 };
 
 // RESPONSE_TOO_LARGE.
-absl::Status response_too_large(std::size_t bytes_max);
+[[gnu::cold]] absl::Status response_too_large(std::size_t bytes_max);
 
 }  // namespace kv

@@ -27,6 +27,7 @@ absl::Status check_transaction(const Limits& limits, const TransactionRequest& r
                                const std::function<absl::Status(const Operation&)>& check);
 
 // What is wrong with one operation of a branch, `list` being its field: with the place and the index in the facts.
-absl::Status of_operation(const absl::Status& failed, std::string_view list, std::size_t index, OperationKind kind);
+[[gnu::cold]] absl::Status of_operation(const absl::Status& failed, std::string_view list, std::size_t index,
+                                        OperationKind kind);
 
 }  // namespace kv
