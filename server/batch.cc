@@ -28,31 +28,38 @@ std::size_t present_bytes(const Store& store, const Batch::Step& step, UnixMilli
 void Batch::clear() noexcept {
   items_.clear();
   steps_.clear();
+  unsorted_.clear();
   order_.clear();
   sorted_.clear();
   if (items_.capacity() <= kItemsKept) return;
   items_.shrink_to_fit();
   steps_.shrink_to_fit();
+  unsorted_.shrink_to_fit();
   order_.shrink_to_fit();
   sorted_.shrink_to_fit();
 }
 
 void Batch::plan(const Store& store) {
-  steps_.reserve(items_.size());
+  unsorted_.reserve(items_.size());
+  order_.reserve(items_.size());
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (!items_[i].error.ok()) continue;
-    const HashedKey key(items_[i].operation.key);
     const Operation& operation = items_[i].operation;
-    steps_.push_back({store.shard_of(key), i, key, operation.writes() ? HashedValue(operation.value).hash : 0});
+    const HashedKey key(operation.key);
+    const bool writes = operation.writes();
+    const auto shard = static_cast<std::uint32_t>(store.shard_of(key));
+    order_.push_back(std::uint64_t{shard} << kShardShift | unsorted_.size());
+    unsorted_.push_back(
+        {shard, static_cast<std::uint32_t>(i), writes, key, writes ? HashedValue(operation.value).hash : 0});
   }
-  // Numbers are sorted in place of the steps, which are long: the shard, and below it the step.
-  order_.reserve(steps_.size());
-  for (std::size_t i = 0; i < steps_.size(); ++i) order_.push_back(std::uint64_t{steps_[i].shard} << kShardShift | i);
+  // Numbers are sorted in place of the steps, which are long and are moved once.
   if (order_.size() <= kFewSteps) {
     std::ranges::sort(order_);
   } else {
     sort_many(store.shard_count());
   }
+  steps_.reserve(order_.size());
+  for (const std::uint64_t number : order_) steps_.push_back(unsorted_[number & 0xFFFF'FFFF]);
 }
 
 // By counting, byte after byte of the shard: many steps have few shards, and comparing them would take their number's
@@ -124,7 +131,7 @@ std::size_t Batch::prefetch(std::size_t begin, std::size_t end, const Store& sto
 
 std::size_t Batch::group_end(std::size_t begin, std::size_t limit) const noexcept {
   std::size_t end = begin + 1;
-  while (end < limit && order_[end] >> kShardShift == order_[begin] >> kShardShift) ++end;
+  while (end < limit && steps_[end].shard == steps_[begin].shard) ++end;
   return end;
 }
 

@@ -54,7 +54,7 @@ class Batch {
 
   // What it takes once it is planned, its errors not counted.
   std::size_t memory_bytes() const noexcept {
-    return items_.capacity() * sizeof(BatchItem) + items_.size() * (sizeof(Step) + 2 * sizeof(order_.front()));
+    return items_.capacity() * sizeof(BatchItem) + items_.size() * (2 * sizeof(Step) + 2 * sizeof(order_.front()));
   }
 
   // Hashes and sorts what was added, but for items with an error.
@@ -81,13 +81,14 @@ class Batch {
   Window window(std::size_t begin, const Store& store, UnixMillis now, std::size_t present_bytes_at_least) const;
 
   struct Step {
-    std::size_t shard;
-    std::size_t item;
+    std::uint32_t shard;
+    std::uint32_t item;
+    bool writes;
     HashedKey key;
     std::uint64_t value_hash;
   };
   // In the order of the plan.
-  const Step& step(std::size_t number) const noexcept { return steps_[order_[number] & 0xFFFF'FFFF]; }
+  const Step& step(std::size_t number) const noexcept { return steps_[number]; }
   // Where the steps of this step's shard end.
   std::size_t group_end(std::size_t begin, std::size_t limit) const noexcept;
 
@@ -97,9 +98,11 @@ class Batch {
   void sort_many(std::size_t shards);
 
   std::vector<BatchItem> items_;
-  std::vector<Step> steps_;            // in the order of the items
-  std::vector<std::uint64_t> order_;   // the shard, and below it the step
-  std::vector<std::uint64_t> sorted_;  // for a moment
+  std::vector<Step> steps_;
+  // Of plan() alone.
+  std::vector<Step> unsorted_;        // in the order of the items
+  std::vector<std::uint64_t> order_;  // the shard, and below it the step
+  std::vector<std::uint64_t> sorted_;
 };
 
 }  // namespace kv

@@ -134,6 +134,7 @@ bool Engine::apply_alone(const Operation& operation, const HashedKey& key, const
 
 absl::StatusOr<std::optional<Outcome>> Engine::recall(const RequestKey& request, OperationKind kind,
                                                       std::optional<Level> asked) {
+  if (!store_.requests().holds(request.id)) return std::optional<Outcome>();  // As with most; needs no clock.
   const std::optional<RememberedRequest> first = store_.requests().find(request.id, clock_.now());
   if (!first) return std::optional<Outcome>();
   const absl::StatusOr<Level> level = level_now(*journal_, asked);
@@ -166,17 +167,18 @@ LevelWait Engine::answerable(Changes changes, std::optional<Level> asked, Schedu
 }
 
 Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& caller, OutcomeSink* sink) {
-  // What it will look up and change comes near meanwhile.
-  if (operation.options.request_id) store_.requests().prefetch(*operation.options.request_id);
+  // What it will look up and change comes near meanwhile, step by step: each is where the one before says.
   const HashedKey key(operation.key);
-  if (const auto shard = store_.try_read_shard(store_.shard_of(key))) shard->prefetch_entry(key);
+  if (const auto shard = store_.try_read_shard(store_.shard_of(key))) shard->prefetch_group(key);
+  if (operation.options.request_id) store_.requests().prefetch(*operation.options.request_id);
   const HashedValue value(operation.value);
+  const std::optional<RequestKey> request = request_key(operation, key, value);
+  if (const auto shard = store_.try_read_shard(store_.shard_of(key))) shard->prefetch_slot(key);
   Written written;
   Outcome outcome;
   Revision visible_before = 0;
   std::size_t room = present_bytes(operation, key) + kAppendSlack;
   bool applied = false;
-  const std::optional<RequestKey> request = request_key(operation, value);
   if (request) {
     // A retry changes nothing: it is answered even while the log takes nothing.
     absl::StatusOr<std::optional<Outcome>> known = recall(*request, operation.kind, operation.options.level);
@@ -188,6 +190,7 @@ Task<absl::StatusOr<Written>> Engine::write(const Operation& operation, Caller& 
       tell_safely(sink, outcome);
     }
   }
+  if (const auto shard = store_.try_read_shard(store_.shard_of(key))) shard->prefetch_entry(key);
   while (!applied) {
     Admission admission = journal_->admit(record_bytes_at_most(operation, room), caller.home());
     absl::StatusOr<Ticket> ticket = co_await admission;

@@ -58,7 +58,7 @@ bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, Bat
   BatchItem& item = run.batch[step.item];
   run.sink.begin(step.item);
   try {
-    if (!item.operation.writes()) {
+    if (!step.writes) {
       Outcome outcome;
       look(find_key(shard, step.key, now), item.operation, run.visible_before, run.sink, outcome);
       item.shown = outcome.shown;
@@ -68,7 +68,7 @@ bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, Bat
     }
     if constexpr (std::is_same_v<Lock, WriteLock>) {
       const HashedValue value(item.operation.value, step.value_hash);
-      const std::optional<RequestKey> request = request_key(item.operation, value);
+      const std::optional<RequestKey> request = request_key(item.operation, step.key, value);
       if (request && answer_again(*request, item, run.sink)) return true;
       item.error = run.refused;
       if (item.error.ok() && item.operation.options.level)
@@ -99,7 +99,7 @@ bool Engine::carry_out(Lock& shard, const Batch::Step& step, UnixMillis now, Bat
 std::size_t Engine::carry_out(const Batch::Window& window, BatchRun& run) {
   const auto writes = [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      if (run.batch[run.batch.step(i).item].operation.writes()) return true;
+      if (run.batch.step(i).writes) return true;
     }
     return false;
   };

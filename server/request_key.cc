@@ -18,14 +18,15 @@ constexpr std::uint64_t kSeed = 0x6b762d7265712d31;
 constexpr std::array kRefusals = {Reason::kNotAnInteger, Reason::kIncrementOverflow, Reason::kWrongType,
                                   Reason::kEntryTooLarge};
 
+// A checksum of numbers. Those of an operation are few, and hashing them in one go costs a third of a stream.
 class Hasher {
  public:
-  explicit Hasher(std::uint64_t what) : stream_(kSeed) { number(what); }
+  explicit Hasher(std::uint64_t what) noexcept { number(what); }
 
   void number(std::uint64_t value) noexcept {
-    std::array<std::byte, sizeof value> bytes;
-    store(bytes.data(), value);
-    stream_.update(bytes);
+    if (used_ == numbers_.size()) flush();
+    store(numbers_.data() + used_, value);
+    used_ += sizeof value;
   }
   void signed_number(std::int64_t value) noexcept { number(static_cast<std::uint64_t>(value)); }
   void optional_number(const std::optional<std::int64_t>& value) noexcept {
@@ -40,9 +41,9 @@ class Hasher {
     number(precondition.version);
     text(precondition.value);
   }
-  void operation(const Operation& operation, std::uint64_t value_hash) noexcept {
+  void operation(const Operation& operation, std::uint64_t key_hash, std::uint64_t value_hash) noexcept {
     number(static_cast<std::uint64_t>(operation.kind));
-    text(operation.key);
+    number(key_hash);
     number(value_hash);
     precondition(operation.precondition);
     number(static_cast<std::uint64_t>(operation.expiry.kind));
@@ -55,20 +56,34 @@ class Hasher {
   }
   void operations(const std::vector<Operation>& operations) noexcept {
     number(operations.size());
-    for (const Operation& one : operations) operation(one, content_hash(one.value));
+    for (const Operation& one : operations) operation(one, content_hash(one.key), content_hash(one.value));
   }
-  std::uint64_t value() const noexcept { return stream_.value(); }
+  std::uint64_t value() noexcept {
+    if (!stream_) return checksum64(numbers(), kSeed);
+    flush();
+    return stream_->value();
+  }
 
  private:
-  Checksum64Stream stream_;
+  Bytes numbers() const noexcept { return Bytes(numbers_).first(used_); }
+  void flush() noexcept {
+    if (!stream_) stream_.emplace(kSeed);
+    stream_->update(numbers());
+    used_ = 0;
+  }
+
+  std::array<std::byte, 32 * sizeof(std::uint64_t)> numbers_;
+  std::size_t used_ = 0;
+  std::optional<Checksum64Stream> stream_;  // when there were more
 };
 
 }  // namespace
 
-std::optional<RequestKey> request_key(const Operation& operation, const HashedValue& value) noexcept {
+std::optional<RequestKey> request_key(const Operation& operation, const HashedKey& key,
+                                      const HashedValue& value) noexcept {
   if (!operation.options.request_id) return std::nullopt;
   Hasher hasher(static_cast<std::uint64_t>(operation.kind));
-  hasher.operation(operation, value.hash);
+  hasher.operation(operation, key.order, value.hash);
   return RequestKey{*operation.options.request_id, hasher.value()};
 }
 

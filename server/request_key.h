@@ -3,7 +3,7 @@
 //
 // Hard part: the hash is of what the write does, not of its bytes, so that a retry from another client library, or
 // through the other service, is the same write; and it stands in files, so it never changes
-// (tests/server/request_key_test.cc). What only shapes the answer (a level, the previous entry) is not part of it.
+// (tests/server/exactly_once_test.cc). What only shapes the answer (a level, the previous entry) is not part of it.
 //
 // Threads: free functions. Source: docs/api/v1.md, "Retries"; docs/formats/aof.md, "Request block".
 #pragma once
@@ -25,8 +25,9 @@ struct RequestKey {
   std::uint64_t hash = 0;
 };
 
-// Nothing when the write carries no id. `value` is the operation's own, hashed.
-std::optional<RequestKey> request_key(const Operation& operation, const HashedValue& value) noexcept;
+// Nothing when the write carries no id. `key` and `value` are the operation's own, hashed.
+std::optional<RequestKey> request_key(const Operation& operation, const HashedKey& key,
+                                      const HashedValue& value) noexcept;
 std::optional<RequestKey> request_key(const TransactionRequest& request) noexcept;
 // Of a DeleteRange.
 RequestKey request_key(const KeyRange& range, const RequestId& id) noexcept;
@@ -40,7 +41,7 @@ Outcome replay(const RememberedRequest& first, const RequestKey& key, OperationK
 
 // A refusal by what was found, as a number for files; 0 for any other error. And back.
 std::uint64_t refusal_number(const absl::Status& refused) noexcept;
-absl::Status refusal_of(std::uint64_t number);
-absl::Status reused();
+[[gnu::cold]] absl::Status refusal_of(std::uint64_t number);
+[[gnu::cold]] absl::Status reused();
 
 }  // namespace kv

@@ -20,7 +20,7 @@ constexpr std::size_t kBucketsMin = 64;
 constexpr std::size_t kDroppedPerClaim = 4;
 
 // Seeded anew in every process, as the shards' tables are. The highest bits choose the stripe, the lowest the bucket.
-std::uint64_t hash_of(const RequestId& id) noexcept { return HashedKey(as_text(id)).hash; }
+std::uint64_t hash_of(const RequestId& id) noexcept { return table_hash(as_text(id)); }
 
 }  // namespace
 
@@ -108,9 +108,9 @@ void RequestStripe::grow(std::size_t count) {
 // ---- A claim ----
 
 RequestClaim::RequestClaim(RequestWindow& window, const RequestId& id, UnixMillis now)
-    : window_(&window), stripe_(&window.stripe_of(hash_of(id))), now_(now) {
+    : window_(&window), hash_(hash_of(id)), stripe_(&window.stripe_of(hash_)), now_(now) {
   std::unique_lock lock(stripe_->lock);
-  const Slot* slot = stripe_->find(id, hash_of(id));
+  const Slot* slot = stripe_->find(id, hash_);
   if (slot != nullptr && !slot->behind(window.horizon(now))) {
     first_ = slot->request;
   } else {
@@ -124,13 +124,13 @@ void RequestClaim::remember(const RequestBlock& block, Revision revision) noexce
   assert(place_taken_);
   place_taken_ = false;
   const std::uint64_t number = window_->newest_.fetch_add(1) + 1;
-  stripe_->fill({.block = block, .revision = revision, .time = now_}, hash_of(block.id), number);
+  stripe_->fill({.block = block, .revision = revision, .time = now_}, hash_, number);
   stripe_->drop(window_->horizon(now_), kDroppedPerClaim);
 }
 
 void RequestClaim::amend(const RequestBlock& block, Revision revision) noexcept {
   assert(first_ && first_->block.id == block.id);
-  RememberedRequest& request = stripe_->find(block.id, hash_of(block.id))->request;
+  RememberedRequest& request = stripe_->find(block.id, hash_)->request;
   request.block = block;
   request.revision = revision;
 }
@@ -166,6 +166,13 @@ std::optional<RememberedRequest> RequestWindow::find(const RequestId& id, UnixMi
   const Slot* slot = stripe.find(id, hash);
   if (slot == nullptr || slot->behind(horizon(now))) return std::nullopt;
   return slot->request;
+}
+
+bool RequestWindow::holds(const RequestId& id) const noexcept {
+  const std::uint64_t hash = hash_of(id);
+  const RequestStripe& stripe = stripe_of(hash);
+  const std::lock_guard lock(stripe.lock);
+  return stripe.find(id, hash) != nullptr;
 }
 
 void RequestWindow::prefetch(const RequestId& id) const noexcept {

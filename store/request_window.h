@@ -9,7 +9,8 @@
 // the bound is exact over all stripes: what lies behind it is not found any more, and its memory goes, a few with every
 // new id and the rest by forget().
 //
-// Threads:  find(), prefetch() and figures() from any thread. claim() and forget() by a holder of a shard's lock, in
+// Threads:  find(), holds(), prefetch() and figures() from any thread. claim() and forget() by a holder of a shard's
+// lock, in
 //           this order of locks, and one claim at a time. restore() and clear() while nobody else uses the store. The
 //           frozen ones as in store/store.h.
 // Lifetime: the window outlives its claims.
@@ -56,6 +57,7 @@ class RequestClaim {
 
   RequestClaim(RequestClaim&& other) noexcept
       : window_(other.window_),
+        hash_(other.hash_),
         stripe_(std::exchange(other.stripe_, nullptr)),
         now_(other.now_),
         first_(other.first_),
@@ -68,6 +70,7 @@ class RequestClaim {
   RequestClaim(class RequestWindow& window, const RequestId& id, UnixMillis now);
 
   RequestWindow* window_;
+  std::uint64_t hash_;
   RequestStripe* stripe_;
   UnixMillis now_;
   std::optional<RememberedRequest> first_;
@@ -84,6 +87,9 @@ class RequestWindow {
   RequestWindow& operator=(const RequestWindow&) = delete;
 
   std::optional<RememberedRequest> find(const RequestId& id, UnixMillis now) const;
+  // Whether its memory holds the id, though it may lie behind: no means that find() would find nothing, whatever the
+  // time.
+  bool holds(const RequestId& id) const noexcept;
   // Asks for the memory that finding a new id will touch, and does not wait for it.
   void prefetch(const RequestId& id) const noexcept;
   RequestClaim claim(const RequestId& id, UnixMillis now) { return {*this, id, now}; }

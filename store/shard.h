@@ -28,8 +28,6 @@ struct Slot {
   mutable EntryPointer entry;
 };
 
-std::uint64_t table_hash(std::string_view key) noexcept;
-
 // A key as the table looks for it.
 struct TableKey {
   TableKey(const HashedKey& key) noexcept : key(key.key), hash(key.hash) {}

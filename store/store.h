@@ -44,11 +44,14 @@ struct StoreTotals {
   friend bool operator==(const StoreTotals&, const StoreTotals&) = default;
 };
 
+// A key's place in a table: seeded anew in every process; not for files.
+std::uint64_t table_hash(std::string_view key) noexcept;
+
 // A key with its hashes, computed before any lock is taken. A view: the caller keeps the bytes.
 struct HashedKey {
   explicit HashedKey(std::string_view key) noexcept;
   std::string_view key;
-  std::uint64_t hash;   // its place in a table: seeded anew in every process; not for files
+  std::uint64_t hash;   // table_hash
   std::uint64_t order;  // content_hash, the same everywhere: its highest bits choose the shard (store/walk.h)
 };
 

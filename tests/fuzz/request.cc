@@ -51,7 +51,7 @@ absl::Status judge(OperationKind kind, std::string_view bytes, DecodedOperation&
 }
 
 std::optional<RequestKey> key_of(const Operation& operation) {
-  return request_key(operation, HashedValue(operation.value));
+  return request_key(operation, HashedKey(operation.key), HashedValue(operation.value));
 }
 
 // Rounded up: nothing expires early.

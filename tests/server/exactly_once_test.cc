@@ -8,6 +8,7 @@
 #include "core/bytes.h"
 #include "core/error.h"
 #include "server/request_key.h"
+#include "server/transaction.h"
 #include "tests/server/engine_fixture.h"
 #include "tests/server/held_disk.h"
 #include "tests/support/bounded_threads.h"
@@ -262,11 +263,18 @@ TEST_CASE("exactly once: under fsync ALWAYS a retry is answered when its first a
 
 TEST_CASE("exactly once: what makes two writes the same request never changes, because files hold it") {
   const Operation set = to_set("key", "value", 1);
-  CHECK(request_key(set, set.value)->hash == request_key(set, set.value)->hash);
+  CHECK(request_key(set, HashedKey(set.key), set.value)->hash == request_key(set, HashedKey(set.key), set.value)->hash);
   Operation full = to_increment("key", -7, 1);
   full.step = {.delta = -7, .initial = 3, .min = -100, .max = 100, .saturate = true};
   full.expiry = {ExpiryPolicy::Kind::kTtl, 5000};
-  CHECK(request_key(set, set.value)->hash == 0x389cdde971457cf7);
-  CHECK(request_key(full, full.value)->hash == 0xbd5720c55f6ddc68);
-  CHECK_FALSE(request_key(Operation(), std::string_view()));
+  CHECK(request_key(set, HashedKey(set.key), set.value)->hash == 0x389cdde971457cf7);
+  CHECK(request_key(full, HashedKey(full.key), full.value)->hash == 0xbd5720c55f6ddc68);
+  CHECK_FALSE(request_key(Operation(), HashedKey(""), std::string_view()));
+  TransactionRequest several;  // more numbers than are hashed in one go
+  several.options.request_id = id_of(1);
+  several.comparisons = {
+      {.key = "key", .precondition = {.test = Precondition::Test::kExists, .exists = true, .value = {}}}};
+  several.then = {set, full, set};
+  several.otherwise = {full};
+  CHECK(request_key(several)->hash == 0x53f57c9a0cb511c3);
 }

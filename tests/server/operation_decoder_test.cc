@@ -348,7 +348,7 @@ TEST_CASE(
     DecodedOperation decoded;
     REQUIRE(decode_request(OperationKind::kSet, bytes, decoded));
     REQUIRE(finish(decoded).ok());
-    return *request_key(decoded.operation, HashedValue(decoded.operation.value));
+    return *request_key(decoded.operation, HashedKey(decoded.operation.key), HashedValue(decoded.operation.value));
   };
   for (const v1::Precondition& first : tests) {
     for (const v1::Precondition& last : tests) {

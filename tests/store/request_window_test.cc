@@ -76,6 +76,20 @@ TEST_CASE("request window: a claim that is dropped leaves nothing behind") {
   CHECK(f.knows(1));
 }
 
+TEST_CASE("request window: what it does not hold would not be found; what it holds may lie behind") {
+  WindowFixture f({.age = 1s, .count = 100});
+  CHECK_FALSE(f.window.holds(id_of(1)));
+  f.remember(1, 3);
+  CHECK(f.window.holds(id_of(1)));
+  CHECK(f.window.holds(id_of(3)));
+  CHECK_FALSE(f.window.holds(id_of(4)));
+  f.now += 1000;
+  CHECK_FALSE(f.knows(3));
+  CHECK(f.window.holds(id_of(3)));
+  for (std::size_t stripe = 0; stripe < RequestWindow::kStripes; ++stripe) f.window.forget(stripe, f.now, 10);
+  CHECK_FALSE(f.window.holds(id_of(3)));
+}
+
 TEST_CASE("request window: an id is found until its age is over, and may then be used again") {
   WindowFixture f({.age = 10min});
   f.remember(1);
