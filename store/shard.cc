@@ -102,14 +102,23 @@ void Shard::publish(PreparedPut&& prepared, Revision revision) noexcept {
 void Shard::overwrite(const PreparedPut& prepared, Revision revision) noexcept {
   Entry& entry = *prepared.over_;
   assert(watches == nullptr);
-  const UnixMillis before = entry.expire_at();
-  const Revision create_version = entry.create_version();
-  digest -= entry.digest(prepared.hashes_.key, entry.value_hash());
+  const LoadedEntry before = entry.fields();  // Its texts are those of the block, until that is written to.
+  DigestedEntry digested{.key_hash = prepared.hashes_.key,
+                         .value_hash = entry.value_hash(),
+                         .type = before.type,
+                         .version = before.version,
+                         .create_version = before.create_version,
+                         .expire_at = before.expire_at};
+  digest -= entry_digest(digested);
   EntryBuilder::overwrite(entry, prepared.value_, prepared.hashes_.value, prepared.expire_at_);
-  EntryBuilder::stamp(entry, revision, create_version);
-  digest += entry.digest(prepared.hashes_.key, prepared.hashes_.value);
+  EntryBuilder::stamp(entry, revision, before.create_version);
+  digested.value_hash = prepared.hashes_.value;
+  digested.version = revision;
+  digested.expire_at = prepared.expire_at_;
+  digest += entry_digest(digested);
+  assert(entry_digest(digested) == entry.digest());
   note_revision(revision);
-  note_expiry(before, prepared.expire_at_, prepared.hashes_.place);
+  note_expiry(before.expire_at, prepared.expire_at_, prepared.hashes_.place);
 }
 
 void Shard::load(const LoadedEntry& loaded, const HashedKey& key, const HashedValue& value) {
