@@ -33,8 +33,9 @@ else()
   # All libraries of ours end in programs, where nobody puts a function in the place of another: the compiler may take
   # them for what they are. And addresses that are all bound at the start need no table of jumps.
   target_compile_options(kv_compile_options INTERFACE $<$<CONFIG:RelWithDebInfo>:-fno-semantic-interposition -fno-plt>)
-  # A few hundred bytes of zeros, as an operation that is about to be read, take one instruction that is slow to begin.
-  set(short_zeros -mmemset-strategy=unrolled_loop:512:noalign,libcall:-1:noalign)
+  # A few hundred bytes of zeros, as an operation that is about to be read, take one instruction that is slow to begin; 16
+  # bytes at a time they take half as many as 8 do.
+  set(short_zeros -mmemset-strategy=vector_loop:512:noalign,libcall:-1:noalign)
   check_cxx_compiler_flag(${short_zeros} KV_HAS_MEMSET_STRATEGY)
   if(KV_HAS_MEMSET_STRATEGY)
     target_compile_options(kv_compile_options INTERFACE $<$<CONFIG:RelWithDebInfo>:${short_zeros}>)
