@@ -58,7 +58,7 @@ def sampled(run, server, words):
     seconds = max(0.3, run.size.seconds)
     started = run.bench.start(server, *words, seconds=seconds + STARTS_IN)
     try:
-        run.machine.output("perf", "record", "-q", "-e", "cpu-clock", "-F", "2000", "-o", str(data), "-p", str(server.pid), "--",
+        run.machine.output("perf", "record", "-q", "-e", "cpu-clock", "-F", "4000", "-o", str(data), "-p", str(server.pid), "--",
                            "sleep", str(run.bench.warm_up + seconds))
     finally:
         run.bench.finish(started)
