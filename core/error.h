@@ -5,8 +5,7 @@
 // exactly one status code: the code says what kind of trouble it is, the word says which.
 //
 // Texts may change between releases. Words may not.
-// Threads: free functions, safe from any thread. Cold: the compiler lays out what leads to one away from everything
-// else.
+// Threads: free functions, safe from any thread. Cold: what leads to one is laid out away from what everybody runs.
 #pragma once
 
 #include <map>
