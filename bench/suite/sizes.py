@@ -46,7 +46,7 @@ LONG = Size("long",
             curve_rounds=2, curve_keys=(10_000, 100_000, 1_000_000, 10_000_000), curve_values=VALUES, curve_connections=(1, 10, 100, 1000),
             shares=SHARES, disturbed_keys=1_000_000, disturbed_rounds=12, disturbed_seconds=2.2, copy_rounds=5, copy_seconds=6)
 QUICK = Size("quick",
-             rounds=3, durable_rounds=2, round_seconds=0.8, more_rounds=4, many_rounds=6, short_seconds=0.4, seconds=0.8, warm_up=0.2,
+             rounds=3, durable_rounds=1, round_seconds=0.8, more_rounds=4, many_rounds=6, short_seconds=0.4, seconds=0.8, warm_up=0.2,
              unary_keys=10_000, redis_keys=1_000_000, memory_keys=(1_000_000, 5_000_000),
              load_keys=(5_000_000,), loads=3, held_seconds=2.5, pause_keys=1_000_000, pause_rounds=1, snapshots=4,
              curve_rounds=1, curve_keys=(10_000, 100_000, 1_000_000), curve_values=VALUES, curve_connections=(1, 10, 100, 1000),
