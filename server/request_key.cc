@@ -18,7 +18,7 @@ constexpr std::uint64_t kSeed = 0x6b762d7265712d31;
 constexpr std::array kRefusals = {Reason::kNotAnInteger, Reason::kIncrementOverflow, Reason::kWrongType,
                                   Reason::kEntryTooLarge};
 
-// A checksum of numbers. Those of an operation are few, and hashing them in one go costs a third of a stream.
+// A checksum of numbers. Those of an operation are few and are hashed in one go, without a stream's state.
 class Hasher {
  public:
   explicit Hasher(std::uint64_t what) noexcept { number(what); }

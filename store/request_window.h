@@ -10,9 +10,8 @@
 // new id and the rest by forget().
 //
 // Threads:  find(), holds(), prefetch() and figures() from any thread. claim() and forget() by a holder of a shard's
-// lock, in
-//           this order of locks, and one claim at a time. restore() and clear() while nobody else uses the store. The
-//           frozen ones as in store/store.h.
+//           lock, in this order of locks, and one claim at a time. restore() and clear() while nobody else uses the
+//           store. The frozen ones as in store/store.h.
 // Lifetime: the window outlives its claims.
 // Errors:   claim() and restore() throw std::bad_alloc; nothing has changed then.
 // Units:    milliseconds of the server's clock; about 100 bytes an id.
@@ -87,8 +86,7 @@ class RequestWindow {
   RequestWindow& operator=(const RequestWindow&) = delete;
 
   std::optional<RememberedRequest> find(const RequestId& id, UnixMillis now) const;
-  // Whether its memory holds the id, though it may lie behind: no means that find() would find nothing, whatever the
-  // time.
+  // Whether the id is in memory, though it may lie behind. When not, find() finds nothing whatever the time.
   bool holds(const RequestId& id) const noexcept;
   // Asks for the memory that finding a new id will touch, and does not wait for it.
   void prefetch(const RequestId& id) const noexcept;
