@@ -1,7 +1,6 @@
 """What keys cost in memory and to load; what an operation costs against what it works on."""
 import mmap
 import re
-import statistics
 import time
 from pathlib import Path
 
@@ -18,12 +17,12 @@ def memory(run, part):
                  "resident memory; of Redis what it says it uses, in the same way. The bare store is `kvstore_store_bench`, with the server's "
                  "allocator; it gives each key an expiry of its own, the load gives all keys the same time to live. Loading is the time from the start of the process until it "
                  "serves, from a snapshot after a clean stop (Redis: from its RDB file), with the file in the page cache, and memory "
-                 "that the machine has at hand (a quarter more than the server took is written to before each, and held for a while). In "
-                 "each round ours starts before Redis and after it, and has the geometric mean of the two.")
+                 "that the machine has at hand (a quarter more than the server took is written to before each, and held for a while); the two "
+                 "start in turn, round by round.")
     found = {keys: {} for keys in run.size.memory_keys}
     rounds = [lambda keys=keys, one=one: measure(run, keys, one) for keys, one in found.items()]
-    rounds += [lambda keys=keys: load_both(run, found[keys])
-               for _ in range(run.size.loads) for keys in run.size.load_keys]
+    rounds += [lambda keys=keys, number=number: load_both(run, found[keys], number)
+               for number in range(run.size.loads) for keys in run.size.load_keys]
     yield from rounds_of(len(rounds), lambda number: rounds[number]())
     tell_memory(run, part, found)
 
@@ -67,25 +66,18 @@ def measure(run, keys, found):
               "bare": store_at(run, keys)}
 
 
-def load_both(run, found):
-    """The time that each takes to load what it has left: ours before and after Redis. A load of ours takes both cores and a quarter of the
-    time, so whatever the machine does meanwhile weighs more: of 5 M keys its times spread by 0.2, those of Redis by 0.12."""
+def load_both(run, found, number):
+    """The time that each takes to load what it has left, in turn."""
     data, theirs_data = found["folders"]
-    ours = (found["ours"], data, lambda: run.machine.ours("snapshot", data, FLAGS))
-    theirs = (found["redis"], theirs_data, lambda: run.machine.redis(data=theirs_data))
-    took = [load_once(run, *each) for each in (ours, theirs, ours)]
-    found["ours"]["load"].append(statistics.geometric_mean(took[::2]))
-    found["redis"]["load"].append(took[1])
-
-
-def load_once(run, one, folder, start):
-    """Seconds from the start of the process until it serves."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            file.read_bytes()  # Others had their rounds: it may have left the page cache.
-    put_at_hand(one["gib"], run.size.held_seconds)
-    with start() as server:
-        return server.seconds_to_serve
+    starts = ((found["ours"], data, lambda: run.machine.ours("snapshot", data, FLAGS)),
+              (found["redis"], theirs_data, lambda: run.machine.redis(data=theirs_data)))
+    for one, folder, start in figures.in_turn(starts, number):
+        for file in folder.rglob("*"):
+            if file.is_file():
+                file.read_bytes()  # Others had their rounds: it may have left the page cache.
+        put_at_hand(one["gib"], run.size.held_seconds)
+        with start() as server:
+            one["load"].append(server.seconds_to_serve)
 
 
 WHILE_LOADING = 1.25  # of what the server took: a load takes more for a moment
