@@ -1,4 +1,6 @@
 """What keys cost in memory and to load; what an operation costs against what it works on."""
+import concurrent.futures
+import hashlib
 import mmap
 import re
 import time
@@ -32,7 +34,8 @@ def tell_memory(run, part, found):
     for keys, one in found.items():
         ours, theirs, ours_expiring, (bare, expiring, seconds) = (one[name] for name in ("ours", "redis", "ours expiring", "bare"))
         name = figures.count(keys)
-        part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "ours expiring": ours_expiring, "expiring": expiring, "bare seconds": seconds})
+        part.keep(name, {"ours": ours, "redis": theirs, "bare": bare, "ours expiring": ours_expiring, "expiring": expiring, "bare seconds": seconds,
+                         "two at once": one.get("two at once")})
         sizes.append((name, *(f"{each:.0f}" for each in (ours["bytes"], bare, ours_expiring, expiring, theirs["bytes"]))))
         part.ratio(f"bytes of {name} keys, of Redis", figures.ratio([ours["bytes"]], [theirs["bytes"]]))
         part.ratio(f"bytes of {name} keys with an expiry, of Redis' without", figures.ratio([ours_expiring], [theirs["bytes"]]))
@@ -67,10 +70,11 @@ def measure(run, keys, found):
 
 
 def load_both(run, found, number):
-    """The time that each takes to load what it has left, in turn."""
+    """The time that each takes to load what it has left, in turn; and of what the machine was meanwhile, what may explain it."""
     data, theirs_data = found["folders"]
     starts = ((found["ours"], data, lambda: run.machine.ours("snapshot", data, FLAGS)),
               (found["redis"], theirs_data, lambda: run.machine.redis(data=theirs_data)))
+    found.setdefault("two at once", []).append(two_at_once())
     for one, folder, start in figures.in_turn(starts, number):
         for file in folder.rglob("*"):
             if file.is_file():
@@ -78,6 +82,20 @@ def load_both(run, found, number):
         put_at_hand(one["gib"], run.size.held_seconds)
         with start() as server:
             one["load"].append(server.seconds_to_serve)
+            one.setdefault("load cpu", []).append(server.cpu_parts())
+
+
+def two_at_once(mib=32):
+    """What a computation takes beside another one, of what it takes alone: 1 with a core for each, up to 2 when two share one."""
+    data = bytes(mib << 20)
+
+    def seconds(threads):
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda _: hashlib.sha256(data).digest(), range(threads)))
+        return time.monotonic() - began
+    seconds(2)
+    return seconds(2) / seconds(1)
 
 
 WHILE_LOADING = 1.25  # of what the server took: a load takes more for a moment

@@ -129,6 +129,11 @@ class Process:
             raise self.failed(f"has no clock of its CPU time: {os.strerror(failed)}")
         return time.clock_gettime_ns(clock.value) / 1e9
 
+    def cpu_parts(self):
+        """Seconds in the program, and in the kernel."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return [int(each) / os.sysconf("SC_CLK_TCK") for each in fields[11:13]]
+
     def resident_bytes(self):
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):

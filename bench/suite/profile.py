@@ -54,6 +54,11 @@ def summed(found):
 
 def sampled(run, server, words):
     """Of each function, as functions_of() has it."""
+    return functions_of(told(run, recorded(run, server, words)))
+
+
+def recorded(run, server, words):
+    """What perf has seen of a load: its file."""
     data = run.machine.folder() / "perf.data"
     seconds = max(0.3, run.size.seconds)
     started = run.bench.start(server, *words, seconds=seconds + STARTS_IN)
@@ -62,9 +67,12 @@ def sampled(run, server, words):
                            "sleep", str(run.bench.warm_up + seconds))
     finally:
         run.bench.finish(started)
-    text = run.machine.output("perf", "report", "-q", "-i", str(data), "--stdio", "--no-children", "-g", "none", "--sort",
-                              "dso,symbol", "--percent-limit", "0")
-    return functions_of(text)
+    return data
+
+
+def told(run, data, *options):
+    return run.machine.output("perf", "report", "-q", "-i", str(data), "--stdio", "--no-children", "-g", "none", "--sort",
+                              "dso,symbol", "--percent-limit", "0", *options)
 
 
 def functions_of(text):

@@ -13,7 +13,7 @@ import sys
 import types
 from pathlib import Path
 
-from suite import compare, costs, figures, forks, loads, pauses, processes, profile, targets
+from suite import compare, costs, figures, forks, hot_functions, loads, pauses, processes, profile, targets
 from suite_world import Page, Server, World, all_rounds, check
 
 
@@ -112,6 +112,14 @@ def memory_at_hand_is_held():
     check(resident() - before < 0.01 * costs.GIB, "memory is not given back")
 
 
+def what_explains_a_load_is_kept_beside_it():
+    used = processes.Process.cpu_parts(types.SimpleNamespace(pid=os.getpid()))
+    spent = os.times()
+    check(abs(used[0] - spent.user) < 1 and abs(used[1] - spent.system) < 1, f"{used}, not {spent}")
+    apart = costs.two_at_once(mib=1)
+    check(0 < apart < math.inf, f"{apart}")
+
+
 def each_snapshot_tells_its_own_pause():
     lines = ["writers paused 9000 us\n"]
     world = World()
@@ -162,6 +170,30 @@ def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
     check({"get", "set", "old get", "old set"} <= names, f"no load of a call that has a target: {names}")
     beside = targets.beside("get", "limit", {"shares": {"get": own}, "programs": {"get": program}})
     check(beside == "limit; own functions: 30 % of the server's time, the whole program 35 %", beside)
+
+
+def a_list_of_hot_functions_is_held_against_a_program():
+    seen = hot_functions.of_program("""
+    40.00%  libgrpc.so.29   [.] poll
+    20.00%  kvstore_server  [.] _ZN2kv3getEv
+     5.00%  kvstore_server  [.] _ZN2kv3getEv.cold
+     0.50%  kvstore_server  [k] sys_read
+""")
+    check(seen == [(20, "_ZN2kv3getEv"), (5, "_ZN2kv3getEv.cold")], f"{seen}")
+    listed = hot_functions.names_in(hot_functions.script([name for _, name in seen]))
+    check(listed == ["_ZN2kv3getEv"], f"what never runs is listed, or what runs is not: {listed}")
+    sections = """
+  [15] .text.calls       PROGBITS        0000000000001000 001000 000100 00  AX  0   0 16
+  [16] .text             PROGBITS        0000000000001100 001100 000100 00  AX  0   0 16
+"""
+    symbols = "0000000000001000 T first\n00000000000010ff t last\n0000000000001100 T behind\n                 U elsewhere\n"
+    told = hot_functions.judge(["first", "last", "behind", "elsewhere", "gone"], symbols, sections)
+    check(told == (3, ["behind"]), f"{told}")
+    check(hot_functions.judge(["first"], symbols, "") == (1, ["first"]), "no section, and all lie in it")
+    places = hot_functions.addresses("1f T make\n1f T construct\n1f t make.localalias\n2f t local\n3f t local\n4f T a@@B_1\n")
+    check(places["local"] == {0x2f, 0x3f} and len(places) == 3, f"{places}")
+    named = hot_functions.with_aliases(["make", "local", "gone"], places)
+    check(named == ["construct", "make", "local"], f"{named}")
 
 
 def a_saturated_round_takes_nothing_from_the_others():
@@ -281,9 +313,11 @@ def everything(folder, program):
     a_signal_waits_until_a_child_was_looked_at()
     what_is_there_once_is_no_key_s_memory()
     memory_at_hand_is_held()
+    what_explains_a_load_is_kept_beside_it()
     each_snapshot_tells_its_own_pause()
     a_pause_is_for_each_gib_of_its_own_server()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
+    a_list_of_hot_functions_is_held_against_a_program()
     a_saturated_round_takes_nothing_from_the_others()
     what_is_compared_with_all_is_asked_in_the_middle()
     redis_benchmark_is_told_how_many_from_the_last_rate()
