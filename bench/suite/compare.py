@@ -2,7 +2,7 @@
 import contextlib
 
 from . import figures
-from .loads import GET, MANY_SETS, SET
+from .loads import GET, MANY_SETS, ONE_AT_A_TIME, SET
 from .turns import rounds_of
 
 UNARY = ("--closed", 64, "--channels", 4)
@@ -114,7 +114,7 @@ def alone(run, part):
 
 def alone_once(run, number):
     """One round: of each name its microseconds."""
-    one = (*SET, "--closed", 1, "--channels", 1, "--keys", min(1000, run.size.unary_keys))
+    one = (*ONE_AT_A_TIME, "--keys", min(1000, run.size.unary_keys))
     machine = run.machine
     with (machine.ours("aof", flags=("--fsync", "always")) as durable_, machine.ours() as memory, machine.null(log=True) as logging,
           machine.null() as empty):

@@ -29,7 +29,7 @@ def found(run, symbols):
     loads = [(key, words) for key, _, words in profile.LOADS] + [(key, (*words, *shape(16)[1])) for key, words in (("get", GET), ("set", SET))]
     with run.machine.ours() as memory, run.machine.ours("aof", flags=("--fsync", "always")) as durable:
         for key, words in loads:
-            data = profile.recorded(run, durable if key == "always" else memory, (*words, "--keys", run.size.unary_keys))
+            data = profile.recorded(run, durable if key in profile.ON_DISK else memory, (*words, "--keys", run.size.unary_keys))
             for share, symbol in of_program(profile.told(run, data, "--no-demangle")):
                 shares[symbol] = max(share, shares.get(symbol, 0))
     hot = [symbol for symbol, share in sorted(shares.items(), key=lambda each: -each[1]) if share >= LEAST]

@@ -9,6 +9,7 @@ from .processes import die_with_parent, plain_environment, undisturbed
 
 SET, GET, MIXED = ("--preset", "set"), ("--preset", "get"), ("--preset", "mixed")
 MANY_SETS = (*SET, "--closed", 256, "--channels", 4)  # what durability is measured with
+ONE_AT_A_TIME = (*SET, "--closed", 1, "--channels", 1)
 
 
 class Bench:

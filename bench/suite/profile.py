@@ -2,17 +2,18 @@
 import re
 
 from .compare import UNARY
-from .loads import GET, MANY_SETS, MIXED, SET
+from .loads import GET, MANY_SETS, MIXED, ONE_AT_A_TIME, SET
 from .processes import Unavailable
 from .redis import shape
 
 LARGEST = 5
 STARTS_IN = 0.7  # seconds, in which perf and the load have both begun
+ON_DISK = ("always", "alone")
 # Those that the targets are measured with.
 LOADS = (("old get", "Get of the old service", (*GET, *UNARY, "--api", "legacy")),
          ("old set", "Set of the old service", (*SET, *UNARY, "--api", "legacy")),
          ("get", "unary Get", (*GET, *UNARY)), ("set", "unary Set", (*SET, *UNARY)),
-         ("always", "unary Set, fsync always", MANY_SETS),
+         ("always", "unary Set, fsync always", MANY_SETS), ("alone", "the same, one at a time", ONE_AT_A_TIME),
          ("pipeline 16", "pipeline, messages of 16", (*MIXED, *shape(16)[1])),
          ("pipeline 128", "pipeline, messages of 128", (*MIXED, *shape(128)[1])))
 
@@ -31,7 +32,7 @@ def profile(run, part):
         run.bench.load(memory, run.size.redis_keys)
         run.bench.load(durable, run.size.unary_keys)
         for key, name, words in LOADS:
-            server = durable if key == "always" else memory
+            server = durable if key in ON_DISK else memory
             among = run.size.redis_keys if key.startswith("pipeline") else run.size.unary_keys
             found = sampled(run, server, (*words, "--keys", among, "--load", "no"))
             shares[key], programs[key], largest = summed(found)

@@ -167,7 +167,7 @@ def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
     check([symbol for _, symbol in largest] == ["kv::Engine::get", "std::vector<kv::Shard>::at"], f"largest: {largest}")
     check([words for key, _, words in profile.LOADS if key == "get"] == [(*loads.GET, *compare.UNARY)], "not the load of the row")
     names = {name for name, *_ in profile.LOADS}
-    check({"get", "set", "old get", "old set"} <= names, f"no load of a call that has a target: {names}")
+    check({"get", "set", "old get", "old set", "alone"} <= names, f"no load of a call that has a target: {names}")
     beside = targets.beside("get", "limit", {"shares": {"get": own}, "programs": {"get": program}})
     check(beside == "limit; own functions: 30 % of the server's time, the whole program 35 %", beside)
 
