@@ -26,10 +26,12 @@ INSERT BEFORE .text;
 def found(run, symbols):
     """Their names as the linker knows them, the hottest first. `symbols` as nm tells them."""
     shares = {}
-    loads = [(key, words) for key, _, words in profile.LOADS] + [(key, (*words, *shape(16)[1])) for key, words in (("get", GET), ("set", SET))]
-    with run.machine.ours() as memory, run.machine.ours("aof", flags=("--fsync", "always")) as durable:
+    loads = [(key, words) for key, _, words in profile.LOADS]
+    loads += [("pipeline 16", (*words, *shape(16)[1])) for words in (GET, SET)]
+    with profile.servers(run) as serves:
         for key, words in loads:
-            data = profile.recorded(run, durable if key in profile.ON_DISK else memory, (*words, "--keys", run.size.unary_keys))
+            server, among = serves(key)
+            data = profile.recorded(run, server, (*words, "--keys", among, "--load", "no"))
             for share, symbol in of_program(profile.told(run, data, "--no-demangle")):
                 shares[symbol] = max(share, shares.get(symbol, 0))
     hot = [symbol for symbol, share in sorted(shares.items(), key=lambda each: -each[1]) if share >= LEAST]

@@ -1,4 +1,5 @@
 """Where the server's time goes: the share of its own functions, and the largest of them, as perf sees them."""
+import contextlib
 import re
 
 from .compare import UNARY
@@ -27,13 +28,10 @@ def profile(run, part):
                  "as its own, because their text is not this tree's, and may be work that this tree's code asks for. The rest is in "
                  "libraries (gRPC, protobuf, the allocator, libc) and the kernel. What the compiler put into its caller counts for the caller.")
     rows, shares, programs = [], {}, {}
-    with run.machine.ours() as memory, run.machine.ours("aof", flags=("--fsync", "always")) as durable:
-        may_look(run, memory)
-        run.bench.load(memory, run.size.redis_keys)
-        run.bench.load(durable, run.size.unary_keys)
+    with servers(run) as serves:
+        may_look(run, serves("get")[0])
         for key, name, words in LOADS:
-            server = durable if key in ON_DISK else memory
-            among = run.size.redis_keys if key.startswith("pipeline") else run.size.unary_keys
+            server, among = serves(key)
             found = sampled(run, server, (*words, "--keys", among, "--load", "no"))
             shares[key], programs[key], largest = summed(found)
             rows.append((name, f"{shares[key]:.0f} %", f"{programs[key]:.0f} %",
@@ -41,6 +39,19 @@ def profile(run, part):
     part.keep("shares", shares)
     part.keep("programs", programs)
     part.table(("load", "its own functions", "the whole program", f"the {LARGEST} largest of its own"), rows)
+
+
+@contextlib.contextmanager
+def servers(run):
+    """Of each load its server, with as many keys as that of its row has, and their number: more keys are more misses of the cache."""
+    few, many = run.size.unary_keys, run.size.redis_keys
+    with run.machine.ours() as memory, run.machine.ours() as large, run.machine.ours("aof", flags=("--fsync", "always")) as durable:
+        for server, keys in ((memory, few), (large, many), (durable, few)):
+            run.bench.load(server, keys)
+
+        def serves(key):
+            return (durable, few) if key in ON_DISK else (large, many) if key.startswith("pipeline") else (memory, few)
+        yield serves
 
 
 def summed(found):
@@ -61,7 +72,7 @@ def sampled(run, server, words):
 def recorded(run, server, words):
     """What perf has seen of a load: its file."""
     data = run.machine.folder() / "perf.data"
-    seconds = max(0.3, run.size.seconds)
+    seconds = run.size.profile_seconds
     started = run.bench.start(server, *words, seconds=seconds + STARTS_IN)
     try:
         run.machine.output("perf", "record", "-q", "-e", "cpu-clock", "-F", "4000", "-o", str(data), "-p", str(server.pid), "--",

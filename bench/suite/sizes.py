@@ -34,6 +34,7 @@ class Size:
     disturbed_seconds: float
     copy_rounds: int
     copy_seconds: float  # of load around a snapshot
+    profile_seconds: float
 
 
 VALUES = (16, 256, 4 << 10, 64 << 10, 1 << 20)
@@ -44,17 +45,17 @@ LONG = Size("long",
             unary_keys=10_000, redis_keys=1_000_000, memory_keys=(1_000_000, 5_000_000),
             load_keys=(1_000_000, 5_000_000), loads=16, held_seconds=2.5, pause_keys=1_000_000, pause_rounds=3, snapshots=4,
             curve_rounds=2, curve_keys=(10_000, 100_000, 1_000_000, 10_000_000), curve_values=VALUES, curve_connections=(1, 10, 100, 1000),
-            shares=SHARES, disturbed_keys=1_000_000, disturbed_rounds=12, disturbed_seconds=2.2, copy_rounds=5, copy_seconds=6)
+            shares=SHARES, disturbed_keys=1_000_000, disturbed_rounds=12, disturbed_seconds=2.2, copy_rounds=5, copy_seconds=6, profile_seconds=4)
 QUICK = Size("quick",
              rounds=3, durable_rounds=1, round_seconds=0.8, more_rounds=4, many_rounds=6, short_seconds=0.4, seconds=0.8, warm_up=0.2,
              unary_keys=10_000, redis_keys=1_000_000, memory_keys=(1_000_000, 5_000_000),
              load_keys=(5_000_000,), loads=3, held_seconds=2.5, pause_keys=1_000_000, pause_rounds=1, snapshots=4,
              curve_rounds=1, curve_keys=(10_000, 100_000, 1_000_000), curve_values=VALUES, curve_connections=(1, 10, 100, 1000),
-             shares=(0.25, 0.5, 0.75, 0.9), disturbed_keys=500_000, disturbed_rounds=3, disturbed_seconds=1.2, copy_rounds=2, copy_seconds=3)
+             shares=(0.25, 0.5, 0.75, 0.9), disturbed_keys=500_000, disturbed_rounds=3, disturbed_seconds=1.2, copy_rounds=2, copy_seconds=3, profile_seconds=1.6)
 # Under the tests of a busy machine a sync may take a tenth of a second, and a run in which nothing is answered is an error.
 SMOKE = Size("smoke",
              rounds=1, durable_rounds=1, round_seconds=0.25, more_rounds=1, many_rounds=1, short_seconds=0.5, seconds=0.25, warm_up=0.01,
              unary_keys=200, redis_keys=500, memory_keys=(1000,),
              load_keys=(1000,), loads=1, held_seconds=0, pause_keys=1000, pause_rounds=1, snapshots=2,
              curve_rounds=1, curve_keys=(200, 400), curve_values=(16, 4096), curve_connections=(1, 10),
-             shares=(0.1,), disturbed_keys=500, disturbed_rounds=1, disturbed_seconds=0.2, copy_rounds=1, copy_seconds=0.5)
+             shares=(0.1,), disturbed_keys=500, disturbed_rounds=1, disturbed_seconds=0.2, copy_rounds=1, copy_seconds=0.5, profile_seconds=0.3)
