@@ -101,6 +101,7 @@ def files_are_loaded_in_turn():
     check(order == ["read", 1, 7, "ours", "read", 2, 7, "redis", "read", 2, 7, "redis", "read", 1, 7, "ours"], f"had at hand and loaded {order}")
     check(len(told["10"]["ours"]["load"]) == len(told["10"]["redis"]["load"]) == 2, "a load is lost")
     check(told["20"]["ours"]["load"] == [], "a file is loaded that nobody asked for")
+    check(told["10"]["redis"]["load cpu"] == [[0.5, 0.25]] * 2 and len(told["10"]["two at once"]) == 2, "what explains a load is lost")
 
 
 def the_first_snapshot_of_each_server_is_counted_by_itself():

@@ -27,6 +27,9 @@ class Server:
     def resident_bytes(self):
         return next(self.resident)
 
+    def cpu_parts(self):
+        return [0.5, 0.25]
+
 
 class World:
     """A machine, its load generator and its sizes, which write down who was asked for what."""
