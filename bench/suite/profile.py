@@ -29,7 +29,6 @@ def profile(run, part):
                  "libraries (gRPC, protobuf, the allocator, libc) and the kernel. What the compiler put into its caller counts for the caller.")
     rows, shares, programs = [], {}, {}
     with servers(run) as serves:
-        may_look(run, serves("get")[0])
         for key, name, words in LOADS:
             server, among = serves(key)
             found = sampled(run, server, (*words, "--keys", among, "--load", "no"))
@@ -46,6 +45,7 @@ def servers(run):
     """Of each load its server, with as many keys as that of its row has, and their number: more keys are more misses of the cache."""
     few, many = run.size.unary_keys, run.size.redis_keys
     with run.machine.ours() as memory, run.machine.ours() as large, run.machine.ours("aof", flags=("--fsync", "always")) as durable:
+        may_look(run, memory)
         for server, keys in ((memory, few), (large, many), (durable, few)):
             run.bench.load(server, keys)
 

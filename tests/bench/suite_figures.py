@@ -172,6 +172,18 @@ def a_profile_tells_its_own_functions_from_the_rest_of_the_program():
     check(beside == "limit; own functions: 30 % of the server's time, the whole program 35 %", beside)
 
 
+def a_profiled_server_has_as_many_keys_as_that_of_the_row():
+    world, loaded, kinds = World(redis_keys=1000), {}, {}
+    world.output = lambda *_: ""
+    world.ours = lambda mode="non_persistent", **_: kinds.setdefault(len(kinds), Server(mode))
+    world.load = lambda server, keys: loaded.update({server: keys})
+    with profile.servers(world) as serves:
+        for key, *_ in profile.LOADS:
+            server, among = serves(key)
+            check(loaded[server] == among == (1000 if key.startswith("pipeline") else 10), f"{key}: {loaded[server]} keys, {among} of them asked for")
+            check(server.name == ("aof" if key in ("always", "alone") else "non_persistent"), f"{key} goes to {server.name}")
+
+
 def a_list_of_hot_functions_is_held_against_a_program():
     seen = hot_functions.of_program("""
     40.00%  libgrpc.so.29   [.] poll
@@ -317,6 +329,7 @@ def everything(folder, program):
     each_snapshot_tells_its_own_pause()
     a_pause_is_for_each_gib_of_its_own_server()
     a_profile_tells_its_own_functions_from_the_rest_of_the_program()
+    a_profiled_server_has_as_many_keys_as_that_of_the_row()
     a_list_of_hot_functions_is_held_against_a_program()
     a_saturated_round_takes_nothing_from_the_others()
     what_is_compared_with_all_is_asked_in_the_middle()
